@@ -1,0 +1,67 @@
+# The ways to build, show and check mysql-proxy. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-drivers lockstep lint bench fmt clean
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+CARGO ?= cargo
+# Further arguments for the demo: make demo DEMO="--keep --port 4000"
+DEMO ?=
+# Further arguments for the comparison: make bench BENCH="--threads 64 --rounds 5"
+BENCH ?=
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the release binary, target/release/mysql-proxy
+	@echo "==> build: the release binary"
+	@tests/install.sh build
+	$(CARGO) build --release --locked
+
+demo: build ## A real primary and two replicas on this machine, the proxy in front, a short tour (DEMO="--keep --port N")
+	@echo "==> demo: a primary, two replicas and the proxy, on loopback, in a temporary folder"
+	@tests/install.sh servers
+	target/release/mysql-proxy demo $(DEMO)
+
+test: ## Run every test; servers come from PATH or MYSQLD=…
+	@echo "==> test: all tests, with the real servers that are here"
+	@tests/install.sh build servers bench
+	@tests/drivers/install.sh
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  set -x; $(CARGO) nextest run --locked --no-fail-fast; $(CARGO) test --locked --doc; \
+	else \
+	  set -x; $(CARGO) test --locked --no-fail-fast; \
+	fi
+
+test-drivers: ## Applications' own drivers, through the proxy and at the primary itself
+	@echo "==> test-drivers: each driver through the proxy, compared with the primary"
+	@tests/install.sh build servers
+	@tests/drivers/install.sh
+	$(CARGO) test --locked --test drivers -- --include-ignored --nocapture --test-threads 1
+
+lockstep: ## 20,000 random sessions, statement by statement as on one server (MYSQL_PROXY_LOCKSTEP_SESSIONS, _SEED)
+	@echo "==> lockstep: random sessions on one server and through the proxy"
+	@tests/install.sh build servers
+	MYSQL_PROXY_LOCKSTEP_SESSIONS=$${MYSQL_PROXY_LOCKSTEP_SESSIONS:-20000} \
+	  $(CARGO) test --locked --test lockstep --test state -- --include-ignored --nocapture --test-threads 1
+
+lint: ## Check formatting, clippy and documentation; any warning is an error
+	@echo "==> lint: formatting, clippy, documentation"
+	@tests/install.sh build
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+bench: ## Compare direct, HAProxy and the proxy with sysbench (BENCH="--threads 64 …"); then the parts alone
+	@echo "==> bench: sysbench direct, through HAProxy and through the proxy; then the parts alone"
+	@tests/install.sh build servers bench
+	$(CARGO) bench --locked --bench against_haproxy -- $(BENCH)
+	$(CARGO) bench --locked --bench classify --bench forward
+
+fmt: ## Format the sources
+	@echo "==> fmt: formats the sources in place"
+	$(CARGO) fmt
+
+clean: ## Remove what was built
+	@echo "==> clean: removes target/"
+	$(CARGO) clean

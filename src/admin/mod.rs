@@ -1,0 +1,20 @@
+//! What operators see of the running proxy, and the command that shows it.
+//!
+//! Knows HTTP, JSON and tables. Must not know how the proxy does its work: it asks through [`Observed`], and changes
+//! nothing.
+//!
+//! ```text
+//! running proxy ─ Observed ─▶ http ─ report (JSON) ─▶ fetch ─▶ status ─ table ─▶ terminal
+//! ```
+
+mod fetch;
+pub mod http;
+mod listener;
+mod observed;
+mod report;
+pub mod status;
+mod table;
+
+pub use fetch::FetchError;
+pub use observed::{Observed, Readiness, Summary};
+pub use report::{MemberReport, QueryReport, StatusReport};

@@ -1,0 +1,78 @@
+//! The connection itself: an authenticated stream and whether a reply is outstanding on it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use crate::{
+    net::{PacketStream, Scissors},
+    wire::{Capabilities, greeting::Greeting},
+};
+
+/// An authenticated connection to a member.
+///
+/// Invariant: `in_flight` is set before the first byte of a command is written and cleared only when its reply is
+/// complete; a connection that is in flight must never serve anybody else.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) stream: PacketStream,
+    pub(super) address: SocketAddr,
+    pub(super) greeting: Greeting,
+    pub(super) capabilities: Capabilities,
+    pub(super) in_flight: bool,
+    pub(super) scissors: Arc<Scissors>,
+}
+
+impl Connection {
+    /// The member's address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the member said of itself.
+    #[must_use]
+    pub const fn greeting(&self) -> &Greeting {
+        &self.greeting
+    }
+
+    /// What both sides agreed on.
+    #[must_use]
+    pub const fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// The member's id of this connection, for `KILL`.
+    #[must_use]
+    pub const fn thread_id(&self) -> u32 {
+        self.greeting.thread_id
+    }
+
+    /// A handle by which others can cut the connection while a statement runs on it.
+    #[must_use]
+    pub const fn scissors(&self) -> &Arc<Scissors> {
+        &self.scissors
+    }
+
+    /// Whether a command was begun whose reply is not complete.
+    #[must_use]
+    pub const fn is_in_flight(&self) -> bool {
+        self.in_flight
+    }
+
+    /// Whether an idle connection is fit for use: no reply outstanding, nothing received, not closed by the member.
+    pub fn is_usable(&mut self) -> bool {
+        !self.in_flight && self.stream.is_quiet()
+    }
+
+    /// The command that was sent has no reply.
+    pub const fn expect_nothing(&mut self) {
+        self.in_flight = false;
+    }
+
+    /// Says goodbye (`COM_QUIT`) and closes.
+    pub async fn close(mut self) {
+        if !self.in_flight {
+            let _ = self.stream.write_message(0, &[crate::wire::Command::Quit as u8]).await;
+        }
+        self.stream.shutdown().await;
+    }
+}

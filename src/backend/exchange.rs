@@ -1,0 +1,208 @@
+//! Relays one command and its reply: bytes go over chunk by chunk, so memory stays constant for a result of any size
+//! and a slow client slows down its own query only.
+
+use std::io;
+
+use super::{
+    Connection, Reply,
+    walk::{Rewrite, Step, Walk},
+};
+use crate::{
+    net::PacketStream,
+    wire::{
+        Capabilities, HEADER_LEN, Header, StatusFlags,
+        packet::MessageEnd,
+        response::{ProtocolViolation, Shape},
+    },
+};
+
+/// How the reply to a command goes to the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// What kind of reply comes.
+    pub shape: Shape,
+    /// What the client agreed on.
+    pub client: Capabilities,
+    /// The id that the client gets for a prepared statement.
+    pub statement_id: Option<u32>,
+    /// Status flags that the client's session has beyond what this member knows.
+    pub status: StatusFlags,
+    /// Errors at the beginning of the reply that are not passed on but given back, as the statement will be tried
+    /// elsewhere.
+    pub intercept: fn(u16) -> bool,
+}
+
+/// A command could not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The client went away in the middle of its command.
+    #[error("the client went away: {0}")]
+    Client(io::Error),
+    /// The member did.
+    #[error("the member was lost: {0}")]
+    Member(io::Error),
+    /// The command is longer than allowed; the client has sent only a part of it yet.
+    #[error("the command is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+/// A reply could not be relayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The client went away; the reply is not complete.
+    #[error("the client went away: {0}")]
+    Client(io::Error),
+    /// The member was lost, or spoke nonsense.
+    #[error("the member was lost: {cause}")]
+    Member {
+        /// What happened.
+        cause: MemberFault,
+        /// How far the reply had come to the client.
+        progress: Progress,
+    },
+    /// The reply begins with an error that [`Exchange::intercept`] keeps from the client. The connection is clean.
+    #[error("intercepted error {0}")]
+    Intercepted(u16),
+}
+
+/// What a member did wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum MemberFault {
+    /// The connection broke.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The bytes are not a reply.
+    #[error("{0}")]
+    Protocol(#[from] ProtocolViolation),
+}
+
+/// How much of a reply the client has when the member is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing.
+    Nothing,
+    /// Whole packets; an error packet with this sequence number may follow.
+    Packets(u8),
+    /// A part of a packet; nothing sensible can follow.
+    MidPacket,
+}
+
+impl Connection {
+    /// Sends a command that is complete in memory.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        self.in_flight = true;
+        self.stream.write_all(message).await.map_err(SendError::Member)
+    }
+
+    /// Sends the rest of a command, of which `end` has seen the beginning, as it comes from the client. When the
+    /// member stops listening the rest is still taken from the client, because the member's error may be waiting.
+    /// `limit` is the longest payload, in bytes.
+    pub async fn send_rest(
+        &mut self,
+        client: &mut PacketStream,
+        end: &mut MessageEnd,
+        limit: usize,
+    ) -> Result<(), SendError> {
+        let mut listening = true;
+        while !end.is_done() {
+            if end.payload() > limit {
+                return Err(SendError::TooLong(limit));
+            }
+            if client.inbox().is_empty() {
+                client.fill_or_eof().await.map_err(SendError::Client)?;
+            }
+            let count = end.advance(client.inbox());
+            if listening {
+                listening = self.stream.write_all(&client.inbox()[..count]).await.is_ok();
+            }
+            client.consume(count);
+        }
+        Ok(())
+    }
+
+    /// Relays the reply to the command that was sent.
+    pub async fn relay(&mut self, client: &mut PacketStream, exchange: Exchange) -> Result<Reply, ExchangeError> {
+        let Exchange { client: agreed, statement_id, status, .. } = exchange;
+        let rewrite = Rewrite { client: agreed, member: self.capabilities, statement_id, status };
+        let mut walk = Walk::new(exchange.shape, rewrite);
+        let mut progress = Progress::Nothing;
+        loop {
+            let room = walk.wanted.saturating_sub(self.stream.inbox().len()).max(4096);
+            match self.stream.fill_at_least(room).await {
+                Ok(0) => return Err(lost(io::Error::from(io::ErrorKind::UnexpectedEof), progress)),
+                Ok(_) => {}
+                Err(error) => return Err(lost(error, progress)),
+            }
+            if let Some(code) = walk.first_error(self.stream.inbox()).filter(|code| (exchange.intercept)(*code)) {
+                self.drop_first_packet();
+                return Err(ExchangeError::Intercepted(code));
+            }
+            let step = walk.step(self.stream.inbox_mut()).map_err(|error| lost(error, progress))?;
+            let taken = match &step {
+                Step::Pass(taken) => {
+                    client.write_all(&self.stream.inbox()[..*taken]).await.map_err(ExchangeError::Client)?;
+                    *taken
+                }
+                Step::Replace(taken, bytes) => {
+                    client.write_all(bytes).await.map_err(ExchangeError::Client)?;
+                    *taken
+                }
+            };
+            self.stream.consume(taken);
+            walk.reply.received += taken;
+            walk.reply.sent += match &step {
+                Step::Pass(taken) => *taken,
+                Step::Replace(_, bytes) => bytes.len(),
+            };
+            if taken > 0 {
+                progress = if walk.is_mid_packet() { Progress::MidPacket } else { Progress::Packets(walk.next_seq) };
+            }
+            if walk.is_done() {
+                return Ok(self.complete(walk));
+            }
+            if walk.wants_file() {
+                self.relay_file(client).await?;
+                walk.file_sent();
+            }
+        }
+    }
+
+    /// A byte behind the reply's end means that the two sides no longer agree; such a connection stays in flight and
+    /// so serves nobody else, but the client has its whole reply.
+    fn complete(&mut self, walk: Walk) -> Reply {
+        self.in_flight = !self.stream.inbox().is_empty();
+        walk.reply
+    }
+
+    fn drop_first_packet(&mut self) {
+        if let Some(header) = Header::parse(self.stream.inbox()) {
+            self.stream.consume(header.total());
+            self.in_flight = !self.stream.inbox().is_empty();
+        }
+    }
+
+    /// The client's file for `LOAD DATA LOCAL`: packets up to an empty one
+    /// (`page_protocol_com_query_response_local_infile_request`).
+    async fn relay_file(&mut self, client: &mut PacketStream) -> Result<(), ExchangeError> {
+        loop {
+            while client.inbox().len() < HEADER_LEN {
+                client.fill_or_eof().await.map_err(ExchangeError::Client)?;
+            }
+            let is_last = Header::parse(client.inbox()).is_some_and(|header| header.len == 0);
+            let mut end = MessageEnd::default();
+            match self.send_rest(client, &mut end, usize::MAX).await {
+                Ok(()) if is_last => return Ok(()),
+                Ok(()) => {}
+                Err(SendError::Client(error)) => return Err(ExchangeError::Client(error)),
+                Err(SendError::Member(error)) => return Err(lost(error, Progress::MidPacket)),
+                Err(SendError::TooLong(_)) => {
+                    return Err(lost(io::Error::from(io::ErrorKind::InvalidInput), Progress::MidPacket));
+                }
+            }
+        }
+    }
+}
+
+fn lost(cause: impl Into<MemberFault>, progress: Progress) -> ExchangeError {
+    ExchangeError::Member { cause: cause.into(), progress }
+}

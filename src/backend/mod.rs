@@ -1,0 +1,19 @@
+//! One connection to a member: dial, authenticate, ask, exchange.
+//!
+//! Knows the connection phase and how to relay a command and its reply by peeking at packet headers. Must not know
+//! sessions, routing, the pool or configuration.
+
+mod connection;
+mod dial;
+mod exchange;
+mod login;
+mod query;
+mod rsa;
+mod walk;
+
+pub use connection::Connection;
+pub use dial::{Account, DialError, DialOptions};
+pub use exchange::{Exchange, ExchangeError, MemberFault, Progress, SendError};
+pub use query::{QueryError, ResultSet};
+pub use rsa::{KeyError, KeyPair, encrypt_password};
+pub use walk::Reply;

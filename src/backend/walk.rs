@@ -1,0 +1,387 @@
+//! Walks a reply as it arrives, chunk by chunk: what may be passed on as it is, what must be rewritten, and what the
+//! reply says of the session. No I/O, so that it is tested with any chunking.
+
+use crate::wire::{
+    Capabilities, HEADER_LEN, Header, StatusFlags,
+    err::SqlError,
+    ok::{Change, OkPacket, Tracked},
+    prepared::put_statement_id,
+    response::{Need, PrepareOk, ProtocolViolation, Response, Seen, Shape},
+};
+
+/// A packet up to this length is passed on only when it is complete, so that an error can still follow it when the
+/// member is lost. In bytes.
+const HOLD_BACK: usize = 16 * 1024;
+
+/// What a complete reply said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The code of the error that ended the reply.
+    pub error: Option<u16>,
+    /// The last status; `None` when the reply carries none (an error, a prepare).
+    pub status: Option<StatusFlags>,
+    /// Changes of the session.
+    pub changes: Vec<Change>,
+    /// The first packet of a prepare reply, with the member's id.
+    pub prepared: Option<PrepareOk>,
+    /// `LAST_INSERT_ID` as the last OK told it; 0: none.
+    pub last_insert_id: u64,
+    /// Whether rows ended with a classic EOF, which has no room for trackers.
+    pub classic_eof: bool,
+    /// Warnings of the last result.
+    pub warnings: u16,
+    /// Bytes that came from the member.
+    pub received: usize,
+    /// Bytes that went to the client.
+    pub sent: usize,
+}
+
+/// How a reply becomes the client's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rewrite {
+    /// What the client agreed on.
+    pub client: Capabilities,
+    /// What the member's connection agreed on.
+    pub member: Capabilities,
+    /// The statement id that the client gets.
+    pub statement_id: Option<u32>,
+    /// Flags that the client's session has beyond what the member knows.
+    pub status: StatusFlags,
+}
+
+/// One step: so many bytes of the chunk are dealt with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// They pass as they are.
+    Pass(usize),
+    /// This goes out in their place.
+    Replace(usize, Vec<u8>),
+}
+
+#[derive(Debug)]
+pub(super) struct Walk {
+    response: Response,
+    rewrite: Rewrite,
+    /// Bytes of the current packet that are still to pass.
+    left: usize,
+    /// Sequence number behind the last packet that was begun.
+    pub next_seq: u8,
+    pub reply: Reply,
+    /// The first packet was an error, and this is its code; asked before anything is passed on.
+    first_seen: bool,
+    /// Bytes that the packet at the front needs before it can be dealt with; 0: any.
+    pub wanted: usize,
+}
+
+impl Walk {
+    pub fn new(shape: Shape, rewrite: Rewrite) -> Self {
+        Walk {
+            response: Response::new(shape, rewrite.member),
+            rewrite,
+            left: 0,
+            next_seq: 1,
+            reply: Reply::default(),
+            first_seen: false,
+            wanted: 0,
+        }
+    }
+
+    pub const fn is_done(&self) -> bool {
+        self.response.is_done() && self.left == 0
+    }
+
+    /// The client's file is wanted, and all before it has passed.
+    pub const fn wants_file(&self) -> bool {
+        self.response.wants_file()
+    }
+
+    pub const fn file_sent(&mut self) {
+        self.response.file_sent();
+    }
+
+    /// Whether a packet has passed in part only: then nothing but its rest may follow.
+    pub const fn is_mid_packet(&self) -> bool {
+        self.left > 0
+    }
+
+    /// The code of the error with which the reply begins, once the first packet is there.
+    pub fn first_error(&self, chunk: &[u8]) -> Option<u16> {
+        if self.first_seen {
+            return None;
+        }
+        let header = Header::parse(chunk)?;
+        SqlError::code_of(chunk.get(HEADER_LEN..header.total())?)
+    }
+
+    /// Deals with as much of the chunk as can be dealt with.
+    pub fn step(&mut self, chunk: &mut [u8]) -> Result<Step, ProtocolViolation> {
+        let mut at = 0;
+        let mut copied = 0;
+        let mut out = Vec::new();
+        self.wanted = 0;
+        while !self.is_done() && !self.response.wants_file() {
+            if self.left > 0 {
+                let step = self.left.min(chunk.len() - at);
+                (at, self.left) = (at + step, self.left - step);
+                if self.left > 0 {
+                    break;
+                }
+                continue;
+            }
+            let Some(header) = Header::parse(&chunk[at..]) else { break };
+            let first = chunk.get(at + HEADER_LEN).copied();
+            let have = chunk.len() - at;
+            if first.is_none() && header.len > 0 {
+                break;
+            }
+            if have < header.total() && header.total() <= HOLD_BACK {
+                self.wanted = header.total();
+                break;
+            }
+            // The state moves on with the header, so a packet that must be whole is looked at on a copy first.
+            let mut ahead = self.response;
+            if ahead.on_header(header, first) == Need::Skip {
+                self.response = ahead;
+                self.begin_packet(header);
+                self.left = header.len;
+                at += HEADER_LEN;
+                continue;
+            }
+            if have < header.total() {
+                self.wanted = header.total();
+                break;
+            }
+            self.response = ahead;
+            self.begin_packet(header);
+            let end = at + header.total();
+            if let Some(packet) = self.whole(header, &mut chunk[at + HEADER_LEN..end])? {
+                out.extend_from_slice(&chunk[copied..at]);
+                out.extend_from_slice(&packet);
+                copied = end;
+            }
+            at = end;
+        }
+        if copied == 0 {
+            return Ok(Step::Pass(at));
+        }
+        out.extend_from_slice(&chunk[copied..at]);
+        Ok(Step::Replace(at, out))
+    }
+
+    const fn begin_packet(&mut self, header: Header) {
+        self.first_seen = true;
+        self.next_seq = header.seq.wrapping_add(1);
+    }
+
+    /// Learns from a whole packet; gives another packet if it must not pass as it is.
+    fn whole(&mut self, header: Header, payload: &mut [u8]) -> Result<Option<Vec<u8>>, ProtocolViolation> {
+        let mut new_id = None;
+        let mut new_status = None;
+        let replacement = match self.response.on_payload(payload)? {
+            Seen::Ok(ok) => {
+                self.reply.learn(&ok);
+                rewritten(&ok, header.seq, &self.rewrite)
+            }
+            Seen::Eof { warnings, status } => {
+                self.reply.status = Some(status);
+                self.reply.warnings = warnings;
+                self.reply.classic_eof = true;
+                // There is no room for the trackers of which the flag tells, and they are the proxy's.
+                let shown = (status - StatusFlags::SESSION_STATE_CHANGED) | self.rewrite.status;
+                new_status = (shown != status).then_some(shown);
+                None
+            }
+            Seen::Err(payload) => {
+                self.reply.error = SqlError::code_of(payload).or(Some(0));
+                None
+            }
+            Seen::Prepared(prepared) => {
+                self.reply.prepared = Some(prepared);
+                new_id = self.rewrite.statement_id;
+                None
+            }
+            Seen::ColumnCount(_) | Seen::LocalInfile | Seen::Text => None,
+        };
+        if let Some(id) = new_id {
+            put_statement_id(payload, id);
+        }
+        if let (Some(status), Some(place)) = (new_status, payload.get_mut(3..5)) {
+            place.copy_from_slice(&status.bits().to_le_bytes());
+        }
+        Ok(replacement)
+    }
+}
+
+/// An OK packet for a client that must not see the trackers that the proxy switched on.
+fn rewritten(ok: &OkPacket<'_>, seq: u8, rewrite: &Rewrite) -> Option<Vec<u8>> {
+    let unseen = rewrite.status - ok.status;
+    if ok.state.is_empty() && unseen.is_empty() && !ok.status.contains(StatusFlags::SESSION_STATE_CHANGED) {
+        return None;
+    }
+    let mut out = Vec::new();
+    let ok = OkPacket { status: ok.status | rewrite.status, ..*ok };
+    ok.put(&mut out, seq, rewrite.client, is_tracked_by_default);
+    Some(out)
+}
+
+/// What a client that speaks of trackers gets from a server without being asked: the schema and the variables of
+/// `session_track_system_variables`' default, and the state of its transaction, of which the proxy asks nothing.
+fn is_tracked_by_default(tracked: &Tracked<'_>) -> bool {
+    const DEFAULT: [&[u8]; 7] = [
+        b"autocommit",
+        b"character_set_client",
+        b"character_set_connection",
+        b"character_set_results",
+        b"redirect_url",
+        b"time_zone",
+        b"tx_isolation",
+    ];
+    match tracked {
+        Tracked::Schema(_) | Tracked::Other { .. } => true,
+        Tracked::Variable { name, .. } => DEFAULT.contains(name),
+        _ => false,
+    }
+}
+
+impl Reply {
+    pub(super) fn learn(&mut self, ok: &OkPacket<'_>) {
+        self.status = Some(ok.status);
+        self.warnings = ok.warnings;
+        if ok.last_insert_id != 0 {
+            self.last_insert_id = ok.last_insert_id;
+        }
+        for tracked in ok.tracked() {
+            match tracked {
+                // Changes with every statement of MySQL and says nothing of the session.
+                Tracked::Variable { name: b"statement_id", .. } => {}
+                Tracked::Variable { name: b"last_gtid", value } => self.changes.push(Change::Gtids(value.to_vec())),
+                Tracked::Variable { name, value } => {
+                    self.changes.push(Change::Variable(name.to_vec(), value.to_vec()));
+                }
+                Tracked::Schema(name) => self.changes.push(Change::Schema(name.to_vec())),
+                Tracked::Gtids(gtids) => self.changes.push(Change::Gtids(gtids.to_vec())),
+                Tracked::StateChange(true) => self.changes.push(Change::State),
+                Tracked::StateChange(false) | Tracked::Other { .. } => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::packet::put_message;
+    use proptest::prelude::*;
+
+    fn rewrite(client: Capabilities) -> Rewrite {
+        let member = Capabilities::SESSION_TRACK;
+        Rewrite { client, member, statement_id: Some(9), status: StatusFlags::empty() }
+    }
+
+    /// Two results, the second of them an OK with trackers.
+    fn two_results() -> Vec<u8> {
+        let mut out = Vec::new();
+        let tracked = b"\x00\x01\x07\x02\x40\x00\x00\x00\x13\x00\x0e\nautocommit\x02ON\x02\x011";
+        let packets: &[&[u8]] =
+            &[&[1], b"\x03def", &[0xfe, 0, 0, 2, 0], b"\x05hello", &[0x01, b'x'], &[0xfe, 0, 0, 0x0a, 0], tracked];
+        for (seq, payload) in packets.iter().enumerate() {
+            put_message(&mut out, seq as u8 + 1, payload);
+        }
+        out
+    }
+
+    fn walk_in_chunks(bytes: &[u8], size: usize, client: Capabilities) -> (Vec<u8>, Walk) {
+        let mut walk = Walk::new(Shape::Results, rewrite(client));
+        let (mut out, mut inbox) = (Vec::new(), Vec::new());
+        for chunk in bytes.chunks(size) {
+            inbox.extend_from_slice(chunk);
+            let taken = match walk.step(&mut inbox).unwrap() {
+                Step::Pass(taken) => {
+                    out.extend_from_slice(&inbox[..taken]);
+                    taken
+                }
+                Step::Replace(taken, bytes) => {
+                    out.extend(bytes);
+                    taken
+                }
+            };
+            inbox.drain(..taken);
+        }
+        assert!(inbox.is_empty());
+        (out, walk)
+    }
+
+    #[test]
+    fn a_client_with_trackers_sees_those_of_the_default_only() {
+        let bytes = two_results();
+        let (out, walk) = walk_in_chunks(&bytes, bytes.len(), Capabilities::SESSION_TRACK);
+        assert!(walk.is_done());
+        assert!(out.ends_with(b"\x40\x00\x00\x00\x10\x00\x0e\nautocommit\x02ON"));
+        assert_eq!(walk.reply.last_insert_id, 7);
+        assert_eq!(walk.reply.changes, [Change::Variable(b"autocommit".to_vec(), b"ON".to_vec()), Change::State]);
+    }
+
+    #[test]
+    fn a_transaction_elsewhere_shows_in_the_status_and_trackers_without_room_do_not() {
+        let status = StatusFlags::IN_TRANS;
+        let mut walk = Walk::new(Shape::Results, Rewrite { status, ..rewrite(Capabilities::empty()) });
+        let mut bytes = Vec::new();
+        let packets: &[&[u8]] =
+            &[&[1], b"\x03def", &[0xfe, 0, 0, 2, 0], &[0xfe, 0, 0, 0x0a, 0x40], &[0, 0, 0, 2, 0, 0, 0]];
+        for (seq, payload) in packets.iter().enumerate() {
+            put_message(&mut bytes, seq as u8 + 1, payload);
+        }
+        let Step::Replace(_, out) = walk.step(&mut bytes).unwrap() else { panic!("it passed as it was") };
+        assert!(out.windows(9).any(|window| window == b"\x05\0\0\x04\xfe\0\0\x0b\0"), "{out:?}");
+        assert!(out.ends_with(b"\0\0\0\x03\0\0\0"), "{out:?}");
+        assert_eq!(walk.reply.status, Some(StatusFlags::AUTOCOMMIT));
+    }
+
+    #[test]
+    fn the_statement_id_of_a_prepare_becomes_the_clients() {
+        let mut bytes = Vec::new();
+        put_message(&mut bytes, 1, &[0, 77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let mut walk = Walk::new(Shape::Prepare, rewrite(Capabilities::empty()));
+        assert_eq!(walk.step(&mut bytes).unwrap(), Step::Pass(16));
+        assert_eq!((bytes[5], walk.reply.prepared.unwrap().statement_id), (9, 77));
+    }
+
+    #[test]
+    fn an_error_in_front_is_known_before_it_passes() {
+        let mut bytes = Vec::new();
+        put_message(&mut bytes, 1, b"\xff\x0a\x05#HY000read only");
+        let walk = Walk::new(Shape::Results, rewrite(Capabilities::empty()));
+        assert_eq!(walk.first_error(&bytes), Some(1290));
+        assert_eq!(walk.first_error(&bytes[..6]), None);
+    }
+
+    #[test]
+    fn a_long_row_passes_in_parts_and_a_short_one_whole() {
+        let mut walk = Walk::new(Shape::Rows, rewrite(Capabilities::empty()));
+        let mut short = Header { len: 100, seq: 1 }.encode().to_vec();
+        short.extend_from_slice(&[1; 50]);
+        assert_eq!(walk.step(&mut short).unwrap(), Step::Pass(0));
+        let mut long = Header { len: 1_000_000, seq: 1 }.encode().to_vec();
+        long.extend_from_slice(&[1; 50]);
+        assert_eq!(walk.step(&mut long).unwrap(), Step::Pass(54));
+        assert!(walk.is_mid_packet());
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same_bytes(size in 1usize..80, track: bool) {
+            let client = if track { Capabilities::SESSION_TRACK } else { Capabilities::empty() };
+            let bytes = two_results();
+            let (whole, _) = walk_in_chunks(&bytes, bytes.len(), client);
+            let (parts, walk) = walk_in_chunks(&bytes, size, client);
+            prop_assert!(walk.is_done());
+            prop_assert_eq!(whole, parts);
+        }
+
+        #[test]
+        fn arbitrary_replies_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let mut walk = Walk::new(Shape::Results, rewrite(Capabilities::empty()));
+            let _ = walk.step(&mut bytes);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `mysql-proxy check --connect`: finds the members, asks each as the monitor would, and logs each user in, before anybody
+//! depends on it.
+//!
+//! Knows what is wrong in the words of the room that found it, and adds the remedy. Must not know the data path.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{Account, Connection, DialError, DialOptions};
+use crate::config::{Config, Discovery};
+use crate::server::{self, ServerError};
+use crate::topology::{DownReason, Health, MemberView, NoPrimary, Role, Topology, View};
+use crate::wire::{Capabilities, Extensions};
+
+/// How long DNS and the first checks may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a replica gets to show that it is fit: its first check may have come before the primary's.
+const SECOND_LOOK: Duration = Duration::from_secs(3);
+
+/// How one check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// It works, and could be better.
+    Remark,
+    /// It will not work.
+    Wrong,
+}
+
+/// One check. Its `Display` is one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was checked.
+    pub about: String,
+    /// What was found, and what to do about it.
+    pub text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Good => "ok    ",
+            Verdict::Remark => "remark",
+            Verdict::Wrong => "WRONG ",
+        };
+        write!(f, "{verdict}  {}: {}", self.about, self.text)
+    }
+}
+
+fn finding(verdict: Verdict, about: impl Into<String>, text: impl Into<String>) -> Finding {
+    Finding { verdict, about: about.into(), text: text.into() }
+}
+
+/// Checks everything that needs the network. Takes at most about half a minute, and more only when members take their
+/// time with logins.
+pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
+    let stop = CancellationToken::new();
+    let _ends_with_us = stop.clone().drop_guard();
+    let topology = Topology::start(server::topology_settings(config)?, server::monitor_account(config), stop);
+    let _ = timeout(PATIENCE, topology.wait_for(is_seen)).await;
+    let _ = timeout(SECOND_LOOK, topology.wait_for(is_fit)).await;
+    let view = topology.view();
+    let mut findings = vec![discovery(config, &view), primary(&view)];
+    for member in &view.members {
+        findings.extend(monitored(config, member));
+    }
+    findings.extend(users(config, &view).await);
+    Ok(findings)
+}
+
+/// Every member has been asked, or there are none to ask.
+fn is_seen(view: &View) -> bool {
+    let looked = !view.members.is_empty() || view.discovery_problem.is_some();
+    looked && view.members.iter().all(|member| member.health != Health::Unknown)
+}
+
+fn is_fit(view: &View) -> bool {
+    is_seen(view) && view.members.iter().all(|member| !member.is_up() || member.unfit.is_none())
+}
+
+fn discovery(config: &Config, view: &View) -> Finding {
+    let (about, remedy) = match &config.cluster.discovery {
+        Discovery::Service(name) => (
+            format!("cluster.service {name:?}"),
+            "is it the name of a headless Service that this host's DNS knows? cluster.dns_servers names another DNS",
+        ),
+        Discovery::Members(_) => ("cluster.members".to_owned(), "correct the names, or make this host's DNS know them"),
+    };
+    let count = view.members.len();
+    match &view.discovery_problem {
+        Some(problem) => finding(Verdict::Wrong, about, format!("{problem}; {remedy}")),
+        None if count == 0 => finding(Verdict::Wrong, about, format!("no answer within {PATIENCE:?}; {remedy}")),
+        None => finding(Verdict::Good, about, format!("{count} {}", if count == 1 { "member" } else { "members" })),
+    }
+}
+
+fn primary(view: &View) -> Finding {
+    const ABOUT: &str = "cluster.primary";
+    match view.primary() {
+        Ok(primary) if primary.read_only == Some(true) => finding(
+            Verdict::Wrong,
+            ABOUT,
+            format!("{} is read-only; set read_only=OFF there, or name another member", title(primary)),
+        ),
+        Ok(primary) => finding(Verdict::Good, ABOUT, title(primary)),
+        Err(NoPrimary::NotFound(name)) => {
+            let known: Vec<&str> = view.members.iter().map(|member| &*member.member.name).collect();
+            let right = format!("name one of {}, or say \"auto\"", known.join(", "));
+            finding(Verdict::Wrong, ABOUT, format!("no member is called {name:?}; {right}"))
+        }
+        Err(reason) => finding(Verdict::Wrong, ABOUT, reason.to_string()),
+    }
+}
+
+/// What the monitor sees of a member.
+fn monitored(config: &Config, member: &MemberView) -> Vec<Finding> {
+    let about = format!("{} as monitor {:?}", title(member), config.monitor.user);
+    let mut findings = vec![match (&member.health, &member.unfit) {
+        (Health::Unknown, _) => finding(Verdict::Wrong, about, format!("no answer within {PATIENCE:?}")),
+        (Health::Down(reason), _) => finding(Verdict::Wrong, about, format!("{reason}; {}", remedy(reason))),
+        (Health::Blind(reason), _) => finding(Verdict::Wrong, about, reason.to_string()),
+        (Health::Up, Some(unfit)) => finding(Verdict::Wrong, about, format!("serves no reads: {unfit}")),
+        (Health::Up, None) => finding(Verdict::Good, about, state(member)),
+    }];
+    if member.is_up() && member.role == Role::Replica && member.read_only == Some(false) {
+        let text = "this replica is writable; read_only=ON there keeps stray writes away";
+        findings.push(finding(Verdict::Remark, title(member), text));
+    }
+    findings
+}
+
+fn state(member: &MemberView) -> String {
+    let version = member.server.as_ref().map_or_else(String::new, |server| format!(", {}", server.version_text));
+    let lag = member.lag.map_or_else(String::new, |lag| format!(", {} s behind", lag.as_secs()));
+    format!("up, {}{version}{lag}", member.role)
+}
+
+const fn remedy(reason: &DownReason) -> &'static str {
+    match reason {
+        DownReason::Connect(_) => "is the server running, does its bind_address include this one, is the port right?",
+        DownReason::Timeout(_) => "is a firewall in between? monitor.timeout says how long an answer may take",
+        DownReason::Lost(_) | DownReason::Error(_) => "see the server's error log",
+    }
+}
+
+/// Logs every configured user in at every member that answers.
+async fn users(config: &Config, view: &View) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for user in &config.auth.users {
+        let account = server::account(&user.name, &user.password);
+        for member in view.members.iter().filter(|member| member.is_usable()) {
+            let about = format!("{} as user {:?}", title(member), user.name);
+            findings.push(match log_in(member.member.address, &account, config.pool.connect_timeout).await {
+                Ok(()) => finding(Verdict::Good, about, "logged in"),
+                Err(error) => finding(Verdict::Wrong, about, format!("{error}; {}", remedy_for_user(&error))),
+            });
+        }
+    }
+    findings
+}
+
+async fn log_in(address: SocketAddr, account: &Account, limit: Duration) -> Result<(), DialError> {
+    let options = DialOptions {
+        connect_timeout: limit,
+        capabilities: Capabilities::empty(),
+        extensions: Extensions::empty(),
+        collation: None,
+    };
+    Connection::dial(address, account, &options).await?.close().await;
+    Ok(())
+}
+
+const fn remedy_for_user(error: &DialError) -> &'static str {
+    match error {
+        DialError::Refused(refusal) if refusal.code == 1045 => {
+            "the member must have the account for this host, with the password of [[users]]"
+        }
+        DialError::Refused(refusal) if refusal.code == 1130 => {
+            "the member has no account for this host: CREATE USER …@'%'"
+        }
+        DialError::Refused(_) => "see the server's manual for this error",
+        DialError::Plugin(_) => "ALTER USER … IDENTIFIED WITH caching_sha2_password or mysql_native_password",
+        DialError::Timeout(_) => "pool.connect_timeout says how long a login may take",
+        _ => "see the server's error log",
+    }
+}
+
+fn title(member: &MemberView) -> String {
+    let (name, address) = (&*member.member.name, member.member.address.to_string());
+    if name == address { address } else { format!("{name} ({address})") }
+}

@@ -1,0 +1,41 @@
+//! What an error leaves behind: its packet tells neither the status nor the changes of the session.
+
+use super::{connections::Used, order::Order, run::Client};
+use crate::{
+    backend::Reply,
+    session::Transaction,
+    sql::{Facts, Kind, Statement},
+    wire::server::{ServerFamily, read_version},
+};
+
+impl Client {
+    /// Asks the member how the session stands after a statement that failed, unless it cannot have changed anything.
+    pub(super) async fn ask_after_error(&self, used: &mut Used, order: &Order<'_>, reply: &mut Reply) {
+        let Some((statement, _)) = order.statement.filter(|_| reply.error.is_some()) else { return };
+        let in_transaction = self.session.transaction != Transaction::None || !self.session.autocommit;
+        if !in_transaction && statement.is_read() && !is_opaque(statement) && !statement.has_effects() {
+            return;
+        }
+        let (connection, memory) = used.lease.parts();
+        let (family, _) = read_version(&connection.greeting().version);
+        if is_opaque(statement) && (family == ServerFamily::MariaDb || !memory.has_trackers) {
+            memory.has_leftovers = true;
+        }
+        // A connection that breaks now stays in flight, and so serves nobody.
+        if let Ok(standing) = connection.standing().await {
+            reply.status = standing.status;
+            reply.changes.extend(standing.changes);
+        }
+    }
+}
+
+/// Whether the text does not say all that the statement may have done before it failed.
+fn is_opaque(statement: &Statement) -> bool {
+    const FACTS: Facts = Facts::UNKNOWN_FUNCTION.union(Facts::MANY_FUNCTIONS).union(Facts::VERSIONED);
+    statement.has(FACTS)
+        || statement.doubt.is_some()
+        || matches!(
+            statement.kind,
+            Kind::Call | Kind::Execute | Kind::Compound | Kind::Do | Kind::Several | Kind::Set | Kind::Unknown
+        )
+}

@@ -1,0 +1,229 @@
+//! Brings a leased connection to a session's settings.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    memory::{Condition, Memory},
+    texts::StatementText,
+};
+use crate::{
+    backend::{Connection, QueryError},
+    session::{Difference, Settings, Unreachable},
+    wire::{
+        Capabilities, Command,
+        command::message,
+        err::SqlError,
+        response::Shape,
+        server::{ServerFamily, read_version},
+    },
+};
+
+/// Character sets and the collation of the connection, in the order of [`BASELINE`].
+const ASK_BASELINE: &str =
+    "SELECT @@character_set_client, @@character_set_connection, @@character_set_results, @@collation_connection";
+const BASELINE: [&str; 4] =
+    ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
+
+/// Why a connection could not be brought to the wanted settings.
+#[derive(Debug, thiserror::Error)]
+pub enum BringError {
+    /// It never can: another connection is needed.
+    #[error("the connection is in a database, and the session is in none")]
+    Unreachable,
+    /// The member refuses to prepare a statement. The connection has the session's settings.
+    #[error("{0}")]
+    Prepare(SqlError),
+    /// The member refused a setting, or the connection broke.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
+
+impl From<Unreachable> for BringError {
+    fn from(_: Unreachable) -> Self {
+        BringError::Unreachable
+    }
+}
+
+/// Whether the session's own state stands on the connection, so that it must not be reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It does.
+    Yes,
+    /// The connection comes from the pool.
+    No,
+}
+
+impl From<bool> for Held {
+    fn from(held: bool) -> Self {
+        if held { Held::Yes } else { Held::No }
+    }
+}
+
+/// Brings the connection to `wanted`. Costs nothing when it is there already. Cancel safe: an interrupted connection
+/// is in flight, and so is never used again.
+pub async fn bring(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    wanted: &Arc<Settings>,
+    held: Held,
+) -> Result<(), BringError> {
+    if memory.has(wanted) {
+        return Ok(());
+    }
+    match memory.condition {
+        Condition::Fresh | Condition::Untracked => set_up(connection, memory).await?,
+        Condition::Tainted => reset(connection, memory).await?,
+        Condition::Known => {}
+    }
+    let difference = memory.settings.difference(wanted, &memory.baseline)?;
+    // Until all of it is done the connection's settings are not known.
+    memory.condition = Condition::Tainted;
+    if difference.reset && held == Held::No {
+        reset(connection, memory).await?;
+        memory.condition = Condition::Tainted;
+    }
+    close_statements(connection, memory).await?;
+    let messages = messages(difference);
+    if !messages.is_empty() {
+        connection.ask_all(&messages).await?;
+    }
+    memory.settings = Arc::clone(wanted);
+    memory.condition = Condition::Known;
+    Ok(())
+}
+
+/// The member's id of a statement on a connection that has the session's settings, and has them again afterwards. The
+/// statement is prepared here if it is not yet, under the settings that gave its text its meaning.
+pub async fn prepared_id(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    text: &Arc<StatementText>,
+    session: &Arc<Settings>,
+    held: Held,
+) -> Result<u32, BringError> {
+    if let Some(id) = memory.prepared(text) {
+        return Ok(id);
+    }
+    bring(connection, memory, &Arc::new(text.settings.for_preparing(session)), held).await?;
+    let prepared = connection.prepare(&text.sql).await;
+    bring(connection, memory, session, held).await?;
+    match prepared {
+        Ok(id) => {
+            memory.remember(text, id);
+            Ok(id)
+        }
+        Err(QueryError::Sql(error)) => Err(BringError::Prepare(error)),
+        Err(broken) => Err(broken.into()),
+    }
+}
+
+fn messages(difference: Difference) -> Vec<(Vec<u8>, Shape)> {
+    let multi = difference.multi_statements.map(|on| {
+        let option: u16 = u16::from(!on);
+        message(Command::SetOption, &option.to_le_bytes())
+    });
+    // A role may be what opens the database.
+    let role = difference.role.map(|sql| message(Command::Query, &sql));
+    let database = difference.database.map(|name| message(Command::InitDb, &name));
+    let set = difference.set.map(|sql| message(Command::Query, &sql));
+    [multi, role, database, set].into_iter().flatten().map(|bytes| (bytes, Shape::Acknowledgement)).collect()
+}
+
+/// Closes statements that nobody needs any more (`COM_STMT_CLOSE`, which has no reply).
+pub async fn close_statements(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
+    let closing = memory.take_closing();
+    if closing.is_empty() {
+        return Ok(());
+    }
+    let bytes: Vec<u8> = closing.iter().flat_map(|id| message(Command::StmtClose, &id.to_le_bytes())).collect();
+    connection.tell(&bytes).await
+}
+
+/// Switches the trackers on and learns the character sets of a fresh connection.
+async fn set_up(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
+    memory.has_trackers = connection.capabilities().contains(Capabilities::SESSION_TRACK);
+    let character_sets = track_and_ask(connection).await?;
+    if memory.condition == Condition::Fresh {
+        memory.baseline = character_sets;
+    }
+    memory.condition = Condition::Known;
+    Ok(())
+}
+
+/// Takes everything away that a session left on the connection.
+pub async fn clean(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
+    reset(connection, memory).await
+}
+
+/// `COM_RESET_CONNECTION` for the session's own sake; gives the character sets that the member now says.
+pub async fn reset_for_session(
+    connection: &mut Connection,
+    memory: &mut Memory,
+) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, QueryError> {
+    memory.condition = Condition::Tainted;
+    connection.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
+    memory.was_reset();
+    track_and_ask(connection).await
+}
+
+/// `COM_RESET_CONNECTION`, then what it took away that the proxy needs, and the character sets of the login, which
+/// MySQL replaces by its global ones.
+async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
+    connection.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
+    memory.was_reset();
+    track_and_ask(connection).await?;
+    let restore = Settings { variables: memory.baseline.clone(), ..Settings::default() };
+    if let Some(sql) = restore.set_after_reset(&BTreeMap::new()) {
+        connection.ask(&message(Command::Query, &sql), Shape::Acknowledgement).await?;
+    }
+    memory.condition = Condition::Known;
+    Ok(())
+}
+
+async fn track_and_ask(connection: &mut Connection) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, QueryError> {
+    let mut messages = Vec::new();
+    if connection.capabilities().contains(Capabilities::SESSION_TRACK) {
+        let (family, _) = read_version(&connection.greeting().version);
+        messages.push((message(Command::Query, tracking(family).as_bytes()), Shape::Acknowledgement));
+    }
+    messages.push((message(Command::Query, ASK_BASELINE.as_bytes()), Shape::Results));
+    let results = connection.ask_all(&messages).await?;
+    let row = results.last().and_then(|result| result.rows.first());
+    let values = row.into_iter().flatten().map(|value| value.clone().unwrap_or_default());
+    Ok(BASELINE.iter().map(|name| name.as_bytes().to_vec()).zip(values).collect())
+}
+
+/// MySQL names GTIDs by a tracker of its own, MariaDB by the variable `last_gtid`.
+const fn tracking(family: ServerFamily) -> &'static str {
+    match family {
+        ServerFamily::MySql => {
+            "SET SESSION session_track_system_variables='*', SESSION session_track_schema=ON, \
+             SESSION session_track_state_change=ON, SESSION session_track_gtids='OWN_GTID'"
+        }
+        ServerFamily::MariaDb => {
+            "SET SESSION session_track_system_variables='*', SESSION session_track_schema=ON, \
+             SESSION session_track_state_change=ON"
+        }
+    }
+}
+
+/// `SET NAMES … COLLATE …` and what changes `character_set_connection` change the collation too, and no tracker tells
+/// to which.
+pub async fn ask_collation(connection: &mut Connection) -> Result<Option<Vec<u8>>, QueryError> {
+    let result = connection.query("SELECT @@collation_connection").await?;
+    Ok(result.rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
+}
+
+/// What `LAST_INSERT_ID()` gives on this connection.
+pub async fn ask_insert_id(connection: &mut Connection) -> Result<Option<u64>, QueryError> {
+    let result = connection.query("SELECT LAST_INSERT_ID()").await?;
+    let value = result.rows.first().and_then(|row| row.first()?.as_deref());
+    Ok(value.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()))
+}
+
+/// Whether `timestamp` follows the clock, rather than standing where the session has set it.
+pub async fn clock_runs(connection: &mut Connection) -> Result<bool, QueryError> {
+    let ask = || (message(Command::Query, b"SELECT @@timestamp"), Shape::Results);
+    let results = connection.ask_all(&[ask(), ask()]).await?;
+    Ok(matches!(results.as_slice(), [one, other] if one.rows != other.rows))
+}

@@ -1,0 +1,268 @@
+//! Commands without SQL text.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    auth::{Denial, verify},
+    bring::{BringError, bring, clean, reset_for_session},
+    connections::{Connections, Side, Used},
+    handshake::SHARED,
+    incoming::Incoming,
+    member_choice::Attempts,
+    memory::{Condition, Memory},
+    order::Order,
+    refusal,
+    registry::ClientId,
+    run::{Client, Gone, new_session},
+};
+use crate::{
+    backend::QueryError,
+    pool::Lease,
+    route::{Freshness, Loss, Reason, Route, Target},
+    session::{Listener, Transaction},
+    sql::TextEncoding,
+    wire::{
+        Capabilities,
+        err::SqlError,
+        login::Login,
+        ok::{EOF, OkPacket, put_eof},
+        response::Shape,
+    },
+};
+
+/// The route of a command without SQL.
+pub(super) const fn plain_route(target: Target, reason: Reason) -> Route {
+    Route {
+        target,
+        reason,
+        pins: None,
+        answer: None,
+        freshness: Freshness::OwnWrites,
+        loss: Loss::RolledBack,
+        hint_ignored: false,
+        opens_read_only: false,
+        ends_transaction: false,
+        on_primary: false,
+    }
+}
+
+impl Client {
+    /// Whether members take the account and have the database: asked before the client is told that it is in. What
+    /// the login's collation means is learned here, too.
+    pub(super) async fn check_login(&mut self) -> Result<(), SqlError> {
+        let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
+        let mut route = plain_route(Target::Replica, Reason::Metadata);
+        loop {
+            let side = self.side(&route);
+            let mut used = self.connect(side, &route, &mut attempts).await?;
+            let (connection, memory) = used.lease.parts();
+            match bring(connection, memory, &self.session.settings, super::bring::Held::No).await {
+                Ok(()) => {
+                    if let Some(name) = memory.baseline.get(b"character_set_client".as_slice()) {
+                        self.session.dialect.encoding = TextEncoding::from_character_set(name);
+                    }
+                    self.settle(side, used);
+                    return Ok(());
+                }
+                Err(BringError::Query(QueryError::Sql(error))) if used.on_primary => {
+                    used.lease.discard();
+                    return Err(error);
+                }
+                Err(BringError::Query(QueryError::Sql(error))) if !self.proxy.topology.view().has_primary() => {
+                    used.lease.discard();
+                    return Err(error);
+                }
+                Err(BringError::Query(QueryError::Sql(_))) => {
+                    // The replica may be behind; the primary knows.
+                    used.lease.discard();
+                    route.target = Target::Primary;
+                }
+                Err(error) => {
+                    attempts.failed(used.member, format!("{}: {error}", used.address));
+                    used.lease.discard();
+                }
+            }
+        }
+    }
+
+    /// `COM_INIT_DB`.
+    pub(super) async fn init_db(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let name = incoming.argument().to_vec();
+        let route = plain_route(Target::All, Reason::SessionState);
+        let order = Order::new(route, incoming, Shape::Acknowledgement);
+        if self.run(order).await?.reply().is_some_and(|reply| reply.error.is_none())
+            && self.session.settings.database.as_ref() != Some(&name)
+        {
+            // A server without trackers has said only OK.
+            self.session.enter_database(&name);
+        }
+        Ok(())
+    }
+
+    /// `COM_FIELD_LIST`.
+    pub(super) async fn field_list(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let tied = self.session.is_tied() && !self.connections.transaction_on_replica;
+        let target = if tied { Target::Primary } else { Target::Replica };
+        let route = Route { loss: Loss::Repeatable, ..plain_route(target, Reason::Metadata) };
+        self.run(Order::new(route, incoming, Shape::Fields)).await.map(drop)
+    }
+
+    /// `COM_STATISTICS`.
+    pub(super) async fn statistics(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let route = plain_route(Target::Primary, Reason::InstanceState);
+        self.run(Order::new(route, incoming, Shape::Text)).await.map(drop)
+    }
+
+    /// `COM_SET_OPTION`: whether several statements may come in one packet.
+    pub(super) async fn set_option(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let on = match incoming.argument() {
+            [0, 0] => true,
+            [1, 0] => false,
+            _ => return self.answer_error(incoming, &refusal::unknown_command(0x1b)).await,
+        };
+        Arc::make_mut(&mut self.session.settings).multi_statements = Some(on);
+        let mut out = Vec::new();
+        if self.login.capabilities.contains(Capabilities::DEPRECATE_EOF) {
+            let ok = OkPacket { first: EOF, ..OkPacket::plain(self.status()) };
+            ok.put(&mut out, incoming.reply_seq(), self.login.capabilities, |_| false);
+        } else {
+            put_eof(&mut out, incoming.reply_seq(), self.status());
+        }
+        Ok(self.stream.write_all(&out).await?)
+    }
+
+    /// `COM_RESET_CONNECTION`: the session starts anew, but for its database.
+    pub(super) async fn reset_connection(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        self.leave_connections();
+        self.prepared.clear();
+        self.session.reset();
+        match self.character_sets_after_reset().await {
+            Ok(()) => self.acknowledge(incoming.reply_seq()).await,
+            Err(error) => self.answer_error(incoming, &error).await,
+        }
+    }
+
+    /// After a reset, MySQL uses its global character sets and MariaDB those of the login: a member is asked.
+    async fn character_sets_after_reset(&mut self) -> Result<(), SqlError> {
+        let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
+        let route = plain_route(Target::All, Reason::SessionState);
+        loop {
+            let side = self.side(&route);
+            let mut used = self.connect(side, &route, &mut attempts).await?;
+            let (connection, memory) = used.lease.parts();
+            if memory.condition == Condition::Fresh
+                && let Err(error) = bring(connection, memory, &self.session.settings, super::bring::Held::No).await
+            {
+                attempts.failed(used.member, format!("{}: {error}", used.address));
+                used.lease.discard();
+                continue;
+            }
+            match reset_for_session(connection, memory).await {
+                Ok(character_sets) => {
+                    for (name, value) in &character_sets {
+                        if memory.baseline.get(name) != Some(value) {
+                            self.session.set_variable(name, value);
+                        }
+                    }
+                    // The connection has the global ones now; let it be reset before anybody uses it.
+                    memory.condition = Condition::Tainted;
+                    self.settle(side, used);
+                    return Ok(());
+                }
+                Err(error) => {
+                    attempts.failed(used.member, format!("{}: {error}", used.address));
+                    used.lease.discard();
+                }
+            }
+        }
+    }
+
+    /// `COM_CHANGE_USER`: a login on the same connection. False when the client is sent away.
+    pub(super) async fn change_user(&mut self, incoming: &mut Incoming) -> Result<bool, Gone> {
+        let Some(mut login) = Login::parse_change_user(incoming.argument(), &self.login) else {
+            self.answer_error(incoming, &refusal::malformed("COM_CHANGE_USER")).await?;
+            return Ok(false);
+        };
+        self.leave_connections();
+        self.prepared.clear();
+        login.capabilities = self.login.capabilities;
+        let mut seq = incoming.reply_seq().wrapping_sub(1);
+        let proxy = Arc::clone(&self.proxy);
+        let verified = verify(&proxy, &mut self.stream, &login, self.salt, &mut seq, self.origin.peer).await;
+        let seq_next = |seq: u8| seq.wrapping_add(1);
+        let account = match verified {
+            Ok(account) => account,
+            Err(Denial::Packet(_)) => return Ok(false),
+            Err(Denial::Refused(error)) => {
+                self.refuse(seq_next(seq), &error).await?;
+                return Ok(false);
+            }
+        };
+        self.identity =
+            proxy.identities.intern(&account, (login.capabilities & SHARED, login.extensions), login.collation);
+        self.account = account;
+        // Another account, but the same application: it has seen its own writes.
+        let causality = std::mem::take(&mut self.session.causality);
+        self.session = new_session(&proxy, &self.origin, &login);
+        self.session.causality = causality;
+        self.login = login;
+        match self.check_login().await {
+            Ok(()) => self.acknowledge(seq_next(seq)).await.map(|()| true),
+            Err(error) => self.refuse(seq_next(seq), &error).await.map(|()| false),
+        }
+    }
+
+    /// Gives all connections back. What stands on one that is held (a transaction, locks, temporary tables) ends at
+    /// once, not when somebody needs the connection.
+    pub(super) fn leave_connections(&mut self) {
+        for side in [Side::Primary, Side::Replica] {
+            match self.connections.take(side) {
+                Some(used) if used.held => drop(tokio::spawn(clean_up(used))),
+                Some(mut used) => used.lease.parts().1.let_go(),
+                None => {}
+            }
+        }
+        self.connections = Connections::default();
+        let pins = self.session.ledger.pins.clone();
+        self.session.ledger.reset();
+        self.count_pins(&pins);
+        self.session.transaction = Transaction::None;
+    }
+
+    /// A connection that was held for this side is lost, and with it what stood there: a read-only transaction may be
+    /// open on a replica while pins stand on the primary.
+    pub(super) fn lose_what_stood(&mut self, side: Side) {
+        let transaction_side = if self.connections.transaction_on_replica { Side::Replica } else { Side::Primary };
+        if side == transaction_side {
+            self.session.transaction = Transaction::None;
+            self.connections.transaction_on_replica = false;
+        }
+        if side == self.pinned_side() {
+            self.session.ledger.reset();
+        }
+    }
+
+    /// On which side pins hold the session's connection.
+    pub(super) const fn pinned_side(&self) -> Side {
+        match self.session.listener {
+            Listener::ReadWrite => Side::Primary,
+            Listener::ReadOnly => Side::Replica,
+        }
+    }
+
+    /// The thread of a member that runs the statement of the client with the id that stands in a text.
+    pub(super) fn member_thread(&self, written: &[u8]) -> Option<u32> {
+        let number = std::str::from_utf8(written).ok()?.parse().ok()?;
+        let handle = self.proxy.clients.find(ClientId::from_number(number))?;
+        handle.running().map(|running| running.thread_id)
+    }
+}
+
+async fn clean_up(used: Used) {
+    let mut lease: Lease<Memory> = used.lease;
+    let (connection, memory) = lease.parts();
+    memory.condition = Condition::Tainted;
+    if clean(connection, memory).await.is_err() {
+        lease.discard();
+    }
+}

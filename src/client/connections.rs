@@ -1,0 +1,99 @@
+//! The connections of one session: those it must keep, and which it would like to have again.
+
+use std::net::SocketAddr;
+
+use super::memory::Memory;
+use crate::{
+    pool::{BackendId, Lease},
+    topology::{InFlight, MemberId},
+};
+
+/// For what a session uses a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// What goes to the primary.
+    #[default]
+    Primary,
+    /// What a replica may serve, even when the primary serves it.
+    Replica,
+}
+
+/// A connection in use and the member it leads to.
+#[derive(Debug)]
+pub struct Used {
+    /// The connection.
+    pub lease: Lease<Memory>,
+    /// The member.
+    pub member: MemberId,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether the member is the primary, whatever the connection is used for.
+    pub on_primary: bool,
+    /// The session must keep it; it stands for state on the member.
+    pub held: bool,
+    /// Counts as load of the member while a statement runs.
+    pub in_flight: Option<InFlight>,
+}
+
+/// What a session keeps for one side.
+#[derive(Debug, Default)]
+struct Kept {
+    used: Option<Used>,
+    last: Option<(MemberId, BackendId)>,
+}
+
+/// The connections of a session.
+#[derive(Debug, Default)]
+pub struct Connections {
+    primary: Kept,
+    replica: Kept,
+    /// Where the previous statement went.
+    pub last: Side,
+    /// The open transaction is a read-only one, on the replica's side.
+    pub transaction_on_replica: bool,
+}
+
+impl Connections {
+    /// Whether the session holds a connection on this side.
+    #[must_use]
+    pub fn holds(&self, side: Side) -> bool {
+        self.kept(side).used.as_ref().is_some_and(|used| used.held)
+    }
+
+    /// Takes the connection that was kept for this side.
+    pub fn take(&mut self, side: Side) -> Option<Used> {
+        self.kept_mut(side).used.take()
+    }
+
+    /// Keeps a connection for this side.
+    pub fn keep(&mut self, side: Side, used: Used) {
+        self.remember(side, &used);
+        self.kept_mut(side).used = Some(used);
+    }
+
+    /// Remembers which connection was used, to ask the pool for it again.
+    pub fn remember(&mut self, side: Side, used: &Used) {
+        self.last = side;
+        self.kept_mut(side).last = Some((used.member, used.lease.id()));
+    }
+
+    /// The member and the connection that were used last on this side.
+    #[must_use]
+    pub fn last_used(&self, side: Side) -> Option<(MemberId, BackendId)> {
+        self.kept(side).last
+    }
+
+    const fn kept(&self, side: Side) -> &Kept {
+        match side {
+            Side::Primary => &self.primary,
+            Side::Replica => &self.replica,
+        }
+    }
+
+    const fn kept_mut(&mut self, side: Side) -> &mut Kept {
+        match side {
+            Side::Primary => &mut self.primary,
+            Side::Replica => &mut self.replica,
+        }
+    }
+}

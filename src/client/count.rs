@@ -1,0 +1,55 @@
+//! What is counted for each statement.
+
+use std::time::Duration;
+
+use super::{connections::Side, order::Finish, run::Client};
+use crate::{
+    metrics::{CausalRead, Outcome},
+    route::{Freshness, Route},
+    session::Pins,
+    topology::PickReason,
+};
+
+impl Client {
+    /// A statement has ended.
+    pub(super) fn count(&mut self, route: &Route, finish: &Finish, took: Duration, before: &Pins) {
+        let outcome = match finish {
+            Finish::Replied(reply) if reply.error.is_some() => Outcome::Error,
+            Finish::Replied(_) if self.retried => Outcome::Retried,
+            Finish::Replied(_) | Finish::Silent => Outcome::Ok,
+            Finish::Refused => Outcome::Refused,
+            Finish::Lost => Outcome::Lost,
+        };
+        let metrics = &self.proxy.metrics;
+        metrics.query(route.target as usize, route.reason as usize, outcome);
+        metrics.query_duration(route.target as usize, took);
+        if *before != self.session.ledger.pins {
+            self.count_pins(before);
+        }
+    }
+
+    /// A statement that the proxy answered itself.
+    pub(super) fn count_answer(&self, route: &Route, outcome: Outcome) {
+        self.proxy.metrics.query(route.target as usize, route.reason as usize, outcome);
+    }
+
+    /// A read that must see the session's own writes has found a member.
+    pub(super) fn count_causal_read(&self, side: Side, route: &Route, because: Option<PickReason>) {
+        if side == Side::Replica && route.freshness == Freshness::OwnWrites && !self.session.causality.is_empty() {
+            let on_primary = because.is_some_and(PickReason::is_fallback);
+            self.proxy.metrics.causal_read(if on_primary { CausalRead::Primary } else { CausalRead::Applied });
+        }
+    }
+
+    /// Whether a read must see GTIDs that the session has written.
+    pub(super) fn awaits_gtid(&self, side: Side, route: &Route) -> bool {
+        side == Side::Replica && route.freshness == Freshness::OwnWrites && !self.session.causality.gtids().is_empty()
+    }
+
+    /// Pins that began and ended since `before`.
+    pub(super) fn count_pins(&self, before: &Pins) {
+        let now = &self.session.ledger.pins;
+        now.iter().filter(|reason| !before.contains(*reason)).for_each(|reason| self.proxy.metrics.pinned(reason));
+        before.iter().filter(|reason| !now.contains(*reason)).for_each(|reason| self.proxy.metrics.unpinned(reason));
+    }
+}

@@ -1,0 +1,168 @@
+//! From an accepted socket to an authenticated client. Only an [`Authenticated`] client has a `run`.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use aws_lc_rs::rand;
+use tokio::time::timeout;
+
+use super::{
+    auth::{self, Denial},
+    proxy::Proxy,
+    refusal,
+    registry::{ClientId, Registered},
+};
+use crate::{
+    backend::Account,
+    net::{PacketError, PacketStream},
+    session::Listener,
+    wire::{
+        Capabilities, Extensions, StatusFlags,
+        auth::CACHING_SHA2,
+        err::SqlError,
+        greeting::{Greeting, SALT_LEN, Salt},
+        login::{FirstPacket, Login},
+    },
+};
+
+/// How long a client may take to log in.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest packet of a login, in bytes; connection attributes alone may have 64 KiB.
+pub(super) const LOGIN_LIMIT: usize = 128 * 1024;
+
+/// What the proxy offers, as far as the members have it too.
+const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
+    .union(Capabilities::FOUND_ROWS)
+    .union(Capabilities::LONG_FLAG)
+    .union(Capabilities::CONNECT_WITH_DB)
+    .union(Capabilities::NO_SCHEMA)
+    .union(Capabilities::ODBC)
+    .union(Capabilities::LOCAL_FILES)
+    .union(Capabilities::IGNORE_SPACE)
+    .union(Capabilities::PROTOCOL_41)
+    .union(Capabilities::INTERACTIVE)
+    .union(Capabilities::TRANSACTIONS)
+    .union(Capabilities::SECURE_CONNECTION)
+    .union(Capabilities::MULTI_STATEMENTS)
+    .union(Capabilities::MULTI_RESULTS)
+    .union(Capabilities::PS_MULTI_RESULTS)
+    .union(Capabilities::PLUGIN_AUTH)
+    .union(Capabilities::CONNECT_ATTRS)
+    .union(Capabilities::PLUGIN_AUTH_LENENC_DATA)
+    .union(Capabilities::SESSION_TRACK)
+    .union(Capabilities::DEPRECATE_EOF);
+
+/// What a member's connection must share with the client's.
+pub(super) const SHARED: Capabilities = Capabilities::FOUND_ROWS
+    .union(Capabilities::NO_SCHEMA)
+    .union(Capabilities::ODBC)
+    .union(Capabilities::LOCAL_FILES)
+    .union(Capabilities::IGNORE_SPACE)
+    .union(Capabilities::INTERACTIVE)
+    .union(Capabilities::MULTI_STATEMENTS)
+    .union(Capabilities::DEPRECATE_EOF);
+
+/// What the greeting says when no member has been reached yet.
+const UNKNOWN_VERSION: &str = "8.0.0-mysql-proxy";
+/// `utf8mb4_general_ci`, which every member knows.
+const UNKNOWN_COLLATION: u8 = 45;
+
+/// Where a client comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Its address.
+    pub peer: SocketAddr,
+    /// The port it came in by.
+    pub listener: Listener,
+}
+
+/// A client that has said who it is, and was believed.
+pub struct Authenticated {
+    pub(super) proxy: Arc<Proxy>,
+    pub(super) stream: PacketStream,
+    pub(super) login: Login,
+    pub(super) account: Account,
+    pub(super) origin: Origin,
+    pub(super) registered: Registered,
+    /// Of the packet that ends the login.
+    pub(super) seq: u8,
+    pub(super) salt: Salt,
+}
+
+/// Why a client did not come in.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// It went away, or spoke nonsense.
+    #[error("{0}")]
+    Packet(#[from] PacketError),
+    /// It was told this.
+    #[error("{0}")]
+    Refused(SqlError),
+    /// It took longer than allowed.
+    #[error("no login within {LOGIN_TIMEOUT:?}")]
+    Timeout,
+}
+
+/// Greets a client and lets it log in.
+pub async fn welcome(proxy: Arc<Proxy>, stream: PacketStream, origin: Origin) -> Result<Authenticated, LoginError> {
+    timeout(LOGIN_TIMEOUT, log_in(proxy, stream, origin)).await.unwrap_or(Err(LoginError::Timeout))
+}
+
+async fn log_in(proxy: Arc<Proxy>, mut stream: PacketStream, origin: Origin) -> Result<Authenticated, LoginError> {
+    let id = proxy.clients.new_id();
+    let greeting = greeting(&proxy, id)?;
+    stream.write_message(0, &greeting.encode()).await.map_err(PacketError::Io)?;
+    let (seq, payload) = stream.read_packet(LOGIN_LIMIT).await?;
+    let mut login = match FirstPacket::parse(&payload) {
+        Ok(FirstPacket::Login(login)) => login,
+        Ok(FirstPacket::SslRequest) => return refuse(stream, seq, refusal::no_tls()).await,
+        Err(_) => return refuse(stream, seq, refusal::bad_handshake()).await,
+    };
+    login.capabilities &= greeting.capabilities;
+    login.extensions &= greeting.extensions;
+    let mut seq = seq;
+    match auth::verify(&proxy, &mut stream, &login, greeting.salt, &mut seq, origin.peer).await {
+        Ok(account) => {
+            let registered = proxy.clients.enter(id, &login.user, proxy.drain.child_token());
+            let (seq, salt) = (seq.wrapping_add(1), greeting.salt);
+            Ok(Authenticated { proxy, stream, login, account, origin, registered, seq, salt })
+        }
+        Err(Denial::Packet(error)) => Err(error.into()),
+        Err(Denial::Refused(error)) => refuse(stream, seq, error).await,
+    }
+}
+
+/// The greeting is the cluster's own as far as possible: drivers choose their behaviour by the version.
+fn greeting(proxy: &Proxy, id: ClientId) -> Result<Greeting, LoginError> {
+    let view = proxy.topology.view();
+    let server = view.server();
+    let extensions = server.map_or(Extensions::empty(), |server| server.extensions);
+    let mut capabilities =
+        server.map_or(OFFERED, |server| OFFERED & (server.capabilities | Capabilities::LONG_PASSWORD));
+    // As MariaDB does, to say that it has extensions.
+    capabilities.set(Capabilities::LONG_PASSWORD, extensions.is_empty());
+    Ok(Greeting {
+        version: server.map_or_else(|| UNKNOWN_VERSION.to_owned(), |server| server.version_text.clone()),
+        thread_id: id.get(),
+        salt: new_salt()?,
+        capabilities,
+        extensions,
+        collation: server.map_or(UNKNOWN_COLLATION, |server| server.collation),
+        status: StatusFlags::AUTOCOMMIT,
+        plugin: CACHING_SHA2.to_owned(),
+    })
+}
+
+/// Random, without the bytes that would end the text or start a plugin's name.
+pub(super) fn new_salt() -> Result<Salt, LoginError> {
+    let mut salt = [0; SALT_LEN];
+    rand::fill(&mut salt).map_err(|_| PacketError::Io(std::io::Error::other("no randomness")))?;
+    Ok(salt.map(|byte| (byte % 94) + 33))
+}
+
+async fn refuse<T>(mut stream: PacketStream, seq: u8, error: SqlError) -> Result<T, LoginError> {
+    let mut out = Vec::new();
+    error.put(&mut out, seq.wrapping_add(1));
+    let _ = stream.write_all(&out).await;
+    stream.shutdown().await;
+    Err(LoginError::Refused(error))
+}

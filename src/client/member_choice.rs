@@ -1,0 +1,202 @@
+//! From a wish (the primary, a replica that is fresh enough) to a leased connection.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout_at;
+
+use super::{
+    connections::{Side, Used},
+    memory::Memory,
+    refusal,
+    run::Client,
+};
+use crate::{
+    backend::DialError,
+    pool::{BackendId, LeaseError, Wish},
+    route::{Freshness as Need, Route, Target},
+    session::Causality,
+    topology::{Freshness, Member, MemberId, PickReason, View},
+    wire::err::SqlError,
+};
+
+/// Pause between two attempts when every member refused at once.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What was tried for one statement.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    deadline: Instant,
+    /// When the work on the statement began.
+    pub began: Instant,
+    /// Members that did not serve.
+    pub avoid: Vec<MemberId>,
+    /// How each refused.
+    problems: Vec<String>,
+}
+
+/// The member that was chosen.
+struct Choice {
+    member: Member,
+    on_primary: bool,
+    because: Option<PickReason>,
+    lag: Option<Duration>,
+}
+
+impl Attempts {
+    pub fn new(now: Instant, allowed: Duration) -> Self {
+        Attempts { deadline: now + allowed, began: now, avoid: Vec::new(), problems: Vec::new() }
+    }
+
+    /// This member did not serve.
+    pub fn failed(&mut self, member: MemberId, problem: String) {
+        self.avoid.push(member);
+        if self.problems.len() < 8 && !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    fn refusal(&self) -> SqlError {
+        let tried = if self.problems.is_empty() { "no member is known".to_owned() } else { self.problems.join("; ") };
+        refusal::no_member(&tried, self.began.elapsed())
+    }
+}
+
+impl Client {
+    /// A connection for this side: the one that is held, else a leased one. Waits until the deadline for a member
+    /// that can serve.
+    pub(super) async fn connect(
+        &mut self,
+        side: Side,
+        route: &Route,
+        attempts: &mut Attempts,
+    ) -> Result<Used, SqlError> {
+        let mut kept = self.connections.take(side);
+        if let Some(used) = kept.take_if(|used| used.held || route.target == Target::Same) {
+            self.last_route.member = Some(used.address);
+            return Ok(used);
+        }
+        loop {
+            let choice = self.choose(side, route, attempts);
+            match choice {
+                Ok(choice) => {
+                    if let Some(mut used) = kept.take() {
+                        if used.member == choice.member.id {
+                            self.last_route.member = Some(used.address);
+                            return Ok(used);
+                        }
+                        used.lease.parts().1.let_go();
+                    }
+                    match self.lease(side, &choice).await {
+                        Ok(used) => {
+                            self.count_causal_read(side, route, choice.because);
+                            self.last_route.member = Some(used.address);
+                            self.last_route.because = choice.because;
+                            self.last_route.lag = choice.lag;
+                            self.last_route.sees_own_writes = self.awaits_gtid(side, route);
+                            return Ok(used);
+                        }
+                        Err(error) => {
+                            self.note_refusal(&choice, &error, attempts)?;
+                        }
+                    }
+                }
+                Err(problem) => {
+                    if !attempts.problems.contains(&problem) && attempts.problems.len() < 8 {
+                        attempts.problems.push(problem);
+                    }
+                    attempts.avoid.clear();
+                    self.wait_for_change(attempts).await?;
+                }
+            }
+        }
+    }
+
+    fn choose(&self, side: Side, route: &Route, attempts: &Attempts) -> Result<Choice, String> {
+        let view = self.proxy.topology.view();
+        match side {
+            Side::Primary => choose_primary(&view, &attempts.avoid),
+            Side::Replica => {
+                let need = freshness(route, &self.session.causality);
+                let prefer = self.connections.last_used(Side::Replica).map(|(member, _)| member);
+                let pick = view.pick_replica(&need, prefer, &attempts.avoid).map_err(|error| error.to_string())?;
+                let member = pick.member;
+                let on_primary = pick.because.is_fallback();
+                if on_primary && attempts.avoid.contains(&member.member.id) {
+                    return Err(format!("{}: tried", member.member.name));
+                }
+                Ok(Choice { member: member.member.clone(), on_primary, because: Some(pick.because), lag: member.lag })
+            }
+        }
+    }
+
+    async fn lease(&self, side: Side, choice: &Choice) -> Result<Used, LeaseError> {
+        let pool = self.proxy.pools.member(choice.member.address);
+        let can = |memory: &Memory| memory.settings.can_become(&self.session.settings);
+        let fits = |memory: &Memory| memory.has(&self.session.settings);
+        let wish = Wish { can, last: self.last_backend(side, choice), fits };
+        let lease = pool.lease(&self.identity, wish).await?;
+        Ok(Used {
+            lease,
+            member: choice.member.id,
+            address: choice.member.address,
+            on_primary: choice.on_primary,
+            held: false,
+            in_flight: Some(choice.member.begin()),
+        })
+    }
+
+    /// A read that the primary serves asks for the connection that the session's writes used.
+    fn last_backend(&self, side: Side, choice: &Choice) -> Option<BackendId> {
+        let side = if choice.on_primary { Side::Primary } else { side };
+        self.connections.last_used(side).filter(|(member, _)| *member == choice.member.id).map(|(_, id)| id)
+    }
+
+    /// An account that is refused is refused everywhere; anything else is tried on another member.
+    fn note_refusal(&self, choice: &Choice, error: &LeaseError, attempts: &mut Attempts) -> Result<(), SqlError> {
+        if let LeaseError::Dial(DialError::Refused(error)) = error
+            && matches!(error.code, 1044 | 1045 | 1130 | 1698 | 1862 | 3118 | 4151)
+        {
+            return Err(error.clone());
+        }
+        if matches!(error, LeaseError::Dial(_)) {
+            self.proxy.topology.recheck();
+        }
+        attempts.failed(choice.member.id, format!("{} ({}): {error}", choice.member.name, choice.member.address));
+        Ok(())
+    }
+
+    /// Waits for news from the monitor, a little at least, until the deadline.
+    async fn wait_for_change(&self, attempts: &Attempts) -> Result<(), SqlError> {
+        let now = Instant::now();
+        if now >= attempts.deadline {
+            return Err(attempts.refusal());
+        }
+        let _held = self.proxy.metrics.held();
+        let mut changed = self.proxy.topology.changed();
+        let until = attempts.deadline.min(now + PAUSE.max(Duration::from_millis(500)));
+        let _ = timeout_at(until.into(), changed.changed()).await;
+        tokio::time::sleep(PAUSE.min(attempts.deadline.saturating_duration_since(now))).await;
+        Ok(())
+    }
+}
+
+fn choose_primary(view: &View, avoid: &[MemberId]) -> Result<Choice, String> {
+    let primary = view.primary().map_err(|error| error.to_string())?;
+    if avoid.contains(&primary.member.id) {
+        return Err(format!("{}: tried", primary.member.name));
+    }
+    Ok(Choice { member: primary.member.clone(), on_primary: true, because: None, lag: None })
+}
+
+/// What a read must be able to see.
+fn freshness<'a>(route: &Route, causality: &'a Causality) -> Freshness<'a> {
+    let any = route.freshness == Need::Any && route.target != Target::All;
+    let gtids = Some(causality.gtids()).filter(|gtids| !gtids.is_empty());
+    match (gtids, causality.unknown()) {
+        _ if any => Freshness::Any,
+        (None, None) => Freshness::Any,
+        (None, Some(instant)) => Freshness::After(instant),
+        (Some(gtids), None) => Freshness::Gtid(gtids),
+        (Some(gtids), Some(instant)) => Freshness::GtidAfter(gtids, instant),
+    }
+}

@@ -1,0 +1,176 @@
+//! What sessions remember of a pooled connection: the settings it has, and the statements prepared on it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Weak},
+};
+
+use super::texts::StatementText;
+use crate::session::Settings;
+
+/// The most statements kept prepared on one connection; beyond, the one used longest ago is closed.
+const MAX_PREPARED: usize = 512;
+/// Statements that are closed in one write, if there is no other occasion.
+const MANY_TO_CLOSE: usize = 16;
+
+/// Travels with a connection through the pool.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// What the connection has now.
+    pub settings: Arc<Settings>,
+    /// How far it is from being usable.
+    pub condition: Condition,
+    /// Character sets of a fresh connection, which a reset may not bring back.
+    pub baseline: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Whether the member tells changes of the session.
+    pub has_trackers: bool,
+    /// Something may stand on it that its session does not know of: once let go, it must be reset.
+    pub has_leftovers: bool,
+    /// The session that used it last.
+    pub last_user: Option<super::registry::ClientId>,
+    /// What `LAST_INSERT_ID()` gives here, while it is the last user's own.
+    pub insert_id: Option<u64>,
+    /// Warnings or an error of a statement may stand here; statements without a table leave them on `MariaDB`.
+    pub has_diagnostics: bool,
+    prepared: HashMap<u64, Prepared>,
+    clock: u64,
+    closing: Vec<u32>,
+}
+
+/// What must be done before the connection may serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Just logged in: tracking must be switched on.
+    #[default]
+    Fresh,
+    /// Its settings are those in [`Memory::settings`].
+    Known,
+    /// The session has changed what the trackers tell: they must be set again.
+    Untracked,
+    /// It may carry anything: it must be reset.
+    Tainted,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    text: Weak<StatementText>,
+    member_id: u32,
+    used: u64,
+}
+
+impl Memory {
+    /// The member's id of a statement that is prepared here.
+    pub fn prepared(&mut self, text: &StatementText) -> Option<u32> {
+        self.clock += 1;
+        let prepared = self.prepared.get_mut(&text.id())?;
+        prepared.used = self.clock;
+        Some(prepared.member_id)
+    }
+
+    /// A statement has been prepared here. Statements that no session has any more, and the oldest beyond the bound,
+    /// are to be closed.
+    pub fn remember(&mut self, text: &Arc<StatementText>, member_id: u32) {
+        self.clock += 1;
+        let prepared = Prepared { text: Arc::downgrade(text), member_id, used: self.clock };
+        if let Some(before) = self.prepared.get_mut(&text.id()) {
+            // The same text once more: the first may have a cursor, or data sent ahead.
+            before.used = self.clock;
+            self.closing.push(member_id);
+            return;
+        }
+        self.prepared.insert(text.id(), prepared);
+        let dead: Vec<u64> =
+            self.prepared.iter().filter(|(_, it)| it.text.strong_count() == 0).map(|(id, _)| *id).collect();
+        for id in dead {
+            self.forget(id);
+        }
+        if self.prepared.len() > MAX_PREPARED
+            && let Some(oldest) = self.prepared.iter().min_by_key(|(_, it)| it.used).map(|(id, _)| *id)
+        {
+            self.forget(oldest);
+        }
+    }
+
+    /// A statement is to be closed here.
+    pub fn forget(&mut self, text_id: u64) {
+        if let Some(prepared) = self.prepared.remove(&text_id) {
+            self.closing.push(prepared.member_id);
+        }
+    }
+
+    /// Whether so many statements wait to be closed that it is worth a write of its own.
+    #[must_use]
+    pub fn has_many_to_close(&self) -> bool {
+        self.closing.len() >= MANY_TO_CLOSE
+    }
+
+    /// Statements to be closed at the member with the next command.
+    pub fn take_closing(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.closing)
+    }
+
+    /// The connection was reset: nothing is prepared any more, and the settings are a fresh connection's but for the
+    /// database and the role.
+    pub fn was_reset(&mut self) {
+        self.prepared.clear();
+        self.closing.clear();
+        self.insert_id = None;
+        self.has_leftovers = false;
+        self.last_user = None;
+        self.has_diagnostics = false;
+        let Settings { database, role, multi_statements, .. } = Settings::clone(&self.settings);
+        self.settings = Arc::new(Settings { database, role, multi_statements, ..Settings::default() });
+    }
+
+    /// The session lets the connection go.
+    pub fn let_go(&mut self) {
+        if self.has_leftovers {
+            self.condition = Condition::Tainted;
+        }
+    }
+
+    /// Whether the connection has just these settings.
+    #[must_use]
+    pub fn has(&self, wanted: &Arc<Settings>) -> bool {
+        self.condition == Condition::Known && (Arc::ptr_eq(&self.settings, wanted) || self.settings == *wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::texts::StatementTexts;
+
+    #[test]
+    fn statements_that_nobody_has_are_closed() {
+        let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
+        let mut memory = Memory::default();
+        let first = texts.intern(b"SELECT 1", &settings);
+        memory.remember(&first, 10);
+        assert_eq!(memory.prepared(&first), Some(10));
+        drop(first);
+        memory.remember(&texts.intern(b"SELECT 2", &settings), 11);
+        assert_eq!(memory.take_closing(), [10]);
+    }
+
+    #[test]
+    fn the_same_text_prepared_again_leaves_the_first_its_cursor() {
+        let text = StatementTexts::default().intern(b"SELECT 1", &Arc::new(Settings::default()));
+        let mut memory = Memory::default();
+        memory.remember(&text, 10);
+        memory.remember(&text, 11);
+        assert_eq!((memory.prepared(&text), memory.take_closing()), (Some(10), vec![11]));
+    }
+
+    #[test]
+    fn the_number_of_prepared_statements_is_bounded() {
+        let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
+        let mut memory = Memory::default();
+        let all: Vec<_> = (0..=MAX_PREPARED).map(|n| texts.intern(n.to_string().as_bytes(), &settings)).collect();
+        for (n, text) in all.iter().enumerate() {
+            memory.remember(text, n as u32);
+        }
+        assert_eq!(memory.take_closing(), [0]);
+        assert_eq!(memory.prepared(&all[0]), None);
+    }
+}

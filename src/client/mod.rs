@@ -1,0 +1,30 @@
+//! One client connection: handshake, the loop, and the replies that the proxy gives itself.
+//!
+//! Knows how to turn a client's command into one exchange with one member. Must not know how members are found or
+//! checked (topology), how connections are kept (pool), or what bytes mean (wire, sql).
+
+pub mod accounts;
+mod aftermath;
+mod answers;
+mod auth;
+mod bring;
+mod commands;
+mod connections;
+mod count;
+mod handshake;
+mod incoming;
+mod member_choice;
+pub mod memory;
+mod order;
+mod prepared;
+mod proxy;
+mod query;
+pub mod refusal;
+pub mod registry;
+mod run;
+mod shown;
+pub mod texts;
+
+pub use handshake::{Authenticated, LoginError, Origin, welcome};
+pub use proxy::{Policy, Proxy};
+pub use run::Gone;

@@ -1,0 +1,635 @@
+//! One command at a member: connect, bring the connection to the session's state, send, relay the reply, learn.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    bring::{BringError, ask_collation, ask_insert_id, bring, clock_runs, close_statements, prepared_id},
+    connections::{Side, Used},
+    incoming::Incoming,
+    member_choice::Attempts,
+    memory::Condition,
+    refusal,
+    registry::Running,
+    run::{Client, Gone},
+    texts::StatementText,
+};
+use crate::{
+    backend::{Exchange, ExchangeError, MemberFault, Progress, QueryError, Reply, SendError},
+    metrics::{Direction, RetryVerdict, Side as MetricSide},
+    route::{Loss, Reason, Route, Target},
+    session::{Listener, PinReason, Told, Transaction},
+    sql::{Facts, Kind, Statement},
+    wire::{
+        HEADER_LEN, StatusFlags,
+        err::SqlError,
+        gtid::GtidKind,
+        ok::Change,
+        packet::MessageEnd,
+        prepared::put_statement_id,
+        response::Shape,
+        server::{ServerFamily, read_version},
+    },
+};
+
+/// The most members on which a read is tried after a lost connection.
+const MAX_TRIES: usize = 3;
+
+/// A command to be done at a member.
+pub(super) struct Order<'a> {
+    /// Where, and why.
+    pub route: Route,
+    /// Its bytes, as far as they are in memory.
+    pub message: &'a [u8],
+    /// Where it ends; the rest is streamed.
+    pub end: MessageEnd,
+    /// What kind of reply comes.
+    pub shape: Shape,
+    /// What it says, if it is SQL.
+    pub statement: Option<(&'a Statement, &'a [u8])>,
+    /// The prepared statement whose id stands in the message.
+    pub prepared: Option<&'a Arc<StatementText>>,
+    /// The statement that is being prepared, and the id that the client gets for it.
+    pub preparing: Option<(&'a Arc<StatementText>, u32)>,
+    /// A statement of the proxy's own that must run right before.
+    pub preface: Option<&'a str>,
+    /// It has no reply.
+    pub is_silent: bool,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(super) enum Finish {
+    /// A member answered, perhaps with an error.
+    Replied(Reply),
+    /// The command has no reply.
+    Silent,
+    /// The client was told that no member could serve, or that one refused the session's settings.
+    Refused,
+    /// The client was told that the member was lost.
+    Lost,
+}
+
+impl Finish {
+    /// The member's answer.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Finish::Replied(reply) => Some(reply),
+            Finish::Silent | Finish::Refused | Finish::Lost => None,
+        }
+    }
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Done(Finish),
+    /// The command is tried again, elsewhere.
+    Again,
+}
+
+impl<'a> Order<'a> {
+    /// A command that is complete in memory or begins there.
+    pub fn new(route: Route, incoming: &'a Incoming, shape: Shape) -> Self {
+        Order {
+            route,
+            message: incoming.message(),
+            end: incoming.end,
+            shape,
+            statement: None,
+            prepared: None,
+            preparing: None,
+            preface: None,
+            is_silent: false,
+        }
+    }
+}
+
+impl Client {
+    /// Does the command.
+    pub(super) async fn run(&mut self, mut order: Order<'_>) -> Result<Finish, Gone> {
+        let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
+        loop {
+            let side = self.side_of(&order);
+            self.release_other(side);
+            let used = match self.connect(side, &order.route, &mut attempts).await {
+                Ok(used) => used,
+                Err(error) => return self.tell(&mut order, &error).await.map(|()| Finish::Refused),
+            };
+            match self.attempt(side, used, &mut order, &mut attempts).await? {
+                Attempt::Done(finish) => return Ok(finish),
+                Attempt::Again => {}
+            }
+        }
+    }
+
+    /// On which side a command runs. What `LAST_INSERT_ID()` asks for stands where the session wrote last, also when
+    /// reads went elsewhere since.
+    fn side_of(&self, order: &Order<'_>) -> Side {
+        let asks_insert_id = order.statement.is_some_and(|(statement, _)| {
+            statement.has(Facts::ASKS_INSERT_ID) && !statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS)
+        });
+        let wrote = self.connections.last_used(Side::Primary).is_some() || self.connections.holds(Side::Primary);
+        match order.route.target {
+            Target::Same if asks_insert_id && wrote => Side::Primary,
+            _ => self.side(&order.route),
+        }
+    }
+
+    /// On which side a route runs.
+    pub(super) fn side(&self, route: &Route) -> Side {
+        match route.target {
+            Target::Primary | Target::Proxy => Side::Primary,
+            Target::Replica => Side::Replica,
+            Target::Same => self.connections.last,
+            Target::All if self.connections.holds(Side::Primary) || route.on_primary => Side::Primary,
+            Target::All if self.connections.holds(Side::Replica) => Side::Replica,
+            Target::All if self.proxy.topology.view().has_primary() => self.connections.last,
+            Target::All => Side::Replica,
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        side: Side,
+        mut used: Used,
+        order: &mut Order<'_>,
+        attempts: &mut Attempts,
+    ) -> Result<Attempt, Gone> {
+        let waited = used.lease.waited() || !used.lease.parts().1.has(&self.session.settings);
+        if waited && !used.held {
+            // Nothing of the statement has been sent: a member that hangs now may be left for another.
+            self.registered.handle.begin(running(&mut used, true));
+        }
+        let member_id = match self.make_ready(side, &mut used, order).await {
+            Ok(member_id) => member_id,
+            Err(error) => {
+                self.registered.handle.end();
+                return self.not_ready(side, used, error, order, attempts).await;
+            }
+        };
+        if !waited {
+            self.proxy.metrics.proxy_overhead(attempts.began.elapsed());
+        }
+        self.send(&mut used, order, member_id).await?;
+        if order.is_silent {
+            used.lease.parts().0.expect_nothing();
+            self.settle(side, used);
+            return Ok(Attempt::Done(Finish::Silent));
+        }
+        let exchange = Exchange {
+            shape: order.shape,
+            client: self.login.capabilities,
+            statement_id: order.preparing.map(|(_, id)| id),
+            status: self.status_elsewhere(side),
+            intercept: self.intercept(&used, order),
+        };
+        let result = used.lease.parts().0.relay(&mut self.stream, exchange).await;
+        let killed = self.registered.handle.end();
+        match result {
+            Ok(mut reply) => {
+                self.count_bytes(order.message.len(), &reply);
+                self.ask_after_error(&mut used, order, &mut reply).await;
+                self.retried = !attempts.avoid.is_empty();
+                self.last_status = reply.status.unwrap_or_default();
+                self.learn(side, &mut used, order, &reply).await;
+                self.lingers = self.proxy.policy.multiplexing && self.may_be_asked(order, &reply);
+                if killed && !self.must_hold(side) {
+                    used.lease.discard();
+                } else {
+                    self.settle(side, used);
+                }
+                Ok(Attempt::Done(Finish::Replied(reply)))
+            }
+            Err(ExchangeError::Client(error)) => Err(error.into()),
+            // Whoever is killed is not to be served by another member.
+            Err(ExchangeError::Intercepted(_)) if killed => {
+                used.lease.discard();
+                self.tell(order, &refusal::killed()).await?;
+                Ok(Attempt::Done(Finish::Lost))
+            }
+            Err(ExchangeError::Intercepted(code)) => Ok(self.intercepted(side, used, code, order, attempts)),
+            Err(ExchangeError::Member { cause, progress }) => {
+                if killed {
+                    order.route.loss = unrepeated(order.route.loss);
+                }
+                self.member_lost((side, used), &cause, progress, order, attempts).await
+            }
+        }
+    }
+
+    /// While a read-only transaction is open on a replica, the primary does not know of it.
+    fn status_elsewhere(&self, side: Side) -> StatusFlags {
+        if side == Side::Primary && self.connections.transaction_on_replica {
+            StatusFlags::IN_TRANS | StatusFlags::IN_TRANS_READONLY
+        } else {
+            StatusFlags::empty()
+        }
+    }
+
+    fn count_bytes(&self, command: usize, reply: &Reply) {
+        let metrics = &self.proxy.metrics;
+        metrics.bytes(MetricSide::Client, Direction::In, command);
+        metrics.bytes(MetricSide::Backend, Direction::Out, command);
+        metrics.bytes(MetricSide::Backend, Direction::In, reply.received);
+        metrics.bytes(MetricSide::Client, Direction::Out, reply.sent);
+    }
+
+    /// Brings the connection to the session's settings and prepares what is executed; gives the member's id of it.
+    async fn make_ready(&mut self, side: Side, used: &mut Used, order: &Order<'_>) -> Result<Option<u32>, BringError> {
+        let goes_on = used.held || (self.lingers && self.connections.last == side);
+        let (connection, memory) = used.lease.parts();
+        let held = used.held.into();
+        bring(connection, memory, &self.session.settings, held).await?;
+        let member_id = match order.prepared {
+            Some(text) => Some(prepared_id(connection, memory, text, &self.session.settings, held).await?),
+            None => None,
+        };
+        if memory.has_many_to_close() {
+            close_statements(connection, memory).await?;
+        }
+        let me = Some(self.registered.handle.id);
+        if memory.last_user != me {
+            memory.insert_id = None;
+            let asks = order.statement.is_some_and(|(it, _)| it.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS));
+            if asks && !used.held {
+                // Warnings and counts that stand here are another session's: no answer is better than theirs.
+                connection.query(CLEAR).await?;
+            }
+        }
+        memory.last_user = me;
+        if memory.has_diagnostics && !goes_on {
+            connection.query(CLEAR).await?;
+            memory.has_diagnostics = false;
+        }
+        let wants_insert_id = order.statement.is_some_and(|(statement, _)| statement.has(Facts::ASKS_INSERT_ID));
+        let own = memory.insert_id == Some(self.session.last_insert_id);
+        // Between XA END and its end nothing may be set.
+        let may_set = !used.held || !self.session.ledger.pins.contains(PinReason::Xa);
+        // In front of the question itself it would be in the way of counts.
+        let asks = |(it, _): (&Statement, &[u8])| it.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS);
+        let ahead = self.asks_previous && !order.statement.is_some_and(asks);
+        if (wants_insert_id || ahead) && !own && may_set {
+            // The session inserted elsewhere, or another one has used the connection before or since.
+            connection.query(&format!("SET last_insert_id={}", self.session.last_insert_id)).await?;
+            memory.insert_id = Some(self.session.last_insert_id);
+        }
+        if let Some(preface) = order.preface {
+            connection.query(preface).await?;
+        }
+        Ok(member_id)
+    }
+
+    /// A connection that cannot be made ready is closed. A replica that lacks something (a database that was just
+    /// made, say) is passed over; the primary's word counts.
+    async fn not_ready(
+        &mut self,
+        side: Side,
+        used: Used,
+        error: BringError,
+        order: &mut Order<'_>,
+        attempts: &mut Attempts,
+    ) -> Result<Attempt, Gone> {
+        if let BringError::Prepare(error) = error {
+            return self.not_prepared(side, used, error, order, attempts).await;
+        }
+        let Used { lease, member, address, on_primary, held, .. } = used;
+        match error {
+            BringError::Unreachable if !held => {
+                lease.discard();
+                Ok(Attempt::Again)
+            }
+            BringError::Query(QueryError::Sql(error)) if on_primary || held => {
+                lease.discard();
+                if held {
+                    self.lose_what_stood(side);
+                }
+                self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused))
+            }
+            error if !held && attempts.avoid.len() < MAX_TRIES => {
+                lease.discard();
+                attempts.failed(member, format!("{address}: {error}"));
+                self.proxy.topology.recheck();
+                Ok(Attempt::Again)
+            }
+            error => {
+                lease.discard();
+                if held {
+                    self.lose_what_stood(side);
+                }
+                let error = refusal::member_lost(&address.to_string(), &error.to_string());
+                self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused))
+            }
+        }
+    }
+
+    /// A member refuses to prepare the statement. Its connection is fine, and so is what stands on it.
+    async fn not_prepared(
+        &mut self,
+        side: Side,
+        used: Used,
+        error: SqlError,
+        order: &mut Order<'_>,
+        attempts: &mut Attempts,
+    ) -> Result<Attempt, Gone> {
+        let counts = used.on_primary || used.held || attempts.avoid.len() >= MAX_TRIES;
+        if !counts {
+            attempts.failed(used.member, format!("{}: {error}", used.address));
+        }
+        self.settle(side, used);
+        if counts {
+            self.tell(order, &error).await?;
+            return Ok(Attempt::Done(Finish::Refused));
+        }
+        Ok(Attempt::Again)
+    }
+
+    /// A send that fails is found out by the reply: the member may have said why.
+    async fn send(&mut self, used: &mut Used, order: &mut Order<'_>, member_id: Option<u32>) -> Result<(), Gone> {
+        used.lease.count_exchange();
+        let repeatable = order.route.is_repeatable() && !used.held && order.end.is_done();
+        self.registered.handle.begin(running(used, repeatable));
+        let (connection, _) = used.lease.parts();
+        let mut message = order.message;
+        if let Some(id) = member_id {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(order.message);
+            put_statement_id(&mut self.scratch[HEADER_LEN..], id);
+            message = &self.scratch;
+        }
+        let mut sent = connection.send(message).await;
+        if sent.is_ok() && !order.end.is_done() {
+            let limit = self.proxy.policy.max_allowed_packet;
+            sent = connection.send_rest(&mut self.stream, &mut order.end, limit).await;
+        }
+        match sent {
+            Err(SendError::Client(error)) => Err(error.into()),
+            Err(SendError::TooLong(limit)) => {
+                // As a server does: the error, and then the connection is closed.
+                self.refuse(order.end.next_seq(), &refusal::packet_too_large(limit)).await?;
+                Err(Gone::Protocol("a command longer than limits.max_allowed_packet"))
+            }
+            Ok(()) | Err(SendError::Member(_)) => Ok(()),
+        }
+    }
+
+    /// Which errors at the beginning of a reply mean that the statement goes elsewhere.
+    fn intercept(&self, used: &Used, order: &Order<'_>) -> fn(u16) -> bool {
+        let complete = order.end.is_done() && order.message.len() > HEADER_LEN;
+        if !complete || used.held || self.session.is_tied() {
+            return |_| false;
+        }
+        if self.session.listener == Listener::ReadOnly {
+            // Here a replica's refusal of a write is the answer.
+            return if order.route.is_repeatable() { is_shutdown } else { |_| false };
+        }
+        match (order.route.target, used.on_primary, order.route.is_repeatable()) {
+            (Target::Replica, false, true) => |code| is_read_only_refusal(code) || is_shutdown(code),
+            (Target::Replica, false, false) => is_read_only_refusal,
+            (Target::All, false, _) => is_unknown_database,
+            (_, _, true) => is_shutdown,
+            _ => |_| false,
+        }
+    }
+
+    /// The net: what a replica refuses as a write runs on the primary; what a dying member refuses, on another one.
+    fn intercepted(
+        &mut self,
+        side: Side,
+        used: Used,
+        code: u16,
+        order: &mut Order<'_>,
+        attempts: &mut Attempts,
+    ) -> Attempt {
+        if is_shutdown(code) {
+            attempts.failed(used.member, format!("{}: error {code}", used.address));
+            used.lease.discard();
+            self.proxy.topology.recheck();
+            return Attempt::Again;
+        }
+        self.settle(side, used);
+        // A replica says that it writes: it must not run twice, however much like a read it looks.
+        let loss = if is_read_only_refusal(code) { Loss::OutcomeUnknown } else { order.route.loss };
+        order.route = Route { target: Target::Primary, on_primary: true, loss, ..order.route };
+        Attempt::Again
+    }
+
+    async fn member_lost(
+        &mut self,
+        (side, used): (Side, Used),
+        cause: &MemberFault,
+        progress: Progress,
+        order: &mut Order<'_>,
+        attempts: &mut Attempts,
+    ) -> Result<Attempt, Gone> {
+        let Used { lease, member, address, held, .. } = used;
+        lease.discard();
+        self.proxy.topology.recheck();
+        let repeatable = order.route.is_repeatable() && !held && order.end.is_done();
+        if progress == Progress::Nothing && repeatable && attempts.avoid.len() < MAX_TRIES {
+            self.proxy.metrics.retry(RetryVerdict::Retried);
+            attempts.failed(member, format!("{address}: {cause}"));
+            return Ok(Attempt::Again);
+        }
+        self.proxy.metrics.retry(verdict(&order.route, progress, held, repeatable));
+        if held {
+            self.lose_what_stood(side);
+        }
+        self.session.causality.wrote_unknown(Instant::now());
+        let (member, cause) = (address.to_string(), cause.to_string());
+        let error = if order.route.commits() {
+            refusal::outcome_unknown(&member, &cause)
+        } else {
+            refusal::member_lost(&member, &cause)
+        };
+        match progress {
+            Progress::Nothing => self.tell(order, &error).await?,
+            Progress::Packets(seq) => self.refuse(seq, &error).await?,
+            Progress::MidPacket => return Err(Gone::MidPacket),
+        }
+        Ok(Attempt::Done(Finish::Lost))
+    }
+
+    /// Learns what the reply said of the session and of the connection.
+    async fn learn(&mut self, side: Side, used: &mut Used, order: &Order<'_>, reply: &Reply) {
+        let (connection, memory) = used.lease.parts();
+        let (family, _) = read_version(&connection.greeting().version);
+        // While a read-only transaction is open on a replica, the primary's status says nothing of it.
+        let elsewhere = side == Side::Primary && self.connections.transaction_on_replica;
+        let told = Told {
+            status: reply.status.filter(|_| !elsewhere),
+            failed: reply.error.is_some(),
+            changes: &reply.changes,
+            last_insert_id: reply.last_insert_id,
+            untracked: reply.classic_eof,
+            has_trackers: memory.has_trackers,
+            gtids: match family {
+                ServerFamily::MySql => GtidKind::MySql,
+                ServerFamily::MariaDb => GtidKind::MariaDb,
+            },
+            names_writes: self.proxy.topology.view().names_writes(),
+            may_write: order.route.commits(),
+            on_primary: used.on_primary,
+            now: Instant::now(),
+        };
+        let pins = self.session.ledger.pins.clone();
+        self.session.learn(order.statement, &told);
+        if !elsewhere {
+            let open = self.session.transaction != Transaction::None;
+            self.connections.transaction_on_replica = open && side == Side::Replica;
+        }
+        if changes_collation(&reply.changes)
+            && let Ok(Some(collation)) = ask_collation(connection).await
+        {
+            self.session.set_variable(b"collation_connection", &collation);
+        }
+        if sets_timestamp(&reply.changes)
+            && let Ok(true) = clock_runs(connection).await
+        {
+            // `SET timestamp = DEFAULT`: the tracker tells the value that has just ended.
+            self.session.forget_variable(b"timestamp");
+        }
+        if !Arc::ptr_eq(&memory.settings, &self.session.settings) {
+            memory.settings = Arc::clone(&self.session.settings);
+        }
+        if order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_TRACKING)) {
+            memory.condition = Condition::Untracked;
+        }
+        memory.has_diagnostics |= reply.error.is_some() || reply.warnings > 0;
+        if reply.last_insert_id != 0 {
+            memory.insert_id = Some(reply.last_insert_id);
+        } else if order.statement.is_some_and(|(statement, _)| sets_insert_id(statement))
+            && let Ok(Some(id)) = ask_insert_id(connection).await
+        {
+            self.session.last_insert_id = id;
+            memory.insert_id = Some(id);
+        }
+        // What stands here is not the session's to keep on this side; nobody else may get it.
+        memory.has_leftovers |= !self.must_hold(side)
+            && (self.session.ledger.pins.iter().any(|pin| !pins.contains(pin))
+                || reply.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS)));
+        if let (Some(prepared), Some((text, _))) = (reply.prepared, order.preparing) {
+            memory.remember(text, prepared.statement_id);
+        }
+    }
+
+    /// Tells an error in answer to the whole command.
+    pub(super) async fn tell(&mut self, order: &mut Order<'_>, error: &SqlError) -> Result<(), Gone> {
+        while !order.end.is_done() {
+            if self.stream.inbox().is_empty() {
+                self.stream.fill_or_eof().await?;
+            }
+            let count = order.end.advance(self.stream.inbox());
+            self.stream.consume(count);
+        }
+        if order.is_silent {
+            return Ok(());
+        }
+        self.refuse(order.end.next_seq(), error).await
+    }
+
+    /// Whether the session must keep the connection of this side.
+    pub(super) fn must_hold(&self, side: Side) -> bool {
+        let transaction = self.session.transaction != Transaction::None;
+        let on_replica = self.connections.transaction_on_replica;
+        let pinned = !self.session.ledger.pins.is_empty() && side == self.pinned_side();
+        match side {
+            Side::Primary => (transaction && !on_replica) || pinned,
+            Side::Replica => (transaction && on_replica) || pinned,
+        }
+    }
+
+    /// Whether the client may ask next for what the reply has left on its connection. Counts are worth keeping only for
+    /// those who ask for them.
+    fn may_be_asked(&mut self, order: &Order<'_>, reply: &Reply) -> bool {
+        let asks = |(statement, _): (&Statement, &[u8])| statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS);
+        self.asks_previous |= order.statement.is_some_and(asks);
+        self.asks_previous || reply.error.is_some() || reply.warnings > 0
+    }
+
+    /// A connection that only lingers on the other side is no longer worth keeping.
+    fn release_other(&mut self, side: Side) {
+        let other = if side == Side::Primary { Side::Replica } else { Side::Primary };
+        if self.proxy.policy.multiplexing && !self.connections.holds(other) {
+            drop(self.connections.take(other));
+        }
+    }
+
+    /// The client has not asked in time.
+    pub(super) fn end_lingering(&mut self) {
+        self.lingers = false;
+        self.release_other(Side::Primary);
+        self.release_other(Side::Replica);
+    }
+
+    /// Keeps the connection if the session must, or lingers,, or if sessions do not share; else it goes back to the pool.
+    pub(super) fn settle(&mut self, side: Side, mut used: Used) {
+        used.in_flight = None;
+        used.held = self.must_hold(side);
+        if used.held || self.lingers || !self.proxy.policy.multiplexing {
+            self.connections.keep(side, used);
+        } else {
+            self.connections.remember(side, &used);
+            used.lease.parts().1.let_go();
+        }
+    }
+}
+
+/// Takes warnings and counts away; without a table `MariaDB` leaves them.
+const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) AS nothing)";
+
+/// What a loss means for a statement that must not be repeated.
+const fn unrepeated(loss: Loss) -> Loss {
+    match loss {
+        Loss::Repeatable => Loss::RolledBack,
+        other => other,
+    }
+}
+
+/// What others may know of a connection in use; `may_be_cut`: what runs there can be repeated elsewhere.
+fn running(used: &mut Used, may_be_cut: bool) -> Running {
+    let address = used.address;
+    let (connection, _) = used.lease.parts();
+    let scissors = may_be_cut.then(|| Arc::clone(connection.scissors()));
+    Running { address, thread_id: connection.thread_id(), scissors }
+}
+
+/// Why a statement whose member was lost is not repeated.
+fn verdict(route: &Route, progress: Progress, held: bool, repeatable: bool) -> RetryVerdict {
+    match progress {
+        _ if route.commits() => RetryVerdict::OutcomeUnknown,
+        Progress::Packets(_) | Progress::MidPacket => RetryVerdict::ReplyBegun,
+        Progress::Nothing if repeatable => RetryVerdict::Exhausted,
+        Progress::Nothing if held && matches!(route.reason, Reason::InTransaction | Reason::ReadOnlyTransaction) => {
+            RetryVerdict::InTransaction
+        }
+        Progress::Nothing if held => RetryVerdict::Pinned,
+        Progress::Nothing => RetryVerdict::MayHaveWritten,
+    }
+}
+
+/// What gives `LAST_INSERT_ID()` a value that no reply tells.
+fn sets_insert_id(statement: &Statement) -> bool {
+    statement.has(Facts::SETS_INSERT_ID) || statement.kind == Kind::Call
+}
+
+const fn is_read_only_refusal(code: u16) -> bool {
+    matches!(code, 1290 | 1792 | 1836)
+}
+
+/// The member goes down, or has closed this idle connection: 1053 shutdown in progress, 4031 idle for too long,
+/// 1927 and 3169 killed by an administrator.
+const fn is_shutdown(code: u16) -> bool {
+    matches!(code, 1053 | 1927 | 3169 | 4031)
+}
+
+const fn is_unknown_database(code: u16) -> bool {
+    matches!(code, 1044 | 1049)
+}
+
+fn sets_timestamp(changes: &[Change]) -> bool {
+    changes.iter().any(|change| matches!(change, Change::Variable(name, _) if name == b"timestamp"))
+}
+
+fn changes_collation(changes: &[Change]) -> bool {
+    let named = |wanted: &[u8]| changes.iter().any(|it| matches!(it, Change::Variable(name, _) if name == wanted));
+    named(b"character_set_connection") && !named(b"collation_connection")
+}

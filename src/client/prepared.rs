@@ -1,0 +1,314 @@
+//! `COM_STMT_…`: the client's ids are the proxy's own and never change; a statement is prepared where it is executed.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    commands::plain_route,
+    connections::Side,
+    incoming::Incoming,
+    order::Order,
+    query::{names_ids, prepares_on_replica},
+    refusal,
+    run::{Client, Gone},
+    texts::StatementText,
+};
+use crate::{
+    route::{Reason, Route, Target},
+    session::PinReason,
+    sql::{Facts, ServerKind, Statement},
+    wire::{
+        Command, StatusFlags,
+        command::message,
+        packet::{MAX_PAYLOAD, MessageEnd, put_message},
+        prepared::{ParameterTypes, asks_for_cursor, parameter_types, statement_id, with_types},
+        response::Shape,
+    },
+};
+
+/// The statements that a session has prepared.
+#[derive(Debug, Default)]
+pub(super) struct PreparedStatements {
+    by_id: HashMap<u32, Prepared>,
+    last_id: u32,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    what: Arc<What>,
+    /// The parameter types of its last execution.
+    types: Vec<u8>,
+    /// A cursor is open, or parameters have been sent ahead: it stands on the held connection.
+    stands: Option<PinReason>,
+}
+
+#[derive(Debug)]
+struct What {
+    text: Arc<StatementText>,
+    statement: Statement,
+    params: u16,
+}
+
+impl PreparedStatements {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.by_id.clear();
+    }
+
+    fn any_stands(&self, reason: PinReason) -> bool {
+        self.by_id.values().any(|prepared| prepared.stands == Some(reason))
+    }
+}
+
+/// Whether its answer depends on what ran on the connection before.
+fn asks_previous(statement: &Statement) -> bool {
+    statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS)
+}
+
+impl Client {
+    /// `COM_STMT_PREPARE`.
+    pub(super) async fn prepare(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        // It may have to be prepared again elsewhere, so all of its text is needed.
+        if !incoming.complete(&mut self.stream).await? {
+            return self.answer_error(incoming, &refusal::packet_too_large(MAX_PAYLOAD - 1)).await;
+        }
+        let mut statement = self.classify(incoming.argument(), false);
+        let mut rewritten = None;
+        if names_ids(&statement) {
+            let sql = self.with_ids(&statement, incoming.argument());
+            statement = self.classify(&sql, false);
+            rewritten = Some(message(Command::StmtPrepare, &sql));
+        }
+        let sql = rewritten.as_deref().map_or(incoming.argument(), |message| &message[5..]);
+        let text = self.proxy.texts.intern(sql, &self.session.settings);
+        self.prepared.last_id = self.prepared.last_id.wrapping_add(1).max(1);
+        let id = self.prepared.last_id;
+        let decided = self.decide(&statement, sql);
+        let target = if prepares_on_replica(&decided) { Target::Replica } else { Target::Primary };
+        let route = Route { target, opens_read_only: false, ends_transaction: false, ..decided };
+        let mut order = Order::new(route, incoming, Shape::Prepare);
+        if let Some(message) = &rewritten {
+            order.message = message;
+            order.end = MessageEnd::default();
+            order.end.advance(message);
+        }
+        order.preparing = Some((&text, id));
+        let asks = asks_previous(&statement);
+        if asks {
+            self.session.ledger.prepared_question(true);
+        }
+        if let Some(prepared) = self.run(order).await?.reply().and_then(|reply| reply.prepared) {
+            let what = Arc::new(What { text, statement, params: prepared.params });
+            self.prepared.by_id.insert(id, Prepared { what, types: Vec::new(), stands: None });
+        }
+        if asks {
+            self.review_standing();
+        }
+        Ok(())
+    }
+
+    /// `COM_STMT_EXECUTE`.
+    pub(super) async fn execute(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let Some((id, what)) = self.statement_of(incoming) else {
+            return self.unknown_statement(incoming, "mysqld_stmt_execute").await;
+        };
+        let left_out = parameter_types(incoming.payload(), what.params);
+        if matches!(left_out, Some(ParameterTypes::LeftOut { .. })) && !incoming.complete(&mut self.stream).await? {
+            return self.answer_error(incoming, &refusal::packet_too_large(MAX_PAYLOAD - 1)).await;
+        }
+        let Ok(with_types) = self.complete_types(id, incoming) else {
+            let error = refusal::malformed_execution(self.session.dialect.server);
+            return self.answer_error(incoming, &error).await;
+        };
+        if self.has_lost_parameters(id) {
+            return self.answer_error(incoming, &refusal::parameters_lost()).await;
+        }
+        let sql = &what.text.sql;
+        let cursor = asks_for_cursor(incoming.payload());
+        if cursor {
+            // The connection must be kept from the start: the reply says only then that a cursor is open.
+            self.session.ledger.pins.insert(PinReason::OpenCursor);
+        }
+        let mut route = self.decide(&what.statement, sql);
+        if let Some(answer) = route.answer
+            && self.refuse_by_answer(incoming, answer).await?
+        {
+            self.review_standing();
+            return Ok(());
+        }
+        if route.target == Target::Proxy {
+            route.target = Target::Primary;
+        }
+        let mut order = Order::new(route, incoming, Shape::Results);
+        if let Some(message) = &with_types {
+            order.message = message;
+        }
+        order.prepared = Some(&what.text);
+        self.last_status = StatusFlags::empty();
+        let opened = self.run_prepared(&route, order, &what.statement, sql).await?;
+        self.after_execute(id, cursor && opened);
+        Ok(())
+    }
+
+    async fn run_prepared(
+        &mut self,
+        route: &Route,
+        order: Order<'_>,
+        statement: &Statement,
+        sql: &[u8],
+    ) -> Result<bool, Gone> {
+        self.run_statement(route, order, statement, sql).await?;
+        Ok(self.last_status.contains(StatusFlags::CURSOR_EXISTS))
+    }
+
+    fn after_execute(&mut self, id: u32, has_cursor: bool) {
+        if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
+            prepared.stands = has_cursor.then_some(PinReason::OpenCursor);
+        }
+        self.review_standing();
+    }
+
+    /// Ends the pins whose statements stand no more, and lets the connection go when nothing else holds it.
+    fn review_standing(&mut self) {
+        for reason in [PinReason::OpenCursor, PinReason::LongData] {
+            if !self.prepared.any_stands(reason) {
+                self.session.ledger.pins.remove(reason);
+            }
+        }
+        let asks = self.prepared.by_id.values().any(|prepared| asks_previous(&prepared.what.statement));
+        self.session.ledger.prepared_question(asks);
+        let last = self.connections.last;
+        for side in [Side::Primary, Side::Replica] {
+            if let Some(used) = self.connections.take(side) {
+                self.settle(side, used);
+            }
+        }
+        // Looking them over is no statement.
+        self.connections.last = last;
+    }
+
+    /// The message with parameter types, if the client left them out as it may after the first execution; the
+    /// connection may be another one now.
+    fn complete_types(&mut self, id: u32, incoming: &Incoming) -> Result<Option<Vec<u8>>, ()> {
+        let Some(prepared) = self.prepared.by_id.get_mut(&id) else { return Err(()) };
+        match parameter_types(incoming.payload(), prepared.what.params) {
+            Some(ParameterTypes::None) => Ok(None),
+            Some(ParameterTypes::Sent(types)) => {
+                if prepared.types != types {
+                    types.clone_into(&mut prepared.types);
+                }
+                Ok(None)
+            }
+            Some(ParameterTypes::LeftOut { .. }) if prepared.types.is_empty() => Ok(None),
+            Some(ParameterTypes::LeftOut { at }) => {
+                let payload = with_types(incoming.payload(), at, &prepared.types);
+                let mut message = Vec::with_capacity(payload.len() + 4);
+                put_message(&mut message, 0, &payload);
+                Ok(Some(message))
+            }
+            None => Err(()),
+        }
+    }
+
+    /// `COM_STMT_SEND_LONG_DATA`, which has no reply. The statement will be executed where the data went.
+    pub(super) async fn send_long_data(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let Some((id, what)) = self.statement_of(incoming) else {
+            return Ok(incoming.discard_rest(&mut self.stream).await?);
+        };
+        let decided = self.decide(&what.statement, &what.text.sql);
+        let target = self.held_route().target;
+        let route = Route { target, answer: None, opens_read_only: false, ends_transaction: false, ..decided };
+        self.session.ledger.pins.insert(PinReason::LongData);
+        if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
+            prepared.stands = Some(PinReason::LongData);
+        }
+        let mut order = Order::new(route, incoming, Shape::Acknowledgement);
+        order.prepared = Some(&what.text);
+        order.is_silent = true;
+        self.run(order).await?;
+        Ok(())
+    }
+
+    /// `COM_STMT_FETCH`: from a cursor on the held connection.
+    pub(super) async fn fetch(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let Some((id, what)) = self.statement_of(incoming) else {
+            return self.unknown_statement(incoming, "mysqld_stmt_fetch").await;
+        };
+        if self.prepared.by_id.get(&id).is_none_or(|prepared| prepared.stands != Some(PinReason::OpenCursor)) {
+            let error = refusal::no_open_cursor(id, self.session.dialect.server);
+            return self.answer_error(incoming, &error).await;
+        }
+        let mut order = Order::new(self.held_route(), incoming, Shape::Rows);
+        order.prepared = Some(&what.text);
+        self.last_status = StatusFlags::empty();
+        self.run(order).await?;
+        if self.last_status.contains(StatusFlags::LAST_ROW_SENT) {
+            self.after_execute(id, false);
+        }
+        Ok(())
+    }
+
+    /// `COM_STMT_RESET`: takes back what was sent ahead and closes the cursor.
+    pub(super) async fn reset_statement(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let Some((id, what)) = self.statement_of(incoming) else {
+            return self.unknown_statement(incoming, "mysqld_stmt_reset").await;
+        };
+        if self.prepared.by_id.get(&id).is_none_or(|prepared| prepared.stands.is_none()) {
+            return self.acknowledge(incoming.reply_seq()).await;
+        }
+        let mut order = Order::new(self.held_route(), incoming, Shape::Acknowledgement);
+        order.prepared = Some(&what.text);
+        self.run(order).await?;
+        self.after_execute(id, false);
+        Ok(())
+    }
+
+    /// `COM_STMT_CLOSE`, which has no reply. Members close the statement when no session has its text any more.
+    pub(super) async fn close_statement(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        incoming.discard_rest(&mut self.stream).await?;
+        let closed = statement_id(incoming.payload()).and_then(|id| self.prepared.by_id.remove(&id));
+        let stood = |prepared: &Prepared| prepared.stands.is_some() || asks_previous(&prepared.what.statement);
+        if let Some(prepared) = closed.filter(stood) {
+            for side in [Side::Primary, Side::Replica] {
+                if let Some(mut used) = self.connections.take(side) {
+                    used.lease.parts().1.forget(prepared.what.text.id());
+                    self.connections.keep(side, used);
+                }
+            }
+            self.review_standing();
+        }
+        Ok(())
+    }
+
+    /// To the connection that a cursor or data sent ahead holds.
+    fn held_route(&self) -> Route {
+        let target = match self.standing_side() {
+            Side::Primary => Target::Primary,
+            Side::Replica => Target::Replica,
+        };
+        plain_route(target, Reason::Pinned)
+    }
+
+    /// On which side cursors, and data sent ahead, are.
+    const fn standing_side(&self) -> Side {
+        if self.connections.transaction_on_replica { Side::Replica } else { self.pinned_side() }
+    }
+
+    /// Whether parameters were sent ahead on a connection that is lost; they must be sent again.
+    fn has_lost_parameters(&mut self, id: u32) -> bool {
+        let held = self.connections.holds(self.standing_side());
+        let prepared = self.prepared.by_id.get_mut(&id);
+        prepared.and_then(|it| it.stands.take_if(|stands| !held && *stands == PinReason::LongData)).is_some()
+    }
+
+    fn statement_of(&self, incoming: &Incoming) -> Option<(u32, Arc<What>)> {
+        let id = statement_id(incoming.payload())?;
+        Some((id, Arc::clone(&self.prepared.by_id.get(&id)?.what)))
+    }
+
+    async fn unknown_statement(&mut self, incoming: &mut Incoming, given_to: &str) -> Result<(), Gone> {
+        let id = statement_id(incoming.payload()).unwrap_or(0);
+        let is_mysql = self.session.dialect.server == ServerKind::MySql;
+        let given_to = if is_mysql { "mysql_stmt_precheck" } else { given_to };
+        self.answer_error(incoming, &refusal::unknown_statement(id, given_to)).await
+    }
+}

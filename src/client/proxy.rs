@@ -1,0 +1,55 @@
+//! What all clients share.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{accounts::Accounts, memory::Memory, registry::Registry, texts::StatementTexts};
+use crate::{
+    backend::KeyPair,
+    metrics::Metrics,
+    pool::{Identities, Pools},
+    route::TrustedFunctions,
+    session::Consistency,
+    topology::Topology,
+};
+
+/// The proxy as its clients see it.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Members, roles, health.
+    pub topology: Arc<Topology>,
+    /// Connections to members.
+    pub pools: Pools<Memory>,
+    /// Who is connected to members, and how.
+    pub identities: Identities,
+    /// Who may come in.
+    pub accounts: Accounts,
+    /// For clients that send their password encrypted.
+    pub keys: KeyPair,
+    /// Texts of prepared statements.
+    pub texts: StatementTexts,
+    /// The clients that are connected.
+    pub clients: Arc<Registry>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// How statements are routed.
+    pub policy: Policy,
+    /// Cancelled when the proxy begins to go down.
+    pub drain: CancellationToken,
+}
+
+/// What the configuration says of routing and limits.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How fresh reads must be.
+    pub consistency: Consistency,
+    /// Functions that are known not to write.
+    pub trusted: TrustedFunctions,
+    /// Whether sessions share connections.
+    pub multiplexing: bool,
+    /// The longest command of a client, in bytes.
+    pub max_allowed_packet: usize,
+    /// How long a statement waits for a member that can serve it.
+    pub acquire_timeout: Duration,
+}

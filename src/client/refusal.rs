@@ -1,0 +1,121 @@
+//! Errors that the proxy itself gives to clients; all others are the members' own, unchanged.
+
+use std::time::Duration;
+
+use crate::{sql::ServerKind, wire::err::SqlError};
+
+/// Too many client connections.
+#[must_use]
+pub fn too_many_clients(limit: usize) -> SqlError {
+    SqlError::proxy(1040, *b"08004", &format!("too many connections ({limit}, limits.max_client_connections)"))
+}
+
+/// Wrong password, or an account that nobody knows.
+#[must_use]
+pub fn access_denied(user: &[u8], host: &str, with_password: bool) -> SqlError {
+    let user = String::from_utf8_lossy(user);
+    let using = if with_password { "YES" } else { "NO" };
+    SqlError::proxy(1045, *b"28000", &format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
+}
+
+/// A command that does not exist, or that is not offered.
+#[must_use]
+pub fn unknown_command(byte: u8) -> SqlError {
+    SqlError::proxy(1047, *b"08S01", &format!("unknown command 0x{byte:02x}"))
+}
+
+/// The proxy is going down.
+#[must_use]
+pub fn draining() -> SqlError {
+    SqlError::proxy(1053, *b"08S01", "the proxy is shutting down; connect again")
+}
+
+/// The connection was killed.
+#[must_use]
+pub fn killed() -> SqlError {
+    SqlError::proxy(1927, *b"70100", "the connection was killed")
+}
+
+/// A packet longer than `limits.max_allowed_packet`.
+#[must_use]
+pub fn packet_too_large(limit: usize) -> SqlError {
+    SqlError::proxy(1153, *b"08S01", &format!("a packet larger than {limit} bytes (limits.max_allowed_packet)"))
+}
+
+/// The member was lost while it executed what commits.
+#[must_use]
+pub fn outcome_unknown(member: &str, cause: &str) -> SqlError {
+    let text = format!(
+        "the member {member} was lost while it committed ({cause}); whether the change was made is unknown: \
+         look before you repeat it"
+    );
+    SqlError::proxy(1180, *b"HY000", &text)
+}
+
+/// The member was lost; nothing can have been committed by this statement.
+#[must_use]
+pub fn member_lost(member: &str, cause: &str) -> SqlError {
+    let text = format!("lost the member {member} during the statement ({cause}); an open transaction is rolled back");
+    SqlError::proxy(2013, *b"HY000", &text)
+}
+
+/// Parameters that were sent ahead went down with their connection.
+#[must_use]
+pub fn parameters_lost() -> SqlError {
+    let text = "the member that had the statement's long parameters was lost; send them again";
+    SqlError::proxy(2013, *b"HY000", text)
+}
+
+/// A write on the read-only listener.
+#[must_use]
+pub fn read_only_listener() -> SqlError {
+    SqlError::proxy(1290, *b"HY000", "this port serves reads only (listen.read_only); use the read-write port")
+}
+
+/// No member could serve.
+#[must_use]
+pub fn no_member(tried: &str, waited: Duration) -> SqlError {
+    SqlError::proxy(9001, *b"HY000", &format!("no member could serve within {waited:.1?}: {tried}"))
+}
+
+/// TLS is asked for although it was not offered.
+#[must_use]
+pub fn no_tls() -> SqlError {
+    SqlError::proxy(3159, *b"HY000", "TLS is not offered on this port yet; connect with ssl-mode=DISABLED or PREFERRED")
+}
+
+/// The bytes are not a login.
+#[must_use]
+pub fn bad_handshake() -> SqlError {
+    SqlError::proxy(1043, *b"08S01", "bad handshake: the login is not one of protocol 4.1")
+}
+
+/// A prepared statement that this session does not have; the text is the servers' own.
+#[must_use]
+pub fn unknown_statement(id: u32, given_to: &str) -> SqlError {
+    let message = format!("Unknown prepared statement handler ({id}) given to {given_to}");
+    SqlError { code: 1243, state: *b"HY000", message }
+}
+
+/// A fetch without a cursor; the text is the servers' own, with the client's id of the statement.
+#[must_use]
+pub fn no_open_cursor(id: u32, server: ServerKind) -> SqlError {
+    let stop = if server == ServerKind::MySql { "." } else { "" };
+    SqlError { code: 1421, state: *b"HY000", message: format!("The statement ({id}) has no open cursor{stop}") }
+}
+
+/// An execution without all of its parameters, in the servers' own words.
+#[must_use]
+pub fn malformed_execution(server: ServerKind) -> SqlError {
+    let (code, message) = match server {
+        ServerKind::MySql => (1835, "Malformed communication packet."),
+        _ => (1210, "Incorrect arguments to mysqld_stmt_execute"),
+    };
+    SqlError { code, state: *b"HY000", message: message.to_owned() }
+}
+
+/// A malformed command.
+#[must_use]
+pub fn malformed(what: &str) -> SqlError {
+    SqlError::proxy(1835, *b"HY000", &format!("malformed communication packet: {what}"))
+}

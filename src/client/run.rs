@@ -1,0 +1,228 @@
+//! The loop of one client: read a command, do it, until the client leaves, is killed, or the proxy goes down.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    connections::Connections,
+    handshake::{Authenticated, Origin, SHARED},
+    incoming::Incoming,
+    prepared::PreparedStatements,
+    proxy::Proxy,
+    refusal,
+    registry::Registered,
+    shown::LastRoute,
+};
+use crate::{
+    backend::Account,
+    net::PacketStream,
+    pool::Identity,
+    session::Session,
+    sql::{ServerKind, TextEncoding},
+    wire::{
+        Capabilities, Command, StatusFlags, err::SqlError, greeting::Salt, login::Login, ok::OkPacket,
+        server::ServerFamily,
+    },
+};
+
+/// A client that has logged in.
+pub(super) struct Client {
+    pub proxy: Arc<Proxy>,
+    pub stream: PacketStream,
+    pub login: Login,
+    pub account: Account,
+    pub identity: Arc<Identity>,
+    pub origin: Origin,
+    pub registered: Registered,
+    pub session: Session,
+    pub connections: Connections,
+    pub prepared: PreparedStatements,
+    pub last_route: LastRoute,
+    /// For messages that must be changed before they are sent.
+    pub scratch: Vec<u8>,
+    /// Status flags of the last reply that a member gave.
+    pub last_status: StatusFlags,
+    /// The client may ask for the warnings or the counts of its last statement, which stand on the connection.
+    pub lingers: bool,
+    /// The client has asked for them before.
+    pub asks_previous: bool,
+    /// The last command was tried more than once.
+    pub retried: bool,
+    /// Of the greeting; a change of user answers to it.
+    pub salt: Salt,
+}
+
+/// How long a connection with warnings, an error or counts waits for the client to ask for them.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// Why a client's loop ends before the client says goodbye.
+#[derive(Debug, thiserror::Error)]
+pub enum Gone {
+    /// The client's connection broke.
+    #[error("the client's connection broke: {0}")]
+    Client(#[from] io::Error),
+    /// A member was lost in the middle of a packet; nothing sensible can follow on the client's connection.
+    #[error("a member was lost in the middle of a packet of its reply")]
+    MidPacket,
+    /// The client's bytes are not the protocol.
+    #[error("the client does not speak the protocol: {0}")]
+    Protocol(&'static str),
+}
+
+impl Authenticated {
+    /// Serves the client until it leaves.
+    pub async fn run(self) -> Result<(), Gone> {
+        let Authenticated { proxy, stream, login, account, origin, registered, seq, salt } = self;
+        let identity =
+            proxy.identities.intern(&account, (login.capabilities & SHARED, login.extensions), login.collation);
+        let session = new_session(&proxy, &origin, &login);
+        let mut client = Client {
+            proxy,
+            stream,
+            login,
+            account,
+            identity,
+            origin,
+            registered,
+            session,
+            connections: Connections::default(),
+            prepared: PreparedStatements::default(),
+            last_route: LastRoute::default(),
+            scratch: Vec::new(),
+            last_status: StatusFlags::empty(),
+            lingers: false,
+            asks_previous: false,
+            retried: false,
+            salt,
+        };
+        let result = client.serve(seq).await;
+        client.leave_connections();
+        result
+    }
+}
+
+/// A session with the settings of its login.
+pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Session {
+    let server = match proxy.topology.view().family() {
+        Some(ServerFamily::MySql) => ServerKind::MySql,
+        Some(ServerFamily::MariaDb) => ServerKind::MariaDb,
+        None => ServerKind::Unknown,
+    };
+    // Known once a member has said what the collation of the login means.
+    let mut session = Session::new(origin.listener, proxy.policy.consistency, server, TextEncoding::Unknown);
+    session.start_in(login.database.clone());
+    session.dialect.ignore_space = login.capabilities.contains(Capabilities::IGNORE_SPACE);
+    session
+}
+
+impl Client {
+    async fn serve(&mut self, seq: u8) -> Result<(), Gone> {
+        match self.check_login().await {
+            Ok(()) => self.acknowledge(seq).await?,
+            Err(error) => {
+                self.refuse(seq, &error).await?;
+                self.stream.shutdown().await;
+                return Ok(());
+            }
+        }
+        let stop = self.registered.handle.stop.clone();
+        let kill = self.registered.handle.kill.clone();
+        while let Some(mut incoming) = self.next_command(&stop, &kill).await? {
+            if !self.obey(&mut incoming).await? {
+                break;
+            }
+            if kill.is_cancelled() {
+                break;
+            }
+        }
+        self.stream.shutdown().await;
+        Ok(())
+    }
+
+    /// The next command; `None` when the client has left or is sent away.
+    async fn next_command(
+        &mut self,
+        stop: &CancellationToken,
+        kill: &CancellationToken,
+    ) -> Result<Option<Incoming>, Gone> {
+        // A client in the middle of a transaction may finish it while the proxy drains.
+        let may_stop = !self.session.is_tied();
+        loop {
+            tokio::select! {
+                biased;
+                incoming = Incoming::read(&mut self.stream) => return Ok(incoming?),
+                () = kill.cancelled() => return self.send_away(&refusal::killed()).await,
+                () = stop.cancelled(), if may_stop => return self.send_away(&refusal::draining()).await,
+                () = tokio::time::sleep(LINGER), if self.lingers => self.end_lingering(),
+            }
+        }
+    }
+
+    async fn send_away(&mut self, error: &SqlError) -> Result<Option<Incoming>, Gone> {
+        self.refuse(0, error).await?;
+        Ok(None)
+    }
+
+    /// Does what a command says; false when the client leaves.
+    async fn obey(&mut self, incoming: &mut Incoming) -> Result<bool, Gone> {
+        let Some(&byte) = incoming.payload().first() else {
+            return self.answer_error(incoming, &refusal::malformed("an empty packet")).await.map(|()| true);
+        };
+        if incoming.is_too_long(self.proxy.policy.max_allowed_packet) {
+            let error = refusal::packet_too_large(self.proxy.policy.max_allowed_packet);
+            self.refuse(incoming.reply_seq(), &error).await?;
+            return Ok(false);
+        }
+        match Command::from_byte(byte) {
+            Some(Command::Quit) => return Ok(false),
+            Some(Command::Query) => self.query(incoming).await?,
+            Some(Command::StmtPrepare) => self.prepare(incoming).await?,
+            Some(Command::StmtExecute) => self.execute(incoming).await?,
+            Some(Command::StmtClose) => self.close_statement(incoming).await?,
+            Some(Command::StmtReset) => self.reset_statement(incoming).await?,
+            Some(Command::StmtSendLongData) => self.send_long_data(incoming).await?,
+            Some(Command::StmtFetch) => self.fetch(incoming).await?,
+            Some(Command::InitDb) => self.init_db(incoming).await?,
+            Some(Command::FieldList) => self.field_list(incoming).await?,
+            Some(Command::Statistics) => self.statistics(incoming).await?,
+            Some(Command::Ping) => self.acknowledge(incoming.reply_seq()).await?,
+            Some(Command::SetOption) => self.set_option(incoming).await?,
+            Some(Command::ProcessKill) => self.process_kill(incoming).await?,
+            Some(Command::ResetConnection) => self.reset_connection(incoming).await?,
+            Some(Command::ChangeUser) => return self.change_user(incoming).await,
+            None => self.answer_error(incoming, &refusal::unknown_command(byte)).await?,
+        }
+        Ok(true)
+    }
+
+    /// What the status flags of the proxy's own answers say.
+    pub(super) fn status(&self) -> StatusFlags {
+        let mut status = StatusFlags::empty();
+        status.set(StatusFlags::AUTOCOMMIT, self.session.autocommit);
+        status.set(StatusFlags::IN_TRANS, self.session.transaction != crate::session::Transaction::None);
+        status.set(StatusFlags::IN_TRANS_READONLY, self.session.transaction == crate::session::Transaction::ReadOnly);
+        status.set(StatusFlags::NO_BACKSLASH_ESCAPES, self.session.dialect.no_backslash_escapes);
+        status
+    }
+
+    /// An OK of the proxy's own.
+    pub(super) async fn acknowledge(&mut self, seq: u8) -> Result<(), Gone> {
+        let mut out = Vec::new();
+        OkPacket::plain(self.status()).put(&mut out, seq, self.login.capabilities, |_| false);
+        Ok(self.stream.write_all(&out).await?)
+    }
+
+    /// An error packet.
+    pub(super) async fn refuse(&mut self, seq: u8, error: &SqlError) -> Result<(), Gone> {
+        let mut out = Vec::new();
+        error.put(&mut out, seq);
+        Ok(self.stream.write_all(&out).await?)
+    }
+
+    /// An error in answer to a command, the rest of which is taken from the client first.
+    pub(super) async fn answer_error(&mut self, incoming: &mut Incoming, error: &SqlError) -> Result<(), Gone> {
+        incoming.discard_rest(&mut self.stream).await?;
+        self.refuse(incoming.reply_seq(), error).await
+    }
+}

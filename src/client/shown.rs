@@ -1,0 +1,45 @@
+//! What `SHOW PROXY ROUTE` tells of the session's previous statement.
+
+use std::time::Duration;
+
+use crate::{
+    route::{Reason, Target},
+    topology::PickReason,
+    wire::{
+        gtid::GtidSet,
+        resultset::{ColumnType, TextResult},
+    },
+};
+
+/// Where the previous statement went, and why.
+#[derive(Clone, Debug, Default)]
+pub struct LastRoute {
+    /// What was decided.
+    pub decided: Option<(Target, Reason)>,
+    /// The address of the member that served it.
+    pub member: Option<std::net::SocketAddr>,
+    /// Why this member.
+    pub because: Option<PickReason>,
+    /// How far behind it was at its last check.
+    pub lag: Option<Duration>,
+    /// Whether it had to see the session's own writes.
+    pub sees_own_writes: bool,
+}
+
+impl LastRoute {
+    /// One row: target, member, reason, `member_reason`, lag, gtid.
+    #[must_use]
+    pub fn table(&self, written: &GtidSet) -> TextResult {
+        let columns = ["target", "member", "reason", "member_reason", "lag_seconds", "gtid"];
+        let columns: Vec<_> = columns.iter().map(|name| (name.as_bytes(), ColumnType::Text)).collect();
+        let target = self.decided.map(|(target, _)| target.name().to_owned());
+        let reason = self.decided.map(|(_, reason)| reason.name().to_owned());
+        let member = self.member.map(|address| address.to_string());
+        let because = self.because.map(|because| because.as_str().to_owned());
+        let lag = self.lag.map(|lag| lag.as_secs().to_string());
+        let gtid = self.sees_own_writes.then(|| written.to_string());
+        let values = [target, member, reason, because, lag, gtid];
+        let row: Vec<_> = values.iter().map(|value| value.as_deref().map(str::as_bytes)).collect();
+        TextResult::new(&columns).row(&row)
+    }
+}

@@ -1,0 +1,95 @@
+//! Texts of prepared statements. Sessions that prepare the same text under the same settings share what members have
+//! prepared for it.
+
+use std::sync::{
+    Arc, Mutex, PoisonError, Weak,
+    atomic::{AtomicU64, Ordering},
+};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use crate::session::Settings;
+
+/// A text and the settings under which it was prepared: database, SQL mode and character sets change what it means.
+#[derive(Debug)]
+pub struct StatementText {
+    id: u64,
+    /// The SQL.
+    pub sql: Vec<u8>,
+    /// The settings at the time.
+    pub settings: Arc<Settings>,
+}
+
+impl StatementText {
+    /// Different texts have different ids.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+/// The texts in use; equal ones are one.
+#[derive(Debug, Default)]
+pub struct StatementTexts {
+    known: Mutex<HashMap<u64, Vec<Weak<StatementText>>>>,
+    next: AtomicU64,
+}
+
+impl StatementTexts {
+    /// The text with these settings.
+    pub fn intern(&self, sql: &[u8], settings: &Arc<Settings>) -> Arc<StatementText> {
+        let mut hasher = DefaultHasher::new();
+        sql.hash(&mut hasher);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::sweep(&mut known);
+        let same_hash = known.entry(hasher.finish()).or_default();
+        let found = same_hash
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(|text| text.sql == sql && (Arc::ptr_eq(&text.settings, settings) || text.settings == *settings));
+        found.unwrap_or_else(|| {
+            let id = self.next.fetch_add(1, Ordering::Relaxed);
+            let text = Arc::new(StatementText { id, sql: sql.to_vec(), settings: Arc::clone(settings) });
+            same_hash.push(Arc::downgrade(&text));
+            text
+        })
+    }
+
+    /// Drops what no session has any more, once the table has doubled; so its size follows what is in use.
+    fn sweep(known: &mut HashMap<u64, Vec<Weak<StatementText>>>) {
+        if known.len() == known.capacity() {
+            known.retain(|_, texts| {
+                texts.retain(|text| text.strong_count() > 0);
+                !texts.is_empty()
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_are_one_only_under_equal_settings() {
+        let texts = StatementTexts::default();
+        let plain = Arc::new(Settings::default());
+        let in_shop = Arc::new(Settings { database: Some(b"shop".to_vec()), ..Settings::default() });
+        let first = texts.intern(b"SELECT 1", &plain);
+        assert_eq!(first.id(), texts.intern(b"SELECT 1", &plain).id());
+        assert_ne!(first.id(), texts.intern(b"SELECT 1", &in_shop).id());
+        assert_ne!(first.id(), texts.intern(b"SELECT 2", &plain).id());
+    }
+
+    #[test]
+    fn texts_that_are_dropped_leave_the_table() {
+        let texts = StatementTexts::default();
+        let settings = Arc::new(Settings::default());
+        for n in 0..10_000 {
+            texts.intern(format!("SELECT {n}").as_bytes(), &settings);
+        }
+        assert!(texts.known.lock().unwrap().len() < 100);
+    }
+}

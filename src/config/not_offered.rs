@@ -1,0 +1,62 @@
+//! What the contract names and this version does not do yet. A later version removes rows, nothing else.
+
+use super::ConfigError;
+use super::settings::{Settings, Value};
+
+/// A setting that is refused so that it is not silently ignored.
+struct NotOffered {
+    key: &'static str,
+    when: When,
+    instead: &'static str,
+}
+
+/// Which values are refused.
+enum When {
+    /// Any text but the empty one.
+    NotEmpty,
+    /// `true`.
+    True,
+    /// These words.
+    OneOf(&'static [&'static str]),
+}
+
+const NO_CLIENT_TLS: &str = "leave it out: clients connect without TLS";
+
+const TABLE: [NotOffered; 9] = [
+    NotOffered { key: "listen.admin_sql", when: When::NotEmpty, instead: "leave it out or give \"\"" },
+    NotOffered {
+        key: "cluster.kind",
+        when: When::OneOf(&["galera", "group_replication"]),
+        instead: "give auto, replication or single",
+    },
+    NotOffered { key: "routing.consistency", when: When::OneOf(&["global"]), instead: "give session or eventual" },
+    NotOffered { key: "tls.client.cert", when: When::NotEmpty, instead: NO_CLIENT_TLS },
+    NotOffered { key: "tls.client.key", when: When::NotEmpty, instead: NO_CLIENT_TLS },
+    NotOffered { key: "tls.client.ca", when: When::NotEmpty, instead: NO_CLIENT_TLS },
+    NotOffered { key: "tls.client.required", when: When::True, instead: NO_CLIENT_TLS },
+    NotOffered {
+        key: "tls.backend.mode",
+        when: When::OneOf(&["required", "verify_ca", "verify_identity"]),
+        instead: "give preferred or disabled: members are reached without TLS",
+    },
+    NotOffered {
+        key: "tls.backend.ca",
+        when: When::NotEmpty,
+        instead: "leave it out: members are reached without TLS",
+    },
+];
+
+/// The first setting that this version cannot honour is an error.
+pub(super) fn refuse(settings: &Settings) -> Result<(), ConfigError> {
+    for NotOffered { key, when, instead } in &TABLE {
+        let Some(setting) = settings.setting(key) else { continue };
+        let asked = match (when, &setting.value) {
+            (When::NotEmpty, Value::Text(text)) if !text.is_empty() => format!("{text:?}"),
+            (When::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => format!("{text:?}"),
+            (When::True, Value::Flag(true)) => "true".to_owned(),
+            _ => continue,
+        };
+        return Err(settings.wrong(key, format!("{asked} is not offered in this version yet"), *instead));
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Packet I/O over TCP: reads and writes of whole chunks, and buffers that only busy connections own.
+//!
+//! Knows sockets and packet framing. Must not know what packets mean, sessions or configuration.
+
+mod buffer;
+mod stream;
+
+pub use buffer::Buffer;
+pub use stream::{PacketError, PacketStream, Scissors};

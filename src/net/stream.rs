@@ -1,0 +1,166 @@
+//! One TCP connection and the bytes received from it.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+};
+
+use super::Buffer;
+use crate::wire::{
+    HEADER_LEN, Header,
+    packet::{MAX_PAYLOAD, put_message},
+};
+
+/// The least room for one read.
+const MIN_READ: usize = 4 * 1024;
+
+/// Why no packet could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PacketError {
+    /// The peer closed, or the network failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A packet longer than this step of the protocol allows.
+    #[error("a packet of {len} bytes where at most {limit} were expected")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// What was allowed.
+        limit: usize,
+    },
+}
+
+/// Cuts a connection from outside: whoever waits on it sees its end.
+#[derive(Debug)]
+pub struct Scissors(socket2::Socket);
+
+impl Scissors {
+    /// Ends the connection, in both directions.
+    pub fn cut(&self) {
+        // Fails only on a connection that has ended already.
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// A TCP connection with the bytes that have been received from it and not been consumed.
+#[derive(Debug)]
+pub struct PacketStream {
+    stream: TcpStream,
+    inbox: Buffer,
+}
+
+impl PacketStream {
+    /// Wraps a connected socket; switches Nagle's algorithm off.
+    #[must_use]
+    pub fn new(stream: TcpStream) -> Self {
+        // Best effort: a socket that refuses the option is slower, not wrong.
+        let _ = stream.set_nodelay(true);
+        PacketStream { stream, inbox: Buffer::default() }
+    }
+
+    /// What has been received and not been consumed.
+    #[must_use]
+    pub fn inbox(&self) -> &[u8] {
+        self.inbox.filled()
+    }
+
+    /// The same, to be changed in place.
+    #[must_use]
+    pub fn inbox_mut(&mut self) -> &mut [u8] {
+        self.inbox.filled_mut()
+    }
+
+    /// Takes bytes off the front of what has been received.
+    pub fn consume(&mut self, count: usize) {
+        self.inbox.consume(count);
+    }
+
+    /// Moves the first `count` received bytes out.
+    #[must_use]
+    pub fn take(&mut self, count: usize) -> Buffer {
+        self.inbox.split_off_front(count)
+    }
+
+    /// Waits for bytes and receives them. Zero bytes: the peer has closed. Cancel safe.
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        self.fill_at_least(MIN_READ).await
+    }
+
+    /// The same with room for at least `room` bytes.
+    pub async fn fill_at_least(&mut self, room: usize) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(cx, room)).await
+    }
+
+    /// Memory is taken only once the socket is readable, so a waiting connection owns none.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_read_ready(cx))?;
+        let mut buf = ReadBuf::new(self.inbox.room(room));
+        let result = Pin::new(&mut self.stream).poll_read(cx, &mut buf);
+        let count = buf.filled().len();
+        self.inbox.filled_more(count);
+        // Consuming nothing gives the memory back when nothing was received.
+        self.inbox.consume(0);
+        result.map_ok(|()| count)
+    }
+
+    /// Like [`Self::fill`], with the end of the stream as an error.
+    pub async fn fill_or_eof(&mut self) -> io::Result<()> {
+        match self.fill().await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether nothing has happened on an idle connection: no byte, no close. Costs no system call: the runtime has
+    /// been told already if there was something.
+    pub fn is_quiet(&mut self) -> bool {
+        self.inbox.is_empty() && self.stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// Sends all of it. NOT cancel safe: a dropped future may have sent a part.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Sends one message.
+    pub async fn write_message(&mut self, seq: u8, payload: &[u8]) -> io::Result<()> {
+        let mut out = Vec::with_capacity(HEADER_LEN + payload.len());
+        put_message(&mut out, seq, payload);
+        self.write_all(&out).await
+    }
+
+    /// Receives one packet of the connection phase, at most `limit` bytes long: its sequence number and payload.
+    pub async fn read_packet(&mut self, limit: usize) -> Result<(u8, Vec<u8>), PacketError> {
+        let limit = limit.min(MAX_PAYLOAD - 1);
+        loop {
+            if let Some(header) = Header::parse(self.inbox()) {
+                if header.len > limit {
+                    return Err(PacketError::TooLong { len: header.len, limit });
+                }
+                if let Some(payload) = self.inbox().get(HEADER_LEN..header.total()) {
+                    let payload = payload.to_vec();
+                    self.consume(header.total());
+                    return Ok((header.seq, payload));
+                }
+            }
+            self.fill_or_eof().await?;
+        }
+    }
+
+    /// A handle by which others can cut the connection while it is in use.
+    pub fn scissors(&self) -> io::Result<Scissors> {
+        Ok(Scissors(socket2::SockRef::from(&self.stream).try_clone()?))
+    }
+
+    /// Closes the sending side; what was sent still arrives.
+    pub async fn shutdown(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+}

@@ -1,0 +1,61 @@
+//! What the proxy answers itself.
+
+use crate::sql::{Facts, IdUse, Kind, Span, Statement};
+
+/// Whom `KILL` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillId {
+    /// The number as it stands in the text; if no client of the proxy has it, the statement goes to the primary.
+    Number(Span),
+    /// The session itself: `KILL CONNECTION_ID()`.
+    Own,
+}
+
+/// An answer of the proxy's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// One row, one column with the proxy's id of the session; the span is the column's name, with its quotes if any.
+    ConnectionId {
+        /// The name of the column.
+        column: Span,
+    },
+    /// `KILL`
+    Kill {
+        /// `KILL QUERY`: only the statement, not the connection.
+        query: bool,
+        /// Whose.
+        id: KillId,
+    },
+    /// `SHOW PROXY ROUTE`
+    ShowProxyRoute,
+    /// Error 1290: the read-only listener.
+    RefuseReadOnly,
+    /// Error 1792: a write in a read-only transaction. A replica alone would say 1290.
+    RefuseInReadOnlyTransaction,
+}
+
+/// The answer to a statement that no member need see.
+pub(super) fn of(statement: &Statement, sql: &[u8]) -> Option<Answer> {
+    match statement.kind {
+        Kind::ShowProxyRoute => Some(Answer::ShowProxyRoute),
+        Kind::Read if statement.has(Facts::CONNECTION_ID_ALONE) => {
+            Some(Answer::ConnectionId { column: statement.column })
+        }
+        Kind::Kill if !statement.has(Facts::KILL_OTHER) => kill(statement, sql),
+        _ => None,
+    }
+}
+
+fn kill(statement: &Statement, sql: &[u8]) -> Option<Answer> {
+    let id = statement.ids.as_slice().first()?;
+    let query = statement.has(Facts::KILL_QUERY);
+    match id.id_use {
+        IdUse::Own | IdUse::OwnColumn => Some(Answer::Kill { query, id: KillId::Own }),
+        IdUse::Kill | IdUse::KillQuery => {
+            let digits = id.span.of(sql);
+            let number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+            number.then_some(Answer::Kill { query, id: KillId::Number(id.span) })
+        }
+        IdUse::Explain => None,
+    }
+}

@@ -1,0 +1,140 @@
+//! What a session's state changes of a statement's own route: section 2 of the routing table.
+
+use super::answer::Answer;
+use super::statement_rules::may_be_sent_to_a_replica;
+use super::{Held, Reason, Route, Standing, Target};
+use crate::session::{Isolation, PinReason, Pins, Transaction};
+use crate::sql::{Facts, Hint, Kind, ServerKind, Statement};
+
+/// The read-only listener: replicas always; what writes, locks or changes the server is refused.
+pub(super) fn read_only_listener(statement: &Statement, wish: Route) -> Route {
+    if is_refused(statement) {
+        let mut route = Route::new(Target::Proxy, Reason::RefusedReadOnly);
+        route.answer = Some(Answer::RefuseReadOnly);
+        return route;
+    }
+    let mut route = wish;
+    route.on_primary = false;
+    if wish.target == Target::Primary {
+        route.target = Target::Replica;
+        route.reason = Reason::ReadOnlyListener;
+    }
+    route.opens_read_only = statement.kind == Kind::Begin && !statement.has(Facts::READ_ONLY);
+    route
+}
+
+fn is_refused(statement: &Statement) -> bool {
+    const REFUSED: Facts = Facts::CHANGES
+        .union(Facts::LOCKS_ROWS)
+        .union(Facts::INTO_FILE)
+        .union(Facts::PROCEDURE)
+        .union(Facts::TAKES_LOCK)
+        .union(Facts::SEQUENCE);
+    statement.has(REFUSED) || (statement.kind == Kind::Kill && statement.has(Facts::KILL_OTHER))
+}
+
+/// An open transaction keeps its connection.
+pub(super) fn in_transaction(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
+    if standing.transaction == Transaction::ReadOnly && standing.held == Held::Replica {
+        return in_read_only_transaction(statement, wish, standing);
+    }
+    let reason = match standing.transaction {
+        Transaction::ReadOnly => Reason::ReadOnlyTransaction,
+        _ => Reason::InTransaction,
+    };
+    Route { target: Target::Primary, reason, ..wish }
+}
+
+fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
+    let stays = Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, ..wish };
+    let leaves = Route { target: Target::Primary, ends_transaction: true, ..wish };
+    match statement.kind {
+        Kind::Begin if begins_read_only(statement, standing) => stays,
+        // MySQL goes on read-only where the access mode is not named; MariaDB does not.
+        Kind::Begin if statement.dialect.server == ServerKind::MySql && !statement.has(Facts::READ_WRITE) => stays,
+        Kind::Begin => leaves,
+        Kind::Write | Kind::Load => Route { answer: Some(Answer::RefuseInReadOnlyTransaction), ..stays },
+        // One server refuses it; the session's temporary tables live on the primary.
+        Kind::CreateTemporary => {
+            Route { target: Target::Primary, answer: Some(Answer::RefuseInReadOnlyTransaction), pins: None, ..wish }
+        }
+        Kind::DropTemporary => wish,
+        // It commits nothing, on either family of servers.
+        Kind::Set if statement.has(Facts::SETS_GLOBAL) => wish,
+        // `COMMIT; INSERT …` in one text: what comes behind the end belongs on the primary.
+        Kind::Several if statement.has(Facts::COMMITS | Facts::ENDS | Facts::BEGINS | Facts::SETS_GLOBAL) => leaves,
+        _ if statement.has(Facts::COMMITS) => leaves,
+        _ if statement.has(Facts::TAKES_LOCK | Facts::ASKS_LOCK) => wish,
+        _ => stays,
+    }
+}
+
+/// Whether `BEGIN` or `START TRANSACTION` opens a read-only transaction.
+pub(super) fn begins_read_only(statement: &Statement, standing: &Standing<'_>) -> bool {
+    if statement.has(Facts::READ_ONLY | Facts::READ_WRITE) {
+        return statement.has(Facts::READ_ONLY);
+    }
+    standing.next_transaction.read_only.unwrap_or(standing.transaction_read_only)
+}
+
+fn isolation(standing: &Standing<'_>) -> Isolation {
+    standing.next_transaction.isolation.unwrap_or(standing.isolation)
+}
+
+/// `BEGIN`, `START TRANSACTION` outside of a transaction.
+pub(super) fn begin(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
+    if !begins_read_only(statement, standing) {
+        return wish;
+    }
+    if !standing.autocommit {
+        return Route { reason: Reason::AutocommitOff, ..wish };
+    }
+    if isolation(standing) == Isolation::Serializable {
+        return Route { reason: Reason::Serializable, ..wish };
+    }
+    let opens_read_only = !statement.has(Facts::READ_ONLY);
+    Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, opens_read_only, ..wish }
+}
+
+/// A pin keeps its connection. A waiting `SET TRANSACTION` alone can be said again where a read-only transaction opens.
+pub(super) fn pinned(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
+    let waiting = standing.pins.iter().all(|pin| pin == PinReason::NextTransaction);
+    if waiting && statement.kind == Kind::Begin {
+        return wish;
+    }
+    match standing.held {
+        Held::Primary => Route { target: Target::Primary, reason: Reason::Pinned, opens_read_only: false, ..wish },
+        Held::Replica if statement.has(Facts::CHANGES | Facts::LOCKS_ROWS | Facts::TAKES_LOCK) => wish,
+        Held::Replica => Route { target: Target::Replica, reason: Reason::Pinned, ..wish },
+    }
+}
+
+/// Whether any pin holds.
+pub(super) fn is_pinned(pins: &Pins) -> bool {
+    !pins.is_empty()
+}
+
+/// The settings that keep reads on the primary, and the client's wish.
+pub(super) fn settings_and_hint(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
+    if wish.target == Target::Replica && !standing.autocommit {
+        return Route { target: Target::Primary, reason: Reason::AutocommitOff, opens_read_only: false, ..wish };
+    }
+    let serializable = wish.target == Target::Replica
+        && wish.reason != Reason::ReadOnlyTransaction
+        && isolation(standing) == Isolation::Serializable;
+    let route =
+        if serializable { Route { target: Target::Primary, reason: Reason::Serializable, ..wish } } else { wish };
+    match standing.hint.or(statement.hint) {
+        Some(Hint::Primary) if route.target == Target::Replica => {
+            Route { target: Target::Primary, reason: Reason::HintPrimary, opens_read_only: false, ..route }
+        }
+        Some(Hint::Replica)
+            if route.target == Target::Primary
+                && standing.autocommit
+                && may_be_sent_to_a_replica(statement, &route) =>
+        {
+            Route { target: Target::Replica, reason: Reason::HintReplica, ..route }
+        }
+        _ => route,
+    }
+}

@@ -1,0 +1,77 @@
+//! Accepts clients, within the limit.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::{
+    client::{LoginError, Origin, Proxy, refusal, welcome},
+    metrics::ClientOutcome,
+    net::PacketStream,
+    session::Listener,
+};
+
+/// Pause after the system refused to accept, for want of file descriptors mostly.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until the proxy drains.
+pub(super) async fn accept(
+    proxy: Arc<Proxy>,
+    listener: TcpListener,
+    kind: Listener,
+    clients: TaskTracker,
+    limit: usize,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = proxy.drain.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) if clients.len() >= limit => {
+                proxy.metrics.client(ClientOutcome::TooMany);
+                clients.spawn(turn_away(stream, limit));
+                debug!(%peer, limit, "too many clients");
+            }
+            Ok((stream, peer)) => {
+                clients.spawn(serve(Arc::clone(&proxy), stream, Origin { peer, listener: kind }));
+            }
+            Err(error) => {
+                warn!(%error, "cannot accept a client; is the limit of open files (ulimit -n) too low?");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn turn_away(stream: TcpStream, limit: usize) {
+    let mut out = Vec::new();
+    refusal::too_many_clients(limit).put(&mut out, 0);
+    let mut stream = PacketStream::new(stream);
+    let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&out)).await;
+    stream.shutdown().await;
+}
+
+async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin) {
+    let _open = proxy.metrics.client_opened();
+    let peer: SocketAddr = origin.peer;
+    match welcome(Arc::clone(&proxy), PacketStream::new(stream), origin).await {
+        Ok(client) => {
+            proxy.metrics.client(ClientOutcome::Accepted);
+            if let Err(error) = client.run().await {
+                debug!(%peer, %error, "client gone");
+            }
+        }
+        Err(error) => {
+            let outcome = match &error {
+                LoginError::Refused(refused) if refused.code == 9001 => ClientOutcome::NoMember,
+                LoginError::Refused(_) => ClientOutcome::Denied,
+                LoginError::Packet(_) | LoginError::Timeout => ClientOutcome::Failed,
+            };
+            proxy.metrics.client(outcome);
+            debug!(%peer, %error, "no login");
+        }
+    }
+}

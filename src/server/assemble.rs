@@ -1,0 +1,134 @@
+//! From the configuration to the rooms below.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::ServerError;
+use crate::{
+    backend::{Account, KeyPair},
+    client::{Policy, Proxy, accounts::Accounts, registry::Registry},
+    config::{self, AuthSource, Config, Discovery, Multiplexing},
+    metrics::{Metrics, RouteNames},
+    pool::{PoolSettings, Pools},
+    route::{Reason, Target, TrustedFunctions},
+    topology::{
+        CheckSettings, ClusterKind, HostPort, MemberSource, MonitorAccount, PrimaryRule, Topology, TopologySettings,
+    },
+};
+
+const TARGETS: [&str; Target::ALL.len()] = {
+    let mut names = [""; Target::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Target::ALL[at].name();
+        at += 1;
+    }
+    names
+};
+
+const REASONS: [&str; Reason::ALL.len()] = {
+    let mut names = [""; Reason::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Reason::ALL[at].name();
+        at += 1;
+    }
+    names
+};
+
+/// Builds what all clients share, and starts to watch the members until `stop`.
+pub(super) fn proxy(config: &Config, stop: CancellationToken) -> Result<Arc<Proxy>, ServerError> {
+    let keys = KeyPair::generate().map_err(|error| ServerError::Start(error.to_string()))?;
+    let settings = topology_settings(config)?;
+    Ok(Arc::new(Proxy {
+        topology: Topology::start(settings, monitor_account(config), stop),
+        pools: Pools::new(pool(&config.pool)),
+        identities: crate::pool::Identities::default(),
+        accounts: accounts(&config.auth),
+        keys,
+        texts: crate::client::texts::StatementTexts::default(),
+        clients: Arc::new(Registry::default()),
+        metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
+        policy: policy(config),
+        drain: CancellationToken::new(),
+    }))
+}
+
+/// Who watches the members.
+#[must_use]
+pub fn monitor_account(config: &Config) -> MonitorAccount {
+    let monitor = &config.monitor;
+    MonitorAccount { account: account(&monitor.user, &monitor.password), connect_timeout: monitor.timeout }
+}
+
+/// An account of the configuration.
+#[must_use]
+pub fn account(user: &str, secret: &config::Secret) -> Account {
+    Account { user: user.as_bytes().to_vec(), password: password(secret) }
+}
+
+fn password(secret: &config::Secret) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(secret.expose().as_bytes().to_vec())
+}
+
+fn accounts(auth: &config::Auth) -> Accounts {
+    let users = auth.users.iter().map(|user| (user.name.clone().into_bytes(), password(&user.password)));
+    Accounts::new(users, auth.source == AuthSource::Auto)
+}
+
+const fn pool(pool: &config::Pool) -> PoolSettings {
+    PoolSettings {
+        max_backend_connections: pool.max_backend_connections,
+        acquire_timeout: pool.acquire_timeout,
+        connect_timeout: pool.connect_timeout,
+        idle_timeout: pool.idle_timeout,
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        consistency: config.routing.consistency,
+        trusted: TrustedFunctions::new(&config.routing.trusted_functions),
+        multiplexing: config.pool.multiplexing == Multiplexing::On,
+        max_allowed_packet: config.limits.max_allowed_packet.bytes() as usize,
+        acquire_timeout: config.pool.acquire_timeout,
+    }
+}
+
+/// What the topology is told.
+pub fn topology_settings(config: &Config) -> Result<TopologySettings, ServerError> {
+    let cluster = &config.cluster;
+    let host_port = |text: &str| {
+        HostPort::parse(text, cluster.port).ok_or_else(|| ServerError::Start(format!("not a host: {text:?}")))
+    };
+    let kind = match cluster.kind {
+        config::ClusterKind::Replication => ClusterKind::Replication,
+        config::ClusterKind::Single => ClusterKind::Single,
+        // The configuration refuses the kinds that are not offered yet.
+        config::ClusterKind::Auto | config::ClusterKind::Galera | config::ClusterKind::GroupReplication => {
+            ClusterKind::Auto
+        }
+    };
+    let members = match &cluster.discovery {
+        Discovery::Service(name) => MemberSource::Service(host_port(name)?),
+        Discovery::Members(list) => {
+            MemberSource::List(list.iter().map(|member| host_port(&member.to_string())).collect::<Result<_, _>>()?)
+        }
+    };
+    let primary = match &cluster.primary {
+        config::PrimaryRule::Named(name) => PrimaryRule::Named(host_port(name)?),
+        config::PrimaryRule::Auto => PrimaryRule::Writable,
+    };
+    let monitor = &config.monitor;
+    let dns_servers: Vec<SocketAddr> = cluster.dns_servers.clone();
+    let check = CheckSettings {
+        interval: monitor.interval,
+        timeout: monitor.timeout,
+        fall: monitor.fall,
+        rise: monitor.rise,
+        max_lag: monitor.max_lag,
+    };
+    Ok(TopologySettings { kind, members, primary, dns_servers, check })
+}

@@ -1,0 +1,98 @@
+//! The running proxy as operators see it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::{ServerError, bind};
+use crate::{
+    admin::{Observed, Readiness, Summary, http},
+    client::Proxy,
+    config::Config,
+    metrics::{MemberRow, Scrape},
+    topology::{Health, MemberView},
+};
+
+/// What the admin port shows.
+struct Running {
+    proxy: Arc<Proxy>,
+    config: String,
+    since: Instant,
+}
+
+/// Opens the admin port, if one is configured, and serves it until `stop`.
+pub(super) fn start(
+    config: &Config,
+    proxy: &Arc<Proxy>,
+    stop: CancellationToken,
+) -> Result<Option<JoinHandle<()>>, ServerError> {
+    let Some(address) = config.listen.admin_http else { return Ok(None) };
+    let listener = bind("listen.admin_http", address)?;
+    info!(%address, "admin port listening");
+    let running = Running { proxy: Arc::clone(proxy), config: config.to_string(), since: Instant::now() };
+    Ok(Some(tokio::spawn(async move {
+        if let Err(error) = http::serve(listener, Arc::new(running), stop).await {
+            error!(%error, "the admin port has failed");
+        }
+    })))
+}
+
+impl Scrape for Running {
+    fn members(&self) -> Vec<MemberRow> {
+        self.proxy.topology.view().members.iter().map(|member| self.row(member)).collect()
+    }
+}
+
+impl Running {
+    fn row(&self, view: &MemberView) -> MemberRow {
+        let pool = self.proxy.pools.member(view.member.address);
+        let counts = pool.counts();
+        let problem = match &view.health {
+            Health::Down(reason) => Some(reason.to_string()),
+            Health::Blind(reason) => Some(reason.to_string()),
+            _ => view.unfit.as_ref().map(ToString::to_string),
+        };
+        MemberRow {
+            name: view.member.name.to_string(),
+            role: view.role.as_str(),
+            up: view.is_up(),
+            lag: view.lag,
+            in_use: counts.in_use,
+            idle: counts.idle,
+            queries: pool.exchanges(),
+            problem,
+        }
+    }
+}
+
+impl Observed for Running {
+    fn readiness(&self) -> Readiness {
+        if self.proxy.drain.is_cancelled() {
+            return Readiness::Draining;
+        }
+        let view = self.proxy.topology.view();
+        match view.primary() {
+            Ok(_) => Readiness::Ready,
+            Err(why) if view.can_serve() => Readiness::ReadOnly(why.to_string()),
+            Err(why) => Readiness::NoMember(why.to_string()),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let uptime: Duration = self.since.elapsed();
+        Summary { uptime, clients: self.proxy.clients.len(), queries: self.proxy.metrics.query_totals() }
+    }
+
+    fn config_text(&self) -> String {
+        self.config.clone()
+    }
+
+    fn metrics_text(&self) -> String {
+        self.proxy.metrics.render(self)
+    }
+}

@@ -1,0 +1,468 @@
+//! What a session's statements have left behind on its connection, and when that ends.
+//!
+//! Knows statements and what the server said of them. Must not know where they went.
+
+use super::names::Names;
+use super::{Isolation, NextTransaction, PinReason, Pins, UserValue, UserVariables};
+use crate::sql::details::{self, Assigned, Assignment};
+use crate::sql::{self, Facts, Kind, Span, Statement, set};
+
+/// What the server said at the end of a statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// It ended with OK or EOF, not with an error.
+    pub ok: bool,
+    /// The status flags say that a transaction is open now.
+    pub in_transaction: bool,
+    /// The state-change tracker said `1`.
+    pub state_changed: bool,
+    /// A tracker of variables or of the schema in the same reply told what changed.
+    pub explained: bool,
+    /// The connection has these trackers at all.
+    pub trackers_available: bool,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Why the session must keep its connection.
+    pub pins: Pins,
+    /// User variables.
+    pub user_variables: UserVariables,
+    /// What `SET TRANSACTION` asked for.
+    pub next_transaction: NextTransaction,
+    /// The client has set a `session_track_…` variable since the loop last looked: the proxy must put its own tracking
+    /// back, and remember what the client wants to see. The loop clears it.
+    pub tracking_set: bool,
+    /// A `SET ROLE` that has succeeded since the session last looked, to be carried.
+    pub role_set: Option<Vec<u8>>,
+    /// The session has prepared, by the protocol, a question about the previous statement: preparing it again elsewhere
+    /// would change the answer.
+    asks_prepared: bool,
+    temporary_tables: Names,
+    named_locks: Names,
+    prepared: Names,
+    handlers: Names,
+    held: Held,
+    uncarried: u16,
+}
+
+/// Locks that have no names of their own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    tables: bool,
+    flushed: bool,
+    instance: bool,
+    stage: bool,
+    backup: bool,
+}
+
+/// Whether what a statement's text says has certainly happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Certainty {
+    /// It has.
+    Done,
+    /// It may have: what begins counts, what ends does not.
+    Perhaps,
+    /// It failed; but functions in it may have run.
+    Failed,
+}
+
+impl Ledger {
+    /// Takes note of a statement that has been answered. Near free for one that leaves nothing behind.
+    #[inline]
+    pub fn after(&mut self, statement: &Statement, sql: &[u8], reply: &Reply) {
+        if statement.has_effects() || reply.state_changed || !self.next_transaction.is_empty() {
+            self.learn(statement, sql, *reply);
+        }
+    }
+
+    /// `COM_RESET_CONNECTION`, `COM_CHANGE_USER`: nothing is left.
+    pub fn reset(&mut self) {
+        *self = Ledger::default();
+    }
+
+    /// Whether a question about the previous statement is prepared by the protocol.
+    pub fn prepared_question(&mut self, stands: bool) {
+        self.asks_prepared = stands;
+        self.hold(PinReason::PreparedStatement, stands || !self.prepared.is_empty());
+    }
+
+    /// The session's database has changed by `COM_INIT_DB` (`USE` is noticed here).
+    pub fn database_changed(&mut self) {
+        self.temporary_tables.database_changed();
+        self.handlers.database_changed();
+    }
+
+    #[inline(never)]
+    fn learn(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
+        if statement.has(Facts::SEVERAL) {
+            self.several(statement, sql, reply);
+        } else {
+            let certainty = match (reply.ok, statement.has(Facts::VERSIONED) || statement.doubt.is_some()) {
+                (true, false) => Certainty::Done,
+                (true, true) => Certainty::Perhaps,
+                (false, _) => Certainty::Failed,
+            };
+            self.one(statement, sql, certainty, reply.in_transaction);
+        }
+        self.unexplained(statement, reply);
+    }
+
+    fn several(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
+        let readable = statement.doubt.is_none() && !statement.has(Facts::VERSIONED) && !statement.is_truncated();
+        let parts = if readable { details::parts(sql, statement.dialect) } else { None };
+        let Some(parts) = parts else {
+            self.pins.insert(PinReason::UnknownState);
+            return;
+        };
+        let certainty = if reply.ok { Certainty::Done } else { Certainty::Perhaps };
+        for part in parts {
+            let text = part.of(sql);
+            let part = sql::classify(text, &statement.dialect);
+            if part.has_effects() || !self.next_transaction.is_empty() {
+                self.one(&part, text, certainty, reply.in_transaction);
+            }
+        }
+    }
+
+    /// What trackers (or their absence) say beyond the text.
+    fn unexplained(&mut self, statement: &Statement, reply: Reply) {
+        let opaque = matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound | Kind::Several)
+            || statement.doubt.is_some();
+        let changed = if reply.trackers_available {
+            let told = reply.explained && statement.kind != Kind::Call && statement.kind != Kind::Several;
+            reply.state_changed && !told && !says_what_changes(statement)
+        } else {
+            opaque && statement.kind != Kind::Several && reply.ok
+        };
+        if changed {
+            let call = statement.kind == Kind::Call;
+            self.pins.insert(if call { PinReason::StoredProcedure } else { PinReason::UnknownState });
+        }
+    }
+
+    fn one(&mut self, statement: &Statement, sql: &[u8], certainty: Certainty, in_transaction: bool) {
+        if statement.is_truncated() && !matches!(statement.kind, Kind::Write | Kind::Load | Kind::Read | Kind::Ddl) {
+            self.pins.insert(PinReason::UnknownState);
+        }
+        self.begun(statement, in_transaction);
+        if statement.has(Facts::ASSIGNS) {
+            self.assigned(statement, sql);
+        }
+        if statement.has(Facts::TAKES_LOCK | Facts::ASKS_LOCK) {
+            self.named_lock(statement, sql, certainty);
+        }
+        if certainty != Certainty::Failed {
+            self.of_kind(statement, sql, certainty == Certainty::Done, in_transaction);
+        } else if statement.has(Facts::SETS_USER) {
+            self.set(statement, sql, false);
+        }
+    }
+
+    /// A waiting `SET TRANSACTION` is used up by the next transaction, or by a statement that is its own transaction.
+    fn begun(&mut self, statement: &Statement, in_transaction: bool) {
+        if self.next_transaction.is_empty() {
+            return;
+        }
+        let own = match statement.kind {
+            Kind::Begin | Kind::Write | Kind::Load | Kind::Call | Kind::Ddl | Kind::Xa => true,
+            Kind::Read => statement.has(Facts::READS_TABLES),
+            _ => false,
+        };
+        if own || in_transaction {
+            self.next_transaction = NextTransaction::default();
+            self.pins.remove(PinReason::NextTransaction);
+        }
+    }
+
+    fn assigned(&mut self, statement: &Statement, sql: &[u8]) {
+        if statement.has(Facts::MANY_VARIABLES) {
+            self.pins.insert(PinReason::UnknownState);
+        }
+        for span in statement.user_variables.as_slice() {
+            self.set_user(span.of(sql), UserValue::Other);
+        }
+    }
+
+    fn set_user(&mut self, name: &[u8], value: UserValue) {
+        if self.user_variables.set(name, value).is_err() {
+            self.pins.insert(PinReason::UnknownState);
+        }
+        self.hold(PinReason::UserVariable, self.user_variables.has_other());
+    }
+
+    /// A pin that stands as long as its cause.
+    fn hold(&mut self, reason: PinReason, stands: bool) {
+        if stands {
+            self.pins.insert(reason);
+        } else {
+            self.pins.remove(reason);
+        }
+    }
+
+    fn named_lock(&mut self, statement: &Statement, sql: &[u8], certainty: Certainty) {
+        let call = details::lone_call(sql, statement.dialect);
+        let is = |name: &str| call.is_some_and(|(called, _)| called.of(sql).eq_ignore_ascii_case(name.as_bytes()));
+        let argument = call.and_then(|(_, argument)| argument).map(|argument| argument.of(sql));
+        if statement.has(Facts::TAKES_LOCK) {
+            match argument {
+                Some(name) if is("get_lock") => self.named_locks.add(None, name, false),
+                _ => self.named_locks.add_unknown(),
+            }
+        } else if certainty == Certainty::Done {
+            match argument {
+                Some(name) if is("release_lock") => self.named_locks.remove(None, name, false),
+                _ if is("release_all_locks") => self.named_locks.clear(),
+                _ => {}
+            }
+        }
+        self.hold(PinReason::GetLock, !self.named_locks.is_empty());
+    }
+
+    /// `surely`: what the text says has happened; otherwise it may have.
+    fn of_kind(&mut self, statement: &Statement, sql: &[u8], surely: bool, in_transaction: bool) {
+        let words = || details::words::<4>(sql, statement.dialect);
+        match statement.kind {
+            Kind::CreateTemporary => self.temporary_table(statement, sql),
+            Kind::DropTable | Kind::DropTemporary if surely => self.dropped(statement, sql),
+            Kind::Ddl if !self.temporary_tables.is_empty() && renames(sql) => self.temporary_tables.add_unknown(),
+            Kind::Use if surely => self.database_changed(),
+            Kind::Set => self.set(statement, sql, surely),
+            Kind::SetTransaction => self.set_transaction(sql),
+            Kind::Begin if surely => {
+                // It unlocks tables, but not those of FLUSH TABLES WITH READ LOCK.
+                self.held.tables = false;
+                self.hold(PinReason::LockTables, self.held.flushed);
+            }
+            Kind::LockTables => {
+                if statement.has(Facts::FLUSHES) {
+                    self.held.flushed = true;
+                } else {
+                    self.held.tables = true;
+                }
+                self.pins.insert(PinReason::LockTables);
+            }
+            Kind::UnlockTables if surely => {
+                (self.held.tables, self.held.flushed) = (false, false);
+                self.pins.remove(PinReason::LockTables);
+            }
+            Kind::BackupLock | Kind::BackupUnlock => self.backup(&words(), sql, statement.kind, surely),
+            Kind::Xa => self.xa(words()[1].of(sql), surely, in_transaction),
+            Kind::Prepare => self.prepare(&words(), sql),
+            Kind::Deallocate if surely => {
+                let [_, _, name, _] = words();
+                self.prepared.remove(None, name.of(sql), true);
+                self.hold(PinReason::PreparedStatement, self.asks_prepared || !self.prepared.is_empty());
+            }
+            Kind::Handler => self.handler(statement, sql, surely),
+            _ => {}
+        }
+    }
+
+    fn temporary_table(&mut self, statement: &Statement, sql: &[u8]) {
+        match details::created_table(sql, statement.dialect) {
+            Some(((schema, name), once)) => {
+                self.temporary_tables.add(schema.map(|schema| schema.of(sql)), name.of(sql), once);
+            }
+            None => self.temporary_tables.add_unknown(),
+        }
+        self.pins.insert(PinReason::TemporaryTable);
+    }
+
+    fn dropped(&mut self, statement: &Statement, sql: &[u8]) {
+        let (names, careful) = details::dropped_tables(sql, statement.dialect);
+        let surely = statement.kind == Kind::DropTemporary && !careful;
+        for (schema, name) in names {
+            self.temporary_tables.remove(schema.map(|schema| schema.of(sql)), name.of(sql), surely);
+        }
+        self.hold(PinReason::TemporaryTable, !self.temporary_tables.is_empty());
+    }
+
+    fn backup(&mut self, words: &[Span; 4], sql: &[u8], kind: Kind, surely: bool) {
+        let [_, second, ..] = words;
+        let begins = kind == Kind::BackupLock;
+        if !begins && !surely {
+            return;
+        }
+        match second.of(sql).to_ascii_lowercase().as_slice() {
+            b"instance" => self.held.instance = begins,
+            b"stage" => self.held.stage = begins,
+            _ => self.held.backup = begins,
+        }
+        self.hold(PinReason::BackupLock, self.held.instance || self.held.stage || self.held.backup);
+    }
+
+    /// After `PREPARE` the status flags say whether the transaction is still the connection's (`MariaDB`) or anybody's.
+    fn xa(&mut self, verb: &[u8], surely: bool, in_transaction: bool) {
+        if verb.eq_ignore_ascii_case(b"start") || verb.eq_ignore_ascii_case(b"begin") {
+            self.pins.insert(PinReason::Xa);
+        } else if surely
+            && (verb.eq_ignore_ascii_case(b"commit")
+                || verb.eq_ignore_ascii_case(b"rollback")
+                || (verb.eq_ignore_ascii_case(b"prepare") && !in_transaction))
+        {
+            self.pins.remove(PinReason::Xa);
+        }
+    }
+
+    fn prepare(&mut self, words: &[Span; 4], sql: &[u8]) {
+        let [_, name, ..] = words;
+        self.prepared.add(None, name.of(sql), true);
+        self.pins.insert(PinReason::PreparedStatement);
+    }
+
+    fn handler(&mut self, statement: &Statement, sql: &[u8], surely: bool) {
+        let (names, opens) = handler_names(statement, sql);
+        if statement.has(Facts::CLOSES) {
+            if surely {
+                self.handlers.remove(None, names, true);
+            }
+        } else if opens {
+            self.handlers.add(None, names, true);
+        }
+        self.hold(PinReason::Handler, !self.handlers.is_empty());
+    }
+
+    fn set(&mut self, statement: &Statement, sql: &[u8], surely: bool) {
+        if statement.has(Facts::SETS_TRACKING) {
+            self.tracking_set = true;
+        }
+        let [_, second, ..] = details::words::<4>(sql, statement.dialect);
+        if second.of(sql).eq_ignore_ascii_case(b"role") {
+            let text = sql.trim_ascii().strip_suffix(b";").unwrap_or(sql);
+            if surely {
+                self.role_set = Some(text.to_vec());
+            } else {
+                self.pins.insert(PinReason::UnknownState);
+            }
+            return;
+        }
+        for assignment in details::assignments(sql, statement.dialect) {
+            let value = assignment.value.of(sql);
+            match assignment.assigned {
+                Assigned::User(name) => {
+                    let literal = assignment.literal && surely;
+                    self.set_user(
+                        name.of(sql),
+                        if literal { UserValue::Literal(value.into()) } else { UserValue::Other },
+                    );
+                }
+                Assigned::Bare(name) if set::is_isolation(name.of(sql)) || set::is_access_mode(name.of(sql)) => {
+                    self.set_next(name.of(sql), value);
+                }
+                Assigned::Session(name) | Assigned::Bare(name) => {
+                    self.set_session(name.of(sql), value, &assignment, surely);
+                }
+                Assigned::Other => {}
+            }
+        }
+    }
+
+    fn set_session(&mut self, name: &[u8], value: &[u8], assignment: &Assignment, surely: bool) {
+        let Some(at) = set::UNCARRIED.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes())) else {
+            return;
+        };
+        let usual = assignment.literal && is_usual(name, value);
+        if usual && surely {
+            self.uncarried &= !(1 << at);
+        } else if !usual {
+            self.uncarried |= 1 << at;
+        }
+        self.hold(PinReason::SessionSetting, self.uncarried != 0);
+    }
+
+    fn set_next(&mut self, name: &[u8], value: &[u8]) {
+        let value = value.trim_ascii();
+        let text = value.strip_prefix(b"'").and_then(|value| value.strip_suffix(b"'")).unwrap_or(value);
+        if set::is_access_mode(name) {
+            self.next_transaction.read_only = Some(!is_off(text));
+        } else if let Some(isolation) = Isolation::from_name(text) {
+            self.next_transaction.isolation = Some(isolation);
+        } else {
+            self.pins.insert(PinReason::UnknownState);
+        }
+        self.pins.insert(PinReason::NextTransaction);
+    }
+
+    fn set_transaction(&mut self, sql: &[u8]) {
+        let text = sql.to_ascii_lowercase();
+        let has = |words: &[&str]| contains_words(&text, words);
+        if has(&["read", "only"]) {
+            self.next_transaction.read_only = Some(true);
+        } else if has(&["read", "write"]) {
+            self.next_transaction.read_only = Some(false);
+        }
+        let levels = [
+            (&["read", "uncommitted"][..], Isolation::ReadUncommitted),
+            (&["read", "committed"], Isolation::ReadCommitted),
+            (&["repeatable", "read"], Isolation::RepeatableRead),
+            (&["serializable"], Isolation::Serializable),
+        ];
+        if let Some((_, isolation)) = levels.into_iter().find(|(words, _)| has(words)) {
+            self.next_transaction.isolation = Some(isolation);
+        }
+        self.pins.insert(PinReason::NextTransaction);
+    }
+}
+
+/// Whether the words follow each other in a text in lower case.
+fn contains_words(text: &[u8], words: &[&str]) -> bool {
+    let tokens: Vec<&[u8]> = text.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    tokens.windows(words.len()).any(|window| window.iter().zip(words).all(|(token, word)| *token == word.as_bytes()))
+}
+
+/// Kinds whose text says what they change.
+fn says_what_changes(statement: &Statement) -> bool {
+    statement.doubt.is_none()
+        && (statement.has(Facts::ASSIGNS | Facts::TAKES_LOCK | Facts::ASKS_LOCK)
+            || matches!(
+                statement.kind,
+                Kind::Set
+                    | Kind::SetTransaction
+                    | Kind::Use
+                    | Kind::CreateTemporary
+                    | Kind::DropTemporary
+                    | Kind::DropTable
+                    | Kind::Prepare
+                    | Kind::Deallocate
+                    | Kind::Begin
+                    | Kind::Commit
+                    | Kind::Rollback
+                    | Kind::LockTables
+                    | Kind::UnlockTables
+            ))
+}
+
+fn renames(sql: &[u8]) -> bool {
+    sql.windows(6).any(|window| window.eq_ignore_ascii_case(b"rename"))
+}
+
+fn is_off(value: &[u8]) -> bool {
+    [&b"0"[..], b"off", b"false"].iter().any(|off| value.eq_ignore_ascii_case(off))
+}
+
+/// Whether a setting that must not be carried has its usual value again.
+fn is_usual(name: &[u8], value: &[u8]) -> bool {
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    let value = value.strip_prefix(b"'").and_then(|value| value.strip_suffix(b"'")).unwrap_or(value);
+    if value.eq_ignore_ascii_case(b"default") {
+        return !is("pseudo_thread_id");
+    }
+    if is("sql_log_bin") {
+        return [&b"1"[..], b"on", b"true"].iter().any(|on| value.eq_ignore_ascii_case(on));
+    }
+    if is("gtid_next") {
+        return value.eq_ignore_ascii_case(b"automatic");
+    }
+    if is("profiling") || is("pseudo_slave_mode") || is("pseudo_replica_mode") {
+        return is_off(value);
+    }
+    is("gtid_seq_no") && value == b"0"
+}
+
+/// The name by which a `HANDLER` statement knows its handler, and whether it opens it.
+fn handler_names<'a>(statement: &Statement, sql: &'a [u8]) -> (&'a [u8], bool) {
+    let names = details::handler(sql, statement.dialect);
+    (names.0.of(sql), names.1)
+}

@@ -1,0 +1,126 @@
+//! What each statement leaves behind, and when that ends.
+
+use super::{Isolation, Ledger, PinReason, Reply};
+use crate::sql::{Dialect, classify};
+
+const OK: Reply =
+    Reply { ok: true, in_transaction: false, state_changed: false, explained: false, trackers_available: true };
+const CHANGED: Reply = Reply { state_changed: true, ..OK };
+
+fn run(ledger: &mut Ledger, sql: &str, reply: Reply) {
+    ledger.after(&classify(sql.as_bytes(), &Dialect::default()), sql.as_bytes(), &reply);
+}
+
+/// The pins after each statement of the text (separated by `//`), as names.
+fn pins(statements: &str) -> Vec<&'static str> {
+    let mut ledger = Ledger::default();
+    for sql in statements.split("//") {
+        run(&mut ledger, sql.trim(), OK);
+    }
+    ledger.pins.iter().map(PinReason::name).collect()
+}
+
+#[test]
+fn each_pin_begins_and_ends_with_its_cause() {
+    let none: [&str; 0] = [];
+    for (statements, held) in [
+        ("CREATE TEMPORARY TABLE a (i INT)", &["temporary_table"][..]),
+        ("CREATE TEMPORARY TABLE a (i INT) // DROP TABLE a", &none),
+        ("CREATE TEMPORARY TABLE a (i INT) // DROP TEMPORARY TABLE IF EXISTS `A`", &none),
+        ("CREATE TEMPORARY TABLE IF NOT EXISTS d.a (i INT) // DROP TABLE d . a, b", &none),
+        ("CREATE TEMPORARY TABLE a (i INT) // CREATE TEMPORARY TABLE b LIKE x // DROP TABLE a", &["temporary_table"]),
+        ("CREATE TEMPORARY TABLE a (i INT) // DROP TABLE other.a", &["temporary_table"]),
+        ("CREATE TEMPORARY TABLE a (i INT) // USE other // DROP TABLE a", &["temporary_table"]),
+        ("CREATE TEMPORARY TABLE a (i INT) // USE other // DROP TEMPORARY TABLE d.a", &none),
+        ("CREATE TEMPORARY TABLE a (i INT) // ALTER TABLE a RENAME b // DROP TABLE a", &["temporary_table"]),
+        ("SELECT GET_LOCK('x', 1)", &["get_lock"]),
+        ("SELECT GET_LOCK('x', 1) // SELECT RELEASE_LOCK('y')", &["get_lock"]),
+        ("SELECT GET_LOCK('x', 1) AS l // DO RELEASE_LOCK('x')", &none),
+        ("SELECT GET_LOCK('x', 1) // SELECT GET_LOCK('x', 1) // SELECT RELEASE_LOCK('x')", &["get_lock"]),
+        ("SELECT GET_LOCK(a, 1) FROM t // SELECT RELEASE_LOCK('x')", &["get_lock"]),
+        ("SELECT GET_LOCK(a, 1) FROM t // SELECT RELEASE_ALL_LOCKS()", &none),
+        ("PREPARE s FROM 'SELECT 1' // EXECUTE s", &["prepared_statement"]),
+        ("PREPARE s FROM 'SELECT 1' // DEALLOCATE PREPARE S", &none),
+        ("PREPARE s FROM 'SELECT 1' // DROP PREPARE s", &none),
+        ("HANDLER t OPEN AS h // HANDLER h READ FIRST", &["handler"]),
+        ("HANDLER d.t OPEN // HANDLER t CLOSE", &none),
+        ("LOCK TABLES t READ", &["lock_tables"]),
+        ("LOCK TABLES t READ // UNLOCK TABLES", &none),
+        ("LOCK TABLES t READ // BEGIN", &none),
+        ("FLUSH TABLES WITH READ LOCK // BEGIN", &["lock_tables"]),
+        ("FLUSH TABLES WITH READ LOCK // UNLOCK TABLES", &none),
+        ("LOCK INSTANCE FOR BACKUP", &["backup_lock"]),
+        ("LOCK INSTANCE FOR BACKUP // UNLOCK INSTANCE", &none),
+        ("BACKUP STAGE START // BACKUP STAGE END", &none),
+        ("BACKUP LOCK t // BACKUP UNLOCK", &none),
+        ("XA START 'x' // XA END 'x'", &["xa"]),
+        ("XA START 'x' // XA END 'x' // XA PREPARE 'x'", &none),
+        ("XA START 'x' // XA END 'x' // XA PREPARE 'x' // XA COMMIT 'x'", &none),
+        ("SET @x = 1", &none),
+        ("SET @x = 1 + 1", &["user_variable"]),
+        ("SET @x = 1 + 1 // SET @X = 2", &none),
+        ("SELECT @x := 1", &["user_variable"]),
+        ("SELECT 1 INTO @x // SET @x = NULL", &none),
+        ("SET sql_log_bin = 0", &["session_setting"]),
+        ("SET sql_log_bin = 0 // SET SESSION sql_log_bin = ON", &none),
+        ("SET @@session.gtid_next = 'AUTOMATIC'", &none),
+        ("SET gtid_next = 'x:1', profiling = 1 // SET profiling = 0", &["session_setting"]),
+        ("SET TRANSACTION READ ONLY", &["next_transaction"]),
+        ("SET TRANSACTION READ ONLY // START TRANSACTION", &none),
+        ("SET TRANSACTION READ ONLY // SELECT 1", &["next_transaction"]),
+        ("SET TRANSACTION READ ONLY // SELECT * FROM t", &none),
+        ("SET @x = 1; SET @y = f(1)", &["user_variable"]),
+        ("CREATE PROCEDURE p() BEGIN SET @x = f(1); SELECT 1; END", &none),
+        ("/*!40101 SET @x = 1 */", &["user_variable"]),
+        ("SELECT 1", &none),
+    ] {
+        assert_eq!(pins(statements), held, "{statements}");
+    }
+}
+
+#[test]
+fn literals_are_kept_for_replay() {
+    let mut ledger = Ledger::default();
+    run(&mut ledger, "SET @a = _utf8mb4'x' COLLATE utf8mb4_bin, @`B c` := -1.5", OK);
+    let literals: Vec<_> = ledger.user_variables.literals().collect();
+    let kept: [(&[u8], &[u8]); 2] = [(b"a", b"_utf8mb4'x' COLLATE utf8mb4_bin"), (b"B c", b"-1.5")];
+    assert_eq!(literals, kept);
+}
+
+#[test]
+fn what_the_text_does_not_tell_pins() {
+    let pinned = |sql: &str, reply: Reply| {
+        let mut ledger = Ledger::default();
+        run(&mut ledger, sql, reply);
+        ledger.pins.iter().map(PinReason::name).collect::<Vec<_>>()
+    };
+    assert_eq!(pinned("CALL p()", OK), Vec::<&str>::new());
+    assert_eq!(pinned("CALL p()", CHANGED), ["stored_procedure"]);
+    assert_eq!(pinned("CALL p()", Reply { trackers_available: false, ..OK }), ["stored_procedure"]);
+    assert_eq!(pinned("SELECT f()", CHANGED), ["unknown_state"]);
+    assert_eq!(pinned("SELECT f()", Reply { explained: true, ..CHANGED }), Vec::<&str>::new());
+    assert_eq!(pinned("SET sql_mode = ''", CHANGED), Vec::<&str>::new());
+}
+
+#[test]
+fn the_next_transaction_is_remembered() {
+    let mut ledger = Ledger::default();
+    run(&mut ledger, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", OK);
+    assert_eq!(ledger.next_transaction.isolation, Some(Isolation::ReadCommitted));
+    assert_eq!(ledger.next_transaction.read_only, Some(true));
+    run(&mut ledger, "SET @@transaction_isolation = 'SERIALIZABLE'", OK);
+    assert_eq!(ledger.next_transaction.isolation, Some(Isolation::Serializable));
+    ledger.reset();
+    assert!(ledger.next_transaction.is_empty() && ledger.pins.is_empty());
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut ledger = Ledger::default();
+    for i in 0..10_000 {
+        run(&mut ledger, &format!("CREATE TEMPORARY TABLE t{i} (a INT)"), OK);
+        run(&mut ledger, &format!("SET @v{i} = 1"), OK);
+    }
+    assert!(ledger.pins.contains(PinReason::UnknownState));
+    assert!(ledger.pins.contains(PinReason::TemporaryTable));
+}

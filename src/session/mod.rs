@@ -1,0 +1,127 @@
+//! PURE. What a client's session has set up: transaction, variables, database, pins, its last write.
+//!
+//! Knows what the server said (status flags, trackers) and what the statements were. Must not know sockets, members'
+//! addresses or configuration files.
+
+mod causality;
+mod ledger;
+#[cfg(test)]
+mod ledger_tests;
+mod names;
+mod pins;
+#[expect(clippy::module_inception, reason = "the session is what the room is about")]
+mod session;
+mod settings;
+mod user_variables;
+
+pub use causality::Causality;
+pub use ledger::{Ledger, Reply};
+pub use pins::{PinReason, Pins};
+pub use session::{Session, Told};
+pub use settings::{Difference, Settings, Unreachable};
+pub use user_variables::{Full, UserValue, UserVariables};
+
+/// The state of the session's transaction, as the server's status flags last told it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transaction {
+    /// None is open.
+    #[default]
+    None,
+    /// `SERVER_STATUS_IN_TRANS`.
+    ReadWrite,
+    /// `SERVER_STATUS_IN_TRANS_READONLY`.
+    ReadOnly,
+}
+
+/// `SET TRANSACTION …` without SESSION or GLOBAL: counts for the next transaction only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NextTransaction {
+    /// `READ ONLY` (true) or `READ WRITE` (false), if given.
+    pub read_only: Option<bool>,
+    /// The isolation level, if given.
+    pub isolation: Option<Isolation>,
+}
+
+impl NextTransaction {
+    /// Whether nothing waits.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.read_only.is_none() && self.isolation.is_none()
+    }
+
+    /// The statement that asks for the same on another connection; none if nothing waits.
+    #[must_use]
+    pub const fn to_sql(self) -> Option<&'static str> {
+        use Isolation::{ReadCommitted, ReadUncommitted, RepeatableRead, Serializable};
+        Some(match (self.isolation, self.read_only) {
+            (None, None) => return None,
+            (None, Some(true)) => "SET TRANSACTION READ ONLY",
+            (None, Some(false)) => "SET TRANSACTION READ WRITE",
+            (Some(ReadUncommitted), None) => "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
+            (Some(ReadCommitted), None) => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            (Some(RepeatableRead), None) => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            (Some(Serializable), None) => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+            (Some(ReadUncommitted), Some(true)) => "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ ONLY",
+            (Some(ReadCommitted), Some(true)) => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY",
+            (Some(RepeatableRead), Some(true)) => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+            (Some(Serializable), Some(true)) => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
+            (Some(ReadUncommitted), Some(false)) => "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ WRITE",
+            (Some(ReadCommitted), Some(false)) => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+            (Some(RepeatableRead), Some(false)) => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
+            (Some(Serializable), Some(false)) => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+        })
+    }
+}
+
+/// Transaction isolation levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Isolation {
+    ReadUncommitted,
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
+
+impl Isolation {
+    /// The level that a server names so: `READ-COMMITTED`, `READ COMMITTED`.
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Isolation> {
+        let is = |words: &str| {
+            name.len() == words.len()
+                && name
+                    .iter()
+                    .zip(words.bytes())
+                    .all(|(a, b)| a.eq_ignore_ascii_case(&b) || (b == b' ' && matches!(a, b'-' | b'_')))
+        };
+        Some(match () {
+            () if is("READ UNCOMMITTED") => Isolation::ReadUncommitted,
+            () if is("READ COMMITTED") => Isolation::ReadCommitted,
+            () if is("REPEATABLE READ") => Isolation::RepeatableRead,
+            () if is("SERIALIZABLE") => Isolation::Serializable,
+            () => return None,
+        })
+    }
+}
+
+/// Which of the proxy's data ports the client came in by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listener {
+    /// Splits reads and writes.
+    #[default]
+    ReadWrite,
+    /// Serves from replicas only; refuses what writes.
+    ReadOnly,
+}
+
+/// `routing.consistency`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// A session sees its own writes.
+    #[default]
+    Session,
+    /// A session sees everybody's writes.
+    Global,
+    /// Any replica within `monitor.max_lag`.
+    Eventual,
+}

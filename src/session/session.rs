@@ -1,0 +1,316 @@
+//! The session itself, and how it learns from what servers say.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    Causality, Consistency, Isolation, Ledger, Listener, PinReason, Reply as LedgerReply, Settings, Transaction,
+};
+use crate::{
+    sql::{Dialect, Facts, ServerKind, Statement, TextEncoding, is_system_schema},
+    wire::{StatusFlags, gtid::GtidKind, ok::Change},
+};
+
+/// Variables that are never carried to another connection: they belong to one connection, to one statement, or to
+/// the proxy itself. Those that a client may set tie it to its connection (see the ledger).
+const NOT_CARRIED: [&[u8]; 20] = [
+    b"identity",
+    b"insert_id",
+    b"last_gtid",
+    b"last_insert_id",
+    b"profiling",
+    b"pseudo_replica_mode",
+    b"pseudo_slave_mode",
+    b"pseudo_thread_id",
+    b"rand_seed1",
+    b"rand_seed2",
+    b"server_id",
+    b"session_track_gtids",
+    b"session_track_schema",
+    b"session_track_state_change",
+    b"session_track_system_variables",
+    b"session_track_transaction_info",
+    b"skip_replication",
+    b"sql_log_bin",
+    b"statement_id",
+    b"gtid_next",
+];
+
+/// What a client's session has set up.
+#[derive(Debug)]
+pub struct Session {
+    /// What is carried to whichever connection is used.
+    pub settings: Arc<Settings>,
+    /// What its statements have left behind on the connection it holds.
+    pub ledger: Ledger,
+    /// As the server's status flags last said.
+    pub transaction: Transaction,
+    /// `autocommit`.
+    pub autocommit: bool,
+    /// `transaction_isolation`.
+    pub isolation: Isolation,
+    /// `transaction_read_only`.
+    pub transaction_read_only: bool,
+    /// How its text is read.
+    pub dialect: Dialect,
+    /// The database is one that tells about the instance.
+    pub in_system_schema: bool,
+    /// What its next read must be able to see.
+    pub causality: Causality,
+    /// The port it came in by.
+    pub listener: Listener,
+    /// How fresh its reads must be.
+    pub consistency: Consistency,
+    /// `LAST_INSERT_ID()`, as far as OK packets told it.
+    pub last_insert_id: u64,
+}
+
+/// What a reply told of the session.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The last status flags; none in an error.
+    pub status: Option<StatusFlags>,
+    /// Whether the reply ended with an error.
+    pub failed: bool,
+    /// What the trackers said.
+    pub changes: &'a [Change],
+    /// `LAST_INSERT_ID` of the OK; 0: none.
+    pub last_insert_id: u64,
+    /// Rows ended with a classic EOF, which has no room for trackers.
+    pub untracked: bool,
+    /// Whether the member has trackers at all.
+    pub has_trackers: bool,
+    /// Whether the primary gives its transactions GTIDs.
+    pub names_writes: bool,
+    /// Whether the statement may write although its text does not say so.
+    pub may_write: bool,
+    /// How the member writes GTIDs.
+    pub gtids: GtidKind,
+    /// Whether the statement ran where writes run.
+    pub on_primary: bool,
+    /// When the reply was complete.
+    pub now: Instant,
+}
+
+impl Session {
+    /// A session that has just begun.
+    #[must_use]
+    pub fn new(listener: Listener, consistency: Consistency, server: ServerKind, encoding: TextEncoding) -> Self {
+        Session {
+            settings: Arc::default(),
+            ledger: Ledger::default(),
+            transaction: Transaction::None,
+            autocommit: true,
+            isolation: Isolation::RepeatableRead,
+            transaction_read_only: false,
+            dialect: Dialect { server, encoding, ..Dialect::default() },
+            in_system_schema: false,
+            causality: Causality::default(),
+            listener,
+            consistency,
+            last_insert_id: 0,
+        }
+    }
+
+    /// The database at the login.
+    pub fn start_in(&mut self, database: Option<Vec<u8>>) {
+        self.in_system_schema = database.as_deref().is_some_and(is_system_schema);
+        Arc::make_mut(&mut self.settings).database = database;
+    }
+
+    /// The session has changed to this database.
+    pub fn enter_database(&mut self, name: &[u8]) {
+        self.ledger.database_changed();
+        self.in_system_schema = is_system_schema(name);
+        // A tracker tells an empty name when the session's database was dropped.
+        Arc::make_mut(&mut self.settings).database = Some(name.to_vec()).filter(|name| !name.is_empty());
+    }
+
+    /// `COM_RESET_CONNECTION`: only the database, the role and the writes that its reads must see stay.
+    pub fn reset(&mut self) {
+        let encoding = self.dialect.encoding;
+        let fresh = Session::new(self.listener, self.consistency, self.dialect.server, encoding);
+        let Settings { database, role, multi_statements, .. } = Settings::clone(&self.settings);
+        let causality = std::mem::take(&mut self.causality);
+        let in_system_schema = self.in_system_schema;
+        *self = Session { in_system_schema, causality, ..fresh };
+        self.settings = Arc::new(Settings { database, role, multi_statements, ..Settings::default() });
+    }
+
+    /// Whether the session must keep its connection.
+    #[must_use]
+    pub const fn is_tied(&self) -> bool {
+        !matches!(self.transaction, Transaction::None) || !self.ledger.pins.is_empty()
+    }
+
+    /// Learns from the reply to a statement. `statement` and its text are absent for commands without SQL.
+    pub fn learn(&mut self, statement: Option<(&Statement, &[u8])>, told: &Told<'_>) {
+        self.learn_status(told);
+        let mut state_changed = false;
+        let mut explained = false;
+        let mut wrote = false;
+        for change in told.changes {
+            match change {
+                Change::Variable(name, value) => {
+                    explained = true;
+                    self.learn_variable(name, value);
+                }
+                Change::Schema(name) => {
+                    explained = true;
+                    self.enter_database(name);
+                }
+                Change::Gtids(gtids) => {
+                    wrote = true;
+                    self.causality.wrote(told.gtids, gtids, told.now);
+                }
+                Change::State => state_changed = true,
+            }
+        }
+        self.learn_write(statement, told, wrote);
+        if told.last_insert_id != 0 {
+            self.last_insert_id = told.last_insert_id;
+        }
+        if let Some((statement, sql)) = statement {
+            let reply = LedgerReply {
+                ok: !told.failed,
+                in_transaction: self.transaction != Transaction::None,
+                state_changed,
+                explained,
+                trackers_available: told.has_trackers,
+            };
+            self.ledger.after(statement, sql, &reply);
+            if statement.has(Facts::SETS_UNTOLD) && !told.failed {
+                self.ledger.pins.insert(PinReason::UnknownState);
+            }
+            if statement.has_effects() {
+                self.learn_user_variables();
+            }
+        }
+    }
+
+    /// An error carries no status. With autocommit off the failed statement may have opened a transaction.
+    fn learn_status(&mut self, told: &Told<'_>) {
+        if let Some(status) = told.status {
+            self.autocommit = status.contains(StatusFlags::AUTOCOMMIT);
+            self.dialect.no_backslash_escapes = status.contains(StatusFlags::NO_BACKSLASH_ESCAPES);
+            self.transaction = match status {
+                _ if status.contains(StatusFlags::IN_TRANS_READONLY) => Transaction::ReadOnly,
+                _ if status.contains(StatusFlags::IN_TRANS) => Transaction::ReadWrite,
+                _ => Transaction::None,
+            };
+        }
+        if told.failed && told.status.is_none() && !self.autocommit && self.transaction == Transaction::None {
+            self.transaction = Transaction::ReadWrite;
+        }
+    }
+
+    /// A write whose GTID the reply could not tell must be assumed where no tracker speaks.
+    fn learn_write(&mut self, statement: Option<(&Statement, &[u8])>, told: &Told<'_>, named: bool) {
+        let silent = !told.has_trackers || told.untracked || told.failed || !told.names_writes;
+        let may_write = told.may_write
+            || statement.is_some_and(|(statement, _)| !statement.is_read() || statement.has(Facts::UNKNOWN_FUNCTION));
+        if told.on_primary && !named && silent && may_write {
+            self.causality.wrote_unknown(told.now);
+        }
+    }
+
+    fn learn_variable(&mut self, name: &[u8], value: &[u8]) {
+        match name {
+            b"transaction_isolation" | b"tx_isolation" => self.isolation = isolation(value),
+            b"transaction_read_only" | b"tx_read_only" => {
+                self.transaction_read_only = value == b"ON" || value == b"1";
+            }
+            b"sql_mode" => self.dialect.apply_sql_mode(value),
+            b"character_set_client" => self.dialect.encoding = TextEncoding::from_character_set(value),
+            _ => {}
+        }
+        if NOT_CARRIED.contains(&name) {
+            return;
+        }
+        if name == b"collation_connection"
+            && let Some(character_set) = value.split(|&byte| byte == b'_').next().filter(|name| !name.is_empty())
+        {
+            // Setting it sets the character set, too, which no tracker tells.
+            self.carry(b"character_set_connection", character_set);
+        }
+        self.carry(name, value);
+    }
+
+    fn carry(&mut self, name: &[u8], value: &[u8]) {
+        if self.settings.variables.get(name).map(Vec::as_slice) != Some(value) {
+            Arc::make_mut(&mut self.settings).variables.insert(name.to_vec(), value.to_vec());
+        }
+    }
+
+    /// A variable whose value was found out by asking.
+    pub fn set_variable(&mut self, name: &[u8], value: &[u8]) {
+        self.learn_variable(name, value);
+    }
+
+    /// The variable has its default again, which is not a value that can be replayed.
+    pub fn forget_variable(&mut self, name: &[u8]) {
+        Arc::make_mut(&mut self.settings).variables.remove(name);
+    }
+
+    fn learn_user_variables(&mut self) {
+        let literals = || self.ledger.user_variables.literals();
+        let same = literals().count() == self.settings.user_variables.len()
+            && literals().all(|(name, text)| self.settings.user_variables.get(name).map(Vec::as_slice) == Some(text));
+        if !same {
+            let all = literals().map(|(name, text)| (name.to_vec(), text.to_vec())).collect();
+            Arc::make_mut(&mut self.settings).user_variables = all;
+        }
+        if let Some(role) = self.ledger.role_set.take() {
+            Arc::make_mut(&mut self.settings).role = Some(role);
+        }
+    }
+}
+
+fn isolation(value: &[u8]) -> Isolation {
+    match value {
+        b"READ-UNCOMMITTED" => Isolation::ReadUncommitted,
+        b"READ-COMMITTED" => Isolation::ReadCommitted,
+        b"SERIALIZABLE" => Isolation::Serializable,
+        _ => Isolation::RepeatableRead,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::classify;
+
+    /// Whether the session knows that it may have written without being told a GTID.
+    fn wrote_unnamed(sql: &str, told: impl FnOnce(&mut Told<'_>)) -> bool {
+        let mut session =
+            Session::new(Listener::ReadWrite, Consistency::Session, ServerKind::MySql, TextEncoding::Unknown);
+        let mut said = Told {
+            status: Some(StatusFlags::AUTOCOMMIT),
+            failed: false,
+            changes: &[],
+            last_insert_id: 0,
+            untracked: false,
+            has_trackers: true,
+            names_writes: true,
+            may_write: false,
+            gtids: GtidKind::MySql,
+            on_primary: true,
+            now: Instant::now(),
+        };
+        told(&mut said);
+        let statement = classify(sql.as_bytes(), &session.dialect);
+        session.learn(Some((&statement, sql.as_bytes())), &said);
+        session.causality.unknown().is_some()
+    }
+
+    #[test]
+    fn a_write_that_no_gtid_names_is_remembered_by_its_time() {
+        let insert = "INSERT INTO t VALUES (1), (2)";
+        assert!(!wrote_unnamed(insert, |_| {}), "it changed nothing, else it had been named");
+        assert!(wrote_unnamed(insert, |told| told.names_writes = false), "without GTIDs nothing is named");
+        assert!(wrote_unnamed(insert, |told| told.failed = true), "an error names nothing");
+        assert!(wrote_unnamed("CALL p()", |told| told.failed = true));
+        assert!(!wrote_unnamed("SELECT 1", |told| told.failed = true));
+        let view_that_writes = |told: &mut Told<'_>| (told.untracked, told.may_write) = (true, true);
+        assert!(wrote_unnamed("SELECT * FROM v", view_that_writes));
+    }
+}

@@ -1,0 +1,34 @@
+//! PURE. From the bytes of a statement to a [`Statement`]: lexer, classification.
+//!
+//! The path: `lex` separates the bytes into tokens, `scan` notes the facts in them, `heads` (with `set`, `show`,
+//! `describe`) names the kind by the first words, [`classify()`] puts them together.
+//!
+//! Knows the lexical rules and the vocabulary of `MySQL` and `MariaDB`. Must not know sessions, members, sockets or
+//! configuration; imports nothing of this crate.
+
+mod bytes;
+mod classify;
+mod connection_id;
+mod describe;
+pub mod details;
+mod dialect;
+mod functions;
+mod heads;
+mod hint;
+mod lex;
+mod literal;
+mod scan;
+mod schemas;
+pub(crate) mod set;
+mod show;
+mod span;
+mod statement;
+mod variables;
+
+pub use classify::{classify, classify_prefix};
+pub use dialect::{Dialect, ServerKind, TextEncoding};
+pub use hint::Hint;
+pub use lex::Doubt;
+pub use schemas::is_system_schema;
+pub use span::{Few, Span};
+pub use statement::{Facts, IdSpan, IdUse, Kind, Statement};

@@ -1,0 +1,372 @@
+//! The facts of a text: which functions it calls, variables it names, rows it locks.
+//!
+//! Looks at each token once, whatever the statement. Must not know what the first word means.
+
+use super::dialect::Dialect;
+use super::functions::{self, Function};
+use super::lex::{Kind as Lexeme, Lexer, Reading, Token};
+use super::schemas;
+use super::span::Span;
+use super::statement::{Facts, IdSpan, IdUse, Statement};
+use super::variables::{self, Variable};
+
+/// Reads tokens and writes what it notices into a [`Statement`].
+pub(super) struct Scan<'a> {
+    pub(super) lexer: Lexer<'a>,
+    pub(super) out: Statement,
+    /// The last two tokens, the newer one at `newest`: nothing is copied from token to token.
+    last_kinds: [Lexeme; 2],
+    last_spans: [Span; 2],
+    newest: usize,
+    /// What stood before the last dot.
+    qualifier: Span,
+}
+
+/// For each letter that a word may begin with, the lengths (as bits) of the words that are looked at.
+static LENGTHS: [u16; 32] = lengths();
+
+const WORDS: [&str; 18] = [
+    "for",
+    "share",
+    "update",
+    "delete",
+    "insert",
+    "replace",
+    "lock",
+    "into",
+    "procedure",
+    "value",
+    "nextval",
+    "currval",
+    "from",
+    "with",
+    "in",
+    "table",
+    "lastval",
+    "general",
+];
+
+const fn lengths() -> [u16; 32] {
+    let mut table = [0; 32];
+    let mut i = 0;
+    while i < WORDS.len() {
+        let word = WORDS[i].as_bytes();
+        table[(word[0] & 0x1f) as usize] |= 1 << word.len();
+        i += 1;
+    }
+    table
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(sql: &'a [u8], dialect: Dialect, reading: Reading) -> Self {
+        Scan {
+            lexer: Lexer::new(sql, dialect, reading),
+            out: Statement::new(dialect),
+            last_kinds: [Lexeme::End; 2],
+            last_spans: [Span::EMPTY; 2],
+            newest: 0,
+            qualifier: Span::EMPTY,
+        }
+    }
+
+    pub(super) fn sql(&self) -> &'a [u8] {
+        self.lexer.sql()
+    }
+
+    pub(super) fn add(&mut self, facts: Facts) {
+        self.out.facts |= facts;
+    }
+
+    /// The bytes of a token.
+    pub(super) fn text(&self, token: Token) -> &'a [u8] {
+        token.span.of(self.sql())
+    }
+
+    /// The token before the one being looked at.
+    #[inline]
+    pub(super) fn prev(&self) -> Token {
+        let at = self.newest & 1;
+        Token { kind: self.last_kinds[at], span: self.last_spans[at] }
+    }
+
+    #[inline]
+    fn before(&self) -> Token {
+        let at = (self.newest & 1) ^ 1;
+        Token { kind: self.last_kinds[at], span: self.last_spans[at] }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    fn remember(&mut self, token: Token) {
+        self.newest = (self.newest & 1) ^ 1;
+        self.last_kinds[self.newest & 1] = token.kind;
+        self.last_spans[self.newest & 1] = token.span;
+    }
+
+    /// The next token, noted.
+    #[inline(never)]
+    pub(super) fn step(&mut self) -> Token {
+        self.advance();
+        self.prev()
+    }
+
+    /// [`step`](Self::step) for the loop: the kind alone.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // One loop reads nearly all tokens of nearly all statements.
+    fn advance(&mut self) -> Lexeme {
+        let token = self.lexer.next();
+        match token.kind {
+            Lexeme::Word => {
+                let bytes = token.span.of(self.lexer.sql());
+                if let [first, ..] = bytes
+                    && bytes.len() < 16
+                    && LENGTHS[(first & 0x1f) as usize] & (1 << bytes.len()) != 0
+                {
+                    self.word(bytes);
+                }
+            }
+            Lexeme::Punctuation(b'(') => self.call(token),
+            Lexeme::Punctuation(b'.') => self.dot(),
+            Lexeme::UserVariable => self.user_variable(token.span),
+            Lexeme::SystemVariable => {
+                let name = self.system_variable(token);
+                self.remember(name);
+                return Lexeme::SystemVariable;
+            }
+            Lexeme::Assign => self.add(Facts::ASSIGNS),
+            _ => {}
+        }
+        self.remember(token);
+        token.kind
+    }
+
+    /// The next token without noting it, and without moving.
+    pub(super) fn peek(&self) -> Token {
+        self.lexer.clone().next()
+    }
+
+    /// Whether the next token is `word`; if so, it is taken.
+    pub(super) fn take(&mut self, word: &str) -> bool {
+        let found = self.peek().is_word(self.sql(), word);
+        if found {
+            self.step();
+        }
+        found
+    }
+
+    /// To the end of the statement: a semicolon or the end of the text.
+    pub(super) fn rest(&mut self) -> Token {
+        loop {
+            if matches!(self.advance(), Lexeme::End | Lexeme::Punctuation(b';')) {
+                return self.prev();
+            }
+        }
+    }
+
+    /// To the end of the text.
+    pub(super) fn everything(&mut self) -> Token {
+        loop {
+            let token = self.step();
+            if token.kind == Lexeme::End {
+                return token;
+            }
+        }
+    }
+
+    fn prev_is(&self, word: &str) -> bool {
+        self.prev().is_word(self.sql(), word)
+    }
+
+    #[inline(never)]
+    fn word(&mut self, bytes: &[u8]) {
+        let is = |word: &str| bytes.eq_ignore_ascii_case(word.as_bytes());
+        let dotted = self.prev().is(b'.');
+        match (bytes[0] | 0x20, bytes.len()) {
+            (b'f', 4) if is("from") => self.add(Facts::READS_TABLES),
+            (b't', 5) if is("table") => self.add(Facts::READS_TABLES),
+            (b'w', 4) if is("with") => self.add(Facts::WITH),
+            (b's', 5) if is("share") && self.prev_is("for") => self.add(Facts::LOCKS_ROWS),
+            (b'u', 6) if is("update") => {
+                if self.prev_is("for") {
+                    self.add(Facts::LOCKS_ROWS);
+                } else if !dotted {
+                    self.add(Facts::WRITES);
+                }
+            }
+            (b'd', 6) if is("delete") && !dotted => self.add(Facts::WRITES),
+            (b'l', 4) if is("lock") && !dotted => self.add(Facts::LOCKS_ROWS),
+            (b'p', 9) if is("procedure") && !dotted => self.add(Facts::PROCEDURE),
+            // As functions these two are followed by a parenthesis.
+            (b'i', 6) if is("insert") && !dotted => self.write_or_function(),
+            (b'r', 7) if is("replace") && !dotted => self.write_or_function(),
+            (b'i', 4) if is("into") && !dotted => self.into(),
+            (b'v', 5) if is("value") && (self.prev_is("next") || self.prev_is("previous")) => self.add(Facts::SEQUENCE),
+            (b'n' | b'c', 7) if dotted && (is("nextval") || is("currval")) && self.lexer.dialect().oracle => {
+                self.add(Facts::SEQUENCE);
+            }
+            _ => {}
+        }
+    }
+
+    fn write_or_function(&mut self) {
+        if !self.peek().is(b'(') {
+            self.add(Facts::WRITES);
+        }
+    }
+
+    fn into(&mut self) {
+        let next = self.peek();
+        let file = next.is_word(self.sql(), "outfile") || next.is_word(self.sql(), "dumpfile");
+        if file {
+            self.add(Facts::INTO_FILE);
+        } else if next.kind == Lexeme::UserVariable || !self.out.has(Facts::WRITES) {
+            self.add(Facts::ASSIGNS);
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, paren: Token) {
+        if self.prev().kind == Lexeme::Word || self.prev().kind == Lexeme::Quoted {
+            self.call_of_name(paren);
+        }
+    }
+
+    fn call_of_name(&mut self, paren: Token) {
+        let name = self.prev();
+        if self.before().is(b'.') {
+            self.unknown_function(Span { start: self.qualifier.start, end: name.span.end }, paren);
+            return;
+        }
+        if name.kind == Lexeme::Quoted {
+            self.unknown_function(name.span, paren);
+            return;
+        }
+        let dialect = self.lexer.dialect();
+        let adjacent = name.span.end == paren.span.start || dialect.ignore_space;
+        match functions::look_up(self.text(name), adjacent, dialect.server) {
+            Function::Plain => {}
+            Function::Unknown => self.unknown_function(name.span, paren),
+            Function::TakesLock => self.add(Facts::TAKES_LOCK),
+            Function::AsksLock => self.add(Facts::ASKS_LOCK),
+            Function::Sequence => self.add(Facts::SEQUENCE),
+            Function::Instance => self.add(Facts::INSTANCE),
+            Function::PreviousStatement => self.add(Facts::PREVIOUS | Facts::ASKS_COUNTS),
+            Function::LastInsertId => {
+                let setter = !self.peek().is(b')');
+                self.add(if setter { Facts::SETS_INSERT_ID } else { Facts::PREVIOUS | Facts::ASKS_INSERT_ID });
+            }
+            Function::ConnectionId => {
+                let close = self.peek();
+                if close.is(b')') {
+                    self.own_id(Span { start: name.span.start, end: close.span.end });
+                }
+            }
+        }
+    }
+
+    /// A name before a parenthesis that is no built-in function: a call, or the name of columns that are listed.
+    fn unknown_function(&mut self, name: Span, paren: Token) {
+        // `) AS t (a, b)`, `) t (a, b)`: behind a complete operand no call can stand. `doc, '$[*]' COLUMNS (`
+        let operand =
+            self.before().is(b')') || self.before().kind == Lexeme::Text || self.before().is_word(self.sql(), "as");
+        let json_table = self.prev_is("json_table")
+            && (self.before().is_word(self.sql(), "from") || self.before().is_word(self.sql(), "join"));
+        if operand || json_table || (self.out.has(Facts::WITH) && self.is_column_list()) {
+            return;
+        }
+        let _ = paren;
+        self.add(Facts::UNKNOWN_FUNCTION);
+        if !self.out.functions.push(name) {
+            self.add(Facts::MANY_FUNCTIONS);
+        }
+    }
+
+    /// Whether names alone stand up to the closing parenthesis, and `AS (` behind it: `WITH t (a, b) AS (`.
+    fn is_column_list(&self) -> bool {
+        let mut ahead = self.lexer.clone();
+        loop {
+            let name = ahead.next();
+            if !matches!(name.kind, Lexeme::Word | Lexeme::Quoted) {
+                return false;
+            }
+            let next = ahead.next();
+            if next.is(b')') {
+                return ahead.next().is_word(self.sql(), "as") && ahead.next().is(b'(');
+            }
+            if !next.is(b',') {
+                return false;
+            }
+        }
+    }
+
+    fn own_id(&mut self, span: Span) {
+        self.add(Facts::CONNECTION_ID);
+        let first = self.before().is_word(self.sql(), "select") || self.before().is(b',');
+        let id_use = if first { IdUse::OwnColumn } else { IdUse::Own };
+        self.id(IdSpan { span, id_use });
+    }
+
+    pub(super) fn id(&mut self, id: IdSpan) {
+        if !self.out.ids.push(id) {
+            self.add(Facts::MANY_IDS);
+        }
+    }
+
+    fn dot(&mut self) {
+        self.qualifier = self.prev().span;
+        if matches!(self.prev().kind, Lexeme::Word | Lexeme::Quoted) {
+            let name = schemas::unquoted(self.text(self.prev()));
+            if schemas::is_instance(name) {
+                self.add(Facts::INSTANCE);
+            } else if name.eq_ignore_ascii_case(b"information_schema") {
+                let table = self.peek();
+                if schemas::is_instance_view(schemas::unquoted(self.text(table))) {
+                    self.add(Facts::INSTANCE);
+                }
+            }
+        }
+    }
+
+    fn user_variable(&mut self, span: Span) {
+        let known = self.out.user_variables.as_slice();
+        let name = span.of(self.sql());
+        if !known.iter().any(|other| other.of(self.sql()).eq_ignore_ascii_case(name))
+            && !self.out.user_variables.push(span)
+        {
+            self.add(Facts::MANY_VARIABLES);
+        }
+    }
+
+    /// `@@name`, `@@scope.name`; gives the last token of it.
+    fn system_variable(&mut self, sign: Token) -> Token {
+        let mut name = self.lexer.next();
+        let text = self.text(name);
+        let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
+        let mut instance = false;
+        let session = is("session") || is("local");
+        if (session || is("global") || is("persist") || is("persist_only")) && self.peek().is(b'.') {
+            self.lexer.next();
+            name = self.lexer.next();
+            instance = !session;
+        }
+        if self.peek().is(b'.') {
+            instance = true;
+        }
+        let variable = if instance || !matches!(name.kind, Lexeme::Word | Lexeme::Quoted) {
+            Variable::Instance
+        } else {
+            variables::read(schemas::unquoted(self.text(name)), self.lexer.dialect().server)
+        };
+        match variable {
+            Variable::Session => {}
+            Variable::Instance => self.add(Facts::INSTANCE),
+            Variable::PreviousStatement => self.add(Facts::PREVIOUS | Facts::ASKS_INSERT_ID),
+            Variable::Diagnostics => self.add(Facts::DIAGNOSTICS),
+            Variable::ConnectionId => {
+                self.remember(sign);
+                self.own_id(Span { start: sign.span.start, end: name.span.end });
+            }
+        }
+        Token { kind: Lexeme::SystemVariable, span: Span { start: sign.span.start, end: name.span.end } }
+    }
+}

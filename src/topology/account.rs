@@ -1,0 +1,70 @@
+//! The monitor's own account on real connections.
+//!
+//! Knows how the backend's errors read to the monitor. Must not know what is asked.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::ask::{Answer, Ask, AskError, Converse};
+use super::state::ServerInfo;
+use crate::backend::{Account, Connection, DialError, DialOptions, QueryError};
+use crate::wire::server::read_version;
+use crate::wire::{Capabilities, Extensions, err::SqlError};
+
+/// Asks members with an account that exists on each of them.
+#[derive(Clone, Debug)]
+pub struct MonitorAccount {
+    /// Name and password.
+    pub account: Account,
+    /// For connecting and logging in; the monitor's own timeout is for both as well.
+    pub connect_timeout: Duration,
+}
+
+impl Ask for MonitorAccount {
+    type Conversation = Connection;
+
+    async fn connect(&self, address: SocketAddr) -> Result<Connection, AskError> {
+        let options = DialOptions {
+            connect_timeout: self.connect_timeout,
+            capabilities: Capabilities::empty(),
+            extensions: Extensions::empty(),
+            collation: None,
+        };
+        Connection::dial(address, &self.account, &options).await.map_err(|error| match error {
+            DialError::Refused(refusal) => server_error(&refusal),
+            DialError::Plugin(_) | DialError::Incapable(_) => AskError::Account(error.to_string()),
+            DialError::Timeout(limit) => AskError::Timeout(limit),
+            DialError::Connect(_) | DialError::Broken(_) | DialError::Protocol(_) => {
+                AskError::Connect(error.to_string())
+            }
+        })
+    }
+}
+
+impl Converse for Connection {
+    fn server(&self) -> ServerInfo {
+        let greeting = self.greeting();
+        let (family, version) = read_version(&greeting.version);
+        ServerInfo {
+            version_text: greeting.version.clone(),
+            version,
+            family,
+            capabilities: greeting.capabilities,
+            extensions: greeting.extensions,
+            collation: greeting.collation,
+            server_id: 0,
+        }
+    }
+
+    async fn query(&mut self, sql: &str) -> Result<Answer, AskError> {
+        match Connection::query(self, sql).await {
+            Ok(result) => Ok(Answer { columns: result.columns, rows: result.rows }),
+            Err(QueryError::Sql(refusal)) => Err(server_error(&refusal)),
+            Err(error @ (QueryError::Broken(_) | QueryError::Protocol(_))) => Err(AskError::Lost(error.to_string())),
+        }
+    }
+}
+
+fn server_error(error: &SqlError) -> AskError {
+    AskError::Server { code: error.code, message: error.message.clone() }
+}

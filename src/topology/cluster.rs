@@ -1,0 +1,246 @@
+//! Everything known of the cluster, from which each snapshot is made.
+//!
+//! PURE. Knows how addresses, checks and rules combine. Must not know tasks, sockets or DNS.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::fitness::{Circumstances, Fitness, judge};
+use super::member::{Member, MemberId, Role};
+use super::names::Found;
+use super::probe::Report;
+use super::prober::Checked;
+use super::progress::{PrimaryHistory, Progress};
+use super::roles::{self, Candidate};
+use super::settings::{PrimaryRule, TopologySettings};
+use super::state::{Health, ServerInfo, Unfit};
+use super::view::{MemberView, NoPrimary, View};
+use crate::wire::gtid::GtidSet;
+
+/// One member and what is known of it.
+#[derive(Debug)]
+struct Known {
+    member: Member,
+    health: Health,
+    /// The newest answer; kept while checks fail, because the role and the version do not change by that.
+    report: Option<Report>,
+    /// Whether the newest check was answered: what a member had applied counts only then, because it may come back
+    /// with less.
+    fresh: bool,
+    progress: Progress,
+}
+
+/// The members that came and went.
+#[derive(Debug, Default)]
+pub struct Turnover {
+    /// Now there.
+    pub joined: Vec<Member>,
+    /// No longer there.
+    pub left: Vec<MemberId>,
+}
+
+/// The cluster as known so far.
+#[derive(Debug)]
+pub struct Cluster {
+    settings: TopologySettings,
+    members: BTreeMap<MemberId, Known>,
+    next_id: u32,
+    named_primary: Option<SocketAddr>,
+    primary: Result<MemberId, NoPrimary>,
+    history: PrimaryHistory,
+    discovery_problem: Option<Arc<str>>,
+    generation: u64,
+}
+
+impl Cluster {
+    /// Of which nothing is known yet.
+    #[must_use]
+    pub fn new(settings: TopologySettings) -> Self {
+        Self {
+            settings,
+            members: BTreeMap::new(),
+            next_id: 0,
+            named_primary: None,
+            primary: Err(NoPrimary::NotSeenYet),
+            history: PrimaryHistory::default(),
+            discovery_problem: None,
+            generation: 0,
+        }
+    }
+
+    /// Takes over what discovery found: who is there by address; a new address is a new member.
+    pub fn discovered(&mut self, found: &Found) -> Turnover {
+        let mut turnover = Turnover::default();
+        self.members.retain(|id, known| {
+            let stays = found.members.iter().any(|(_, address)| *address == known.member.address);
+            if !stays {
+                turnover.left.push(*id);
+            }
+            stays
+        });
+        for (name, address) in &found.members {
+            match self.members.values_mut().find(|known| known.member.address == *address) {
+                Some(known) if *known.member.name == **name => {}
+                Some(known) => known.member = known.member.renamed(name),
+                None => turnover.joined.push(self.join(name, *address)),
+            }
+        }
+        self.named_primary = found.primary;
+        self.discovery_problem = found.problem.as_deref().map(Arc::from);
+        self.assign_primary();
+        turnover
+    }
+
+    /// Takes over one check. `false` if the member is gone.
+    pub fn checked(&mut self, checked: Checked) -> bool {
+        let Some(known) = self.members.get_mut(&checked.member) else { return false };
+        known.health = checked.health;
+        known.fresh = checked.report.is_some();
+        if let Some(report) = checked.report {
+            let before = known.report.replace(report);
+            self.assign_primary();
+            self.advance(checked.member, before.as_ref());
+        } else {
+            known.progress = Progress::default();
+            self.assign_primary();
+        }
+        true
+    }
+
+    /// The next snapshot.
+    pub fn view(&mut self) -> View {
+        self.generation += 1;
+        let primary_is_up = self.primary_member().is_some_and(|known| known.health == Health::Up && known.fresh);
+        let members = self.members.values().map(|known| self.view_of(known, primary_is_up)).collect();
+        let mut view = View::new(self.generation, members, self.primary.clone());
+        view.discovery_problem.clone_from(&self.discovery_problem);
+        view
+    }
+
+    fn join(&mut self, name: &str, address: SocketAddr) -> Member {
+        let member = Member::new(MemberId(self.next_id), name, address);
+        self.next_id = self.next_id.wrapping_add(1);
+        let known = Known {
+            member: member.clone(),
+            health: Health::Unknown,
+            report: None,
+            fresh: false,
+            progress: Progress::default(),
+        };
+        self.members.insert(member.id, known);
+        member
+    }
+
+    fn primary_member(&self) -> Option<&Known> {
+        self.members.get(self.primary.as_ref().ok()?)
+    }
+
+    fn assign_primary(&mut self) {
+        let previous = self.primary.as_ref().ok().copied();
+        let candidates: Vec<Candidate<'_>> = self.members.values().map(Known::candidate).collect();
+        let assigned = match &self.settings.primary {
+            _ if self.settings.is_single() => roles::single(&candidates),
+            _ if candidates.is_empty() => Err(NoPrimary::NotSeenYet),
+            PrimaryRule::Named(name) => {
+                let bearer = candidates.iter().find(|one| Some(one.member.address) == self.named_primary);
+                roles::named(&name.host, bearer.map(|one| one.member.id))
+            }
+            PrimaryRule::Writable => roles::writable(&candidates, previous),
+        };
+        let next = assigned.as_ref().ok().copied();
+        if next.is_some() && next != previous {
+            self.begin_history(next);
+        }
+        self.primary = assigned;
+    }
+
+    /// What was proven against one primary says nothing about another.
+    fn begin_history(&mut self, primary: Option<MemberId>) {
+        self.history = PrimaryHistory::default();
+        for known in self.members.values_mut() {
+            known.progress = Progress::default();
+        }
+        let report = primary.and_then(|id| self.members.get(&id)).and_then(|known| known.report.as_ref());
+        if let Some(report) = report {
+            self.history.record(report);
+        }
+    }
+
+    /// Follows one member's new report: a primary's moves the mark for all, a replica's shows how far it is.
+    fn advance(&mut self, id: MemberId, before: Option<&Report>) {
+        if self.primary == Ok(id) {
+            if let Some(report) = self.members.get(&id).and_then(|known| known.report.as_ref()) {
+                self.history.record(report);
+            }
+            return self.advance_replicas();
+        }
+        if let Some(known) = self.members.get_mut(&id)
+            && let Some(now) = &known.report
+        {
+            known.progress = known.progress.after(&self.history, before, now);
+        }
+    }
+
+    /// A replica polled a moment before the primary may have everything already.
+    fn advance_replicas(&mut self) {
+        for known in self.members.values_mut().filter(|known| known.fresh) {
+            if let Some(report) = &known.report {
+                known.progress = known.progress.after(&self.history, Some(report), report);
+            }
+        }
+    }
+
+    fn view_of(&self, known: &Known, primary_is_up: bool) -> MemberView {
+        let is_primary = self.primary == Ok(known.member.id);
+        let role = if is_primary { Role::Primary } else { Role::Replica };
+        let Some(report) = &known.report else {
+            return MemberView { health: known.health.clone(), ..MemberView::unseen(known.member.clone(), role) };
+        };
+        let fitness =
+            if is_primary { Fitness { lag: None, unfit: None } } else { self.fitness(known, report, primary_is_up) };
+        MemberView {
+            member: known.member.clone(),
+            role,
+            health: known.health.clone(),
+            unfit: fitness.unfit,
+            server: Some(Arc::clone(&report.server) as Arc<ServerInfo>),
+            read_only: Some(report.read_only),
+            lag: fitness.lag,
+            applied: if known.fresh { known.applied(is_primary) } else { Arc::default() },
+            names_writes: known.report.as_ref().is_some_and(|report| report.executed.is_some()),
+            caught_up_to: known.progress.caught_up_to.filter(|_| known.fresh && !is_primary),
+        }
+    }
+
+    fn fitness(&self, known: &Known, report: &Report, primary_is_up: bool) -> Fitness {
+        if known.health != Health::Up {
+            return Fitness { lag: None, unfit: Some(Unfit::Unseen) };
+        }
+        let staleness = known.progress.staleness(report);
+        let around = Circumstances { primary_is_up, staleness, max_lag: self.settings.check.max_lag };
+        judge(&report.replication, &around)
+    }
+}
+
+impl Known {
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            member: &self.member,
+            health: &self.health,
+            read_only: self.report.as_ref().map(|report| report.read_only),
+        }
+    }
+
+    fn applied(&self, is_primary: bool) -> Arc<GtidSet> {
+        let Some(report) = &self.report else { return Arc::default() };
+        match &report.executed {
+            Some(executed) if is_primary => Arc::clone(executed),
+            _ => Arc::clone(&report.applied),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "cluster_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+use super::*;
+use crate::topology::fake::report;
+use crate::topology::pick::{Freshness, PickReason};
+use crate::topology::settings::{CheckSettings, ClusterKind, HostPort, MemberSource};
+use crate::topology::state::DownReason;
+use crate::wire::gtid::GtidKind;
+
+fn address(last: u8) -> SocketAddr {
+    ([10, 0, 0, last], 3306).into()
+}
+
+fn settings(primary: PrimaryRule, members: u8) -> TopologySettings {
+    let list = (0..members).map(|last| HostPort { host: address(last).ip().to_string(), port: 3306 }).collect();
+    TopologySettings {
+        kind: ClusterKind::Auto,
+        members: MemberSource::List(list),
+        primary,
+        dns_servers: Vec::new(),
+        check: CheckSettings::default(),
+    }
+}
+
+fn found(lasts: &[u8], primary: Option<u8>) -> Found {
+    let members = lasts.iter().map(|last| (format!("mysql-{last}"), address(*last))).collect();
+    Found { members, primary: primary.map(address), problem: None }
+}
+
+fn named_cluster() -> Cluster {
+    let name = HostPort { host: "mysql-0".into(), port: 3306 };
+    let mut cluster = Cluster::new(settings(PrimaryRule::Named(name), 3));
+    cluster.discovered(&found(&[0, 1, 2], Some(0)));
+    cluster
+}
+
+fn answers(cluster: &mut Cluster, id: u32, report: Report) {
+    cluster.checked(Checked { member: MemberId(id), health: Health::Up, report: Some(report) });
+}
+
+fn fails(cluster: &mut Cluster, id: u32, health: Health) {
+    cluster.checked(Checked { member: MemberId(id), health, report: None });
+}
+
+fn down() -> Health {
+    Health::Down(DownReason::Connect("refused".into()))
+}
+
+fn who_reads(view: &View, position: &str) -> (u32, PickReason) {
+    let wanted = GtidSet::parse(GtidKind::MariaDb, position.as_bytes()).unwrap();
+    let pick = view.pick_replica(&Freshness::Gtid(&wanted), None, &[]).unwrap();
+    (pick.member.member.id.0, pick.because)
+}
+
+#[test]
+fn reads_follow_what_the_replicas_have_applied() {
+    let mut cluster = named_cluster();
+    answers(&mut cluster, 0, report(1, "1-1-8", None));
+    answers(&mut cluster, 1, report(2, "1-1-7", Some(0)));
+    answers(&mut cluster, 2, report(3, "1-1-8", Some(0)));
+    let view = cluster.view();
+    assert_eq!(view.primary().unwrap().member.id, MemberId(0));
+    assert_eq!(who_reads(&view, "1-1-8"), (2, PickReason::Replica));
+    assert_eq!(who_reads(&view, "1-1-9"), (0, PickReason::NotCaughtUp));
+    assert_eq!((view.members[1].caught_up_to, view.members[2].caught_up_to.is_some()), (None, true));
+}
+
+#[test]
+fn a_failed_check_takes_back_what_was_proven_before_it_takes_the_member_out() {
+    let mut cluster = named_cluster();
+    answers(&mut cluster, 0, report(1, "1-1-8", None));
+    answers(&mut cluster, 1, report(2, "1-1-8", Some(0)));
+    fails(&mut cluster, 1, Health::Up);
+    let view = cluster.view();
+    assert!(view.members[1].serves_reads());
+    assert_eq!(who_reads(&view, "1-1-8"), (0, PickReason::NotCaughtUp));
+    fails(&mut cluster, 1, down());
+    assert_eq!(who_reads(&cluster.view(), "1-1-8"), (0, PickReason::NoReplica));
+}
+
+#[test]
+fn replicas_serve_on_while_the_primary_is_down() {
+    let mut cluster = named_cluster();
+    answers(&mut cluster, 0, report(1, "1-1-8", None));
+    answers(&mut cluster, 1, report(2, "1-1-8", Some(0)));
+    fails(&mut cluster, 0, down());
+    let mut cut_off = report(2, "1-1-8", Some(0));
+    if let crate::topology::replication::Replication::Channels(channels) = &mut cut_off.replication {
+        channels[0].behind = None;
+        channels[0].io =
+            crate::topology::replication::Thread::Stopped { state: "Connecting".into(), error: String::new() };
+    }
+    answers(&mut cluster, 1, cut_off);
+    let view = cluster.view();
+    assert!(view.primary().is_err());
+    assert_eq!(who_reads(&view, "1-1-8"), (1, PickReason::Replica));
+}
+
+#[test]
+fn a_new_address_is_a_new_member_and_an_old_one_stays_itself() {
+    let mut cluster = named_cluster();
+    let turnover = cluster.discovered(&found(&[1, 2, 9], None));
+    assert_eq!(turnover.left, [MemberId(0)]);
+    assert_eq!(turnover.joined.iter().map(|member| member.id).collect::<Vec<_>>(), [MemberId(3)]);
+    let view = cluster.view();
+    assert_eq!(view.primary().unwrap_err(), NoPrimary::NotFound("mysql-0".into()));
+    assert!(!cluster.checked(Checked { member: MemberId(0), health: Health::Up, report: None }), "it is gone");
+}
+
+#[test]
+fn another_primary_makes_what_was_proven_worthless() {
+    let mut cluster = Cluster::new(settings(PrimaryRule::Writable, 2));
+    cluster.discovered(&found(&[0, 1], None));
+    answers(&mut cluster, 0, report(1, "1-1-8", None));
+    answers(&mut cluster, 1, report(2, "1-1-8", Some(0)));
+    assert!(cluster.view().members[1].caught_up_to.is_some());
+    let begun = std::time::Instant::now();
+    fails(&mut cluster, 0, down());
+    answers(&mut cluster, 1, report(2, "1-1-8", None));
+    let view = cluster.view();
+    assert_eq!(view.primary().unwrap().member.id, MemberId(1));
+    answers(&mut cluster, 0, report(1, "1-1-8", Some(0)));
+    assert!(cluster.view().members[0].caught_up_to.unwrap() >= begun, "proven against the new primary");
+}
+
+#[test]
+fn one_server_is_the_primary_whatever_it_says_and_whatever_the_name() {
+    let name = HostPort { host: "mysql-0.mysql".into(), port: 3306 };
+    let mut cluster = Cluster::new(settings(PrimaryRule::Named(name), 1));
+    cluster.discovered(&found(&[0], None));
+    answers(&mut cluster, 0, report(1, "1-1-8", Some(0)));
+    let view = cluster.view();
+    assert_eq!(view.primary().unwrap().member.id, MemberId(0));
+    assert_eq!(who_reads(&view, "1-1-9"), (0, PickReason::NoReplica));
+}

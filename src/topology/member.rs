@@ -1,0 +1,111 @@
+//! One `MySQL` server of the cluster as the proxy identifies it.
+//!
+//! Knows its name, its address and how busy the proxy keeps it. Must not know its health, which changes from one
+//! [`View`](super::View) to the next while the member stays the same.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Names a member for as long as its address stays; never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(pub u32);
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a member is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It takes the writes.
+    Primary,
+    /// It copies the primary's writes and serves reads.
+    Replica,
+}
+
+impl Role {
+    /// The word that metrics, logs and the API use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Replica => "replica",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A server of the cluster. Cheap to clone; clones share the count of what is in flight.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Who it is.
+    pub id: MemberId,
+    /// What people call it: the pod's name (`mysql-1.mysql`), the configured `host:port`, or the bare address.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl Member {
+    /// A member with nothing in flight.
+    #[must_use]
+    pub fn new(id: MemberId, name: &str, address: SocketAddr) -> Self {
+        Self { id, name: name.into(), address, in_flight: Arc::default() }
+    }
+
+    /// The same member under another name.
+    #[must_use]
+    pub fn renamed(&self, name: &str) -> Self {
+        Self { name: name.into(), ..self.clone() }
+    }
+
+    /// How many exchanges the proxy has under way with it, over all clients.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts one exchange until the returned value is dropped.
+    #[must_use]
+    pub fn begin(&self) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(&self.in_flight))
+    }
+}
+
+/// One exchange under way; dropping it ends the count.
+#[derive(Debug)]
+pub struct InFlight(Arc<AtomicUsize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_flight_is_counted_over_all_clones() {
+        let member = Member::new(MemberId(1), "a", ([127, 0, 0, 1], 3306).into());
+        let renamed = member.renamed("b");
+        let one = member.begin();
+        let two = renamed.begin();
+        assert_eq!((member.in_flight(), renamed.in_flight()), (2, 2));
+        drop(one);
+        drop(two);
+        assert_eq!(member.in_flight(), 0);
+    }
+}

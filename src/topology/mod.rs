@@ -1,0 +1,45 @@
+//! The members of the cluster: who they are, what role each has, and what may be asked of it now.
+//!
+//! Knows DNS, the members' own answers about their role and replication, and what follows from them. Publishes one
+//! immutable [`View`] after the other; whoever routes a statement only reads the newest. Must not know sessions,
+//! statements, clients or the configuration file.
+//!
+//! ```text
+//! discovery ─ addresses ─▶ monitor ─▶ cluster ─ View ─▶ everybody
+//! prober (one a member) ─ reports ─▶ │          │
+//!   probe, health                    │        roles, progress, fitness
+//! ```
+
+mod account;
+mod announce;
+mod ask;
+mod cluster;
+mod discovery;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, missing_docs)]
+mod fake;
+mod fitness;
+mod health;
+mod member;
+mod monitor;
+mod names;
+mod pick;
+mod probe;
+mod prober;
+mod progress;
+mod replication;
+mod resolve;
+mod roles;
+mod settings;
+mod state;
+mod view;
+
+pub use account::MonitorAccount;
+pub use ask::{Answer, Ask, AskError, Converse};
+pub use member::{InFlight, Member, MemberId, Role};
+pub use monitor::Topology;
+pub use pick::{Freshness, NoMember, Pick, PickReason};
+pub use resolve::DiscoveryError;
+pub use settings::{CheckSettings, ClusterKind, HostPort, MemberSource, PrimaryRule, TopologySettings};
+pub use state::{BlindReason, DownReason, Health, ServerInfo, Unfit};
+pub use view::{MemberView, NoPrimary, View};

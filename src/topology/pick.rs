@@ -1,0 +1,146 @@
+//! Which member serves a read.
+//!
+//! Knows freshness, load and stickiness. Must not allocate: this runs once for every read.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::member::MemberId;
+use super::state::Unfit;
+use super::view::{MemberView, NoPrimary, View};
+use crate::wire::gtid::GtidSet;
+
+/// How much more a replica may be in use, in exchanges, before a session leaves it for the least used one.
+const STICKY_SLACK: usize = 4;
+
+/// What a read must be able to see.
+#[derive(Clone, Copy, Debug)]
+pub enum Freshness<'a> {
+    /// Any replica within `monitor.max_lag`.
+    Any,
+    /// A replica that has applied these transactions.
+    Gtid(&'a GtidSet),
+    /// A write whose transaction is not known was confirmed at this instant: a replica that has everything the
+    /// primary had executed then.
+    After(Instant),
+    /// Both.
+    GtidAfter(&'a GtidSet, Instant),
+}
+
+/// Why this member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PickReason {
+    /// The least busy replica that is fresh enough.
+    Replica,
+    /// The replica that served this session before.
+    Sticky,
+    /// The primary: there is no replica, or none that answers and replicates.
+    NoReplica,
+    /// The primary: every replica that answers is behind by more than `monitor.max_lag`.
+    AllLagging,
+    /// The primary: no replica is known to have applied the session's last write.
+    NotCaughtUp,
+}
+
+impl PickReason {
+    /// The word that metrics and logs use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::Sticky => "sticky",
+            Self::NoReplica => "no_replica",
+            Self::AllLagging => "all_lagging",
+            Self::NotCaughtUp => "not_caught_up",
+        }
+    }
+
+    /// Whether the primary serves because no replica may.
+    #[must_use]
+    pub fn is_fallback(self) -> bool {
+        !matches!(self, Self::Replica | Self::Sticky)
+    }
+}
+
+/// The member that serves, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Pick<'a> {
+    /// Who.
+    pub member: &'a MemberView,
+    /// Why.
+    pub because: PickReason,
+}
+
+/// Nobody can serve the read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no replica can serve ({}), and {primary}", replicas.as_str())]
+pub struct NoMember {
+    /// Why no replica.
+    pub replicas: PickReason,
+    /// Why not the primary.
+    pub primary: NoPrimary,
+}
+
+impl View {
+    /// Who serves a read that must see `need`: the replica in `prefer` while that is fine, else the least busy one,
+    /// else the primary. Never one of `avoid` (members that this statement was tried on already), except that an
+    /// avoided primary is still named when nobody else is left.
+    pub fn pick_replica(
+        &self,
+        need: &Freshness<'_>,
+        prefer: Option<MemberId>,
+        avoid: &[MemberId],
+    ) -> Result<Pick<'_>, NoMember> {
+        let fresh =
+            |view: &&MemberView| view.serves_reads() && !avoid.contains(&view.member.id) && is_fresh_enough(view, need);
+        let Some(idlest) = self.idlest(fresh) else {
+            return self.fall_back(avoid);
+        };
+        let limit = idlest.member.in_flight().saturating_mul(2).saturating_add(STICKY_SLACK);
+        let preferred = prefer.and_then(|id| self.member(id)).filter(fresh);
+        Ok(match preferred.filter(|view| view.member.in_flight() <= limit) {
+            Some(member) => Pick { member, because: PickReason::Sticky },
+            None => Pick { member: idlest, because: PickReason::Replica },
+        })
+    }
+
+    /// The least busy of those that qualify; equals take turns.
+    fn idlest(&self, qualifies: impl Fn(&&MemberView) -> bool) -> Option<&MemberView> {
+        let count = self.members.len().max(1);
+        let (before, after) = self.members.split_at_checked(self.rotor.fetch_add(1, Ordering::Relaxed) % count)?;
+        after.iter().chain(before).filter(qualifies).min_by_key(|view| view.member.in_flight())
+    }
+
+    fn fall_back(&self, avoid: &[MemberId]) -> Result<Pick<'_>, NoMember> {
+        let because = self.why_no_replica(avoid);
+        match self.usable_primary() {
+            Some(member) => Ok(Pick { member, because }),
+            None => Err(NoMember { replicas: because, primary: self.primary().err().unwrap_or_default() }),
+        }
+    }
+
+    fn why_no_replica(&self, avoid: &[MemberId]) -> PickReason {
+        let mut lagging = false;
+        for view in self.members.iter().filter(|view| !avoid.contains(&view.member.id)) {
+            if view.serves_reads() {
+                return PickReason::NotCaughtUp;
+            }
+            lagging |= view.is_up() && matches!(view.unfit, Some(Unfit::Lag { .. } | Unfit::LagUnknown));
+        }
+        if lagging { PickReason::AllLagging } else { PickReason::NoReplica }
+    }
+}
+
+fn is_fresh_enough(view: &MemberView, need: &Freshness<'_>) -> bool {
+    let caught_up = |write: &Instant| view.caught_up_to.is_some_and(|proven| proven >= *write);
+    match need {
+        Freshness::Any => true,
+        Freshness::Gtid(wanted) => view.applied.covers(wanted),
+        Freshness::After(write) => caught_up(write),
+        Freshness::GtidAfter(wanted, write) => view.applied.covers(wanted) && caught_up(write),
+    }
+}
+
+#[cfg(test)]
+#[path = "pick_tests.rs"]
+mod tests;

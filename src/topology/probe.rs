@@ -1,0 +1,163 @@
+//! One check of one member: the questions, and what the answers say.
+//!
+//! Knows which question each version understands and which privilege it needs. Must not know roles, timing or other
+//! members: every member is asked the same, and says what it had executed (should it be the primary) as well as what
+//! it had applied (should it be a replica).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::ask::{Answer, AskError, Converse, Row};
+use super::replication::{BinlogPosition, Replication, UsingGtid};
+use super::state::ServerInfo;
+use crate::wire::gtid::{GtidKind, GtidSet};
+use crate::wire::server::{ServerFamily, Version};
+
+const ER_ACCESS_DENIED: u16 = 1045;
+const ER_DB_ACCESS_DENIED: u16 = 1044;
+const ER_SPECIFIC_ACCESS_DENIED: u16 = 1227;
+
+/// What one member answered to one check.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Taken before the first question: what was executed at this instant is in `executed`.
+    pub begun: Instant,
+    /// What the greeting told, with `@@server_id`.
+    pub server: Arc<ServerInfo>,
+    /// `@@read_only`.
+    pub read_only: bool,
+    /// What it would hand to its replicas; `None` where GTIDs are off or there is no binary log.
+    pub executed: Option<Arc<GtidSet>>,
+    /// What it has applied of its source's transactions; empty where GTIDs are off.
+    pub applied: Arc<GtidSet>,
+    /// The end of its own binary log, asked only where GTIDs are off.
+    pub binlog_end: Option<BinlogPosition>,
+    /// From whom it copies.
+    pub replication: Replication,
+}
+
+/// Asks everything. A missing privilege is part of the answer; other errors of the server fail the check.
+pub async fn probe(member: &mut impl Converse) -> Result<Report, AskError> {
+    let mut server = member.server();
+    let begun = Instant::now();
+    let status = member.query(state_query(&server)).await?;
+    let state = status.first().ok_or_else(|| unexpected("no row"))?;
+    server.server_id = state.number(&["server_id"]).unwrap_or_default();
+    let replication = ask_replication(member, &server).await?;
+    let gtids = match server.family {
+        ServerFamily::MySql => mysql_gtids(state),
+        ServerFamily::MariaDb => mariadb_gtids(state, &replication),
+    }
+    .map_err(|error| unexpected(&error.to_string()))?;
+    let has_binlog = is_on(state, "log_bin");
+    let binlog_end = if gtids.executed.is_none() && has_binlog { ask_binlog_end(member, &server).await? } else { None };
+    Ok(Report {
+        begun,
+        read_only: is_on(state, "read_only"),
+        executed: gtids.executed.map(Arc::new),
+        applied: Arc::new(gtids.applied),
+        binlog_end,
+        replication,
+        server: Arc::new(server),
+    })
+}
+
+fn unexpected(what: &str) -> AskError {
+    AskError::Lost(format!("the answer makes no sense: {what}"))
+}
+
+/// One query, which is the health check as well. `super_read_only` need not be asked: it switches `read_only` on.
+fn state_query(server: &ServerInfo) -> &'static str {
+    match server.family {
+        ServerFamily::MySql => {
+            "SELECT @@global.server_id AS server_id, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
+             @@global.gtid_mode AS gtid_mode, @@global.gtid_executed AS gtid_executed"
+        }
+        ServerFamily::MariaDb => {
+            "SELECT @@global.server_id AS server_id, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
+             @@global.gtid_slave_pos AS slave_pos, @@global.gtid_current_pos AS current_pos, \
+             @@global.gtid_binlog_pos AS binlog_pos"
+        }
+    }
+}
+
+/// `0` and `OFF` are off; everything else is some way of being on (`read_only` may be `NO_LOCK` on a new `MariaDB`).
+fn is_on(row: Row<'_>, variable: &str) -> bool {
+    row.bytes(&[variable]).is_some_and(|value| value != b"0" && !value.eq_ignore_ascii_case(b"off"))
+}
+
+struct Gtids {
+    executed: Option<GtidSet>,
+    applied: GtidSet,
+}
+
+/// With `gtid_mode` other than ON there may be transactions without a GTID, so the set proves nothing.
+fn mysql_gtids(row: Row<'_>) -> Result<Gtids, crate::wire::gtid::GtidError> {
+    let executed = GtidSet::parse(GtidKind::MySql, row.bytes(&["gtid_executed"]).unwrap_or_default())?;
+    let complete = row.bytes(&["gtid_mode"]).is_some_and(|mode| mode.eq_ignore_ascii_case(b"on"));
+    Ok(Gtids { executed: complete.then(|| executed.clone()), applied: executed })
+}
+
+/// A replica is believed in its `gtid_slave_pos` only. `gtid_current_pos` counts its own stray writes too, and a
+/// stray write with a high sequence number would pass for the primary's later ones. A former primary that replicates
+/// with `current_pos` has no `gtid_slave_pos` for its domain until the first new transaction; there, and only for such
+/// domains, its own writes count.
+fn mariadb_gtids(row: Row<'_>, replication: &Replication) -> Result<Gtids, crate::wire::gtid::GtidError> {
+    let read = |name| GtidSet::parse(GtidKind::MariaDb, row.bytes(&[name]).unwrap_or_default());
+    let mut applied = read("slave_pos")?;
+    if replication.channels().iter().any(|channel| channel.using_gtid == UsingGtid::CurrentPosition) {
+        applied.add_unknown_domains(&read("current_pos")?);
+    }
+    let executed = if is_on(row, "log_bin") { Some(read("binlog_pos")?) } else { None };
+    Ok(Gtids { executed, applied })
+}
+
+async fn ask_replication(member: &mut impl Converse, server: &ServerInfo) -> Result<Replication, AskError> {
+    match ask_privileged(member, replication_query(server)).await? {
+        Some(answer) => Ok(Replication::read(&answer)),
+        None => Ok(Replication::Denied { grant: grant(server).to_owned() }),
+    }
+}
+
+fn replication_query(server: &ServerInfo) -> &'static str {
+    match server.family {
+        ServerFamily::MySql if server.version >= Version(8, 0, 22) => "SHOW REPLICA STATUS",
+        ServerFamily::MySql => "SHOW SLAVE STATUS",
+        ServerFamily::MariaDb => "SHOW ALL SLAVES STATUS",
+    }
+}
+
+async fn ask_binlog_end(member: &mut impl Converse, server: &ServerInfo) -> Result<Option<BinlogPosition>, AskError> {
+    let query = match server.family {
+        ServerFamily::MySql if server.version >= Version(8, 2, 0) => "SHOW BINARY LOG STATUS",
+        ServerFamily::MySql | ServerFamily::MariaDb => "SHOW MASTER STATUS",
+    };
+    let answer = ask_privileged(member, query).await?;
+    Ok(answer.as_ref().and_then(Answer::first).and_then(|row| {
+        let file = row.text(&["File"])?;
+        BinlogPosition::new(&file, row.number(&["Position"])?)
+    }))
+}
+
+/// `None` if the account lacks the privilege.
+async fn ask_privileged(member: &mut impl Converse, query: &str) -> Result<Option<Answer>, AskError> {
+    match member.query(query).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(AskError::Server { code: ER_SPECIFIC_ACCESS_DENIED | ER_ACCESS_DENIED | ER_DB_ACCESS_DENIED, .. }) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The statement that lets the monitor see the replication's state. The quotes stand for the account's own name.
+fn grant(server: &ServerInfo) -> &'static str {
+    match server.family {
+        ServerFamily::MariaDb if server.version >= Version(10, 5, 2) => "GRANT SLAVE MONITOR ON *.* TO <monitor.user>",
+        ServerFamily::MariaDb | ServerFamily::MySql => "GRANT REPLICATION CLIENT ON *.* TO <monitor.user>",
+    }
+}
+
+#[cfg(test)]
+#[path = "probe_tests.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+use super::*;
+use crate::topology::fake::{FakeConversation, mariadb_primary, mariadb_replica, row};
+
+const A: &str = "43ffca67-e4da-11f1-a042-02fc00000001:1-8";
+
+fn denied() -> Result<Answer, AskError> {
+    Err(AskError::Server { code: 1227, message: "Access denied".to_owned() })
+}
+
+fn mysql_state(gtid_mode: &str) -> Answer {
+    row(&[
+        ("server_id", "2"),
+        ("read_only", "1"),
+        ("log_bin", "1"),
+        ("gtid_mode", gtid_mode),
+        ("gtid_executed", if gtid_mode == "ON" { A } else { "" }),
+    ])
+}
+
+#[tokio::test]
+async fn a_mariadb_primary() {
+    let report = probe(&mut FakeConversation::new("10.11.19-MariaDB", mariadb_primary("1-1-8"))).await.unwrap();
+    assert_eq!((report.server.server_id, report.read_only), (1, false));
+    assert_eq!(report.executed.unwrap().to_string(), "1-1-8");
+    assert_eq!(report.replication, Replication::None);
+}
+
+#[tokio::test]
+async fn a_mariadb_replica_is_believed_in_what_it_applied_not_in_its_own_writes() {
+    for (using, current, applied) in [
+        ("Slave_Pos", "1-3-10", "1-1-8"),
+        ("Current_Pos", "1-3-10", "1-1-8"),
+        ("Current_Pos", "1-1-8,5-3-2", "1-1-8,5-3-2"),
+    ] {
+        let mut answers = mariadb_replica("1-1-8", "0");
+        let state = [("read_only", "1"), ("log_bin", "1"), ("slave_pos", "1-1-8"), ("current_pos", current)];
+        answers[0].1 = Ok(row(&state));
+        answers[1].1 = Ok(row(&[("Slave_IO_Running", "Yes"), ("Using_Gtid", using)]));
+        let report = probe(&mut FakeConversation::new("10.11.19-MariaDB", answers)).await.unwrap();
+        assert_eq!(report.applied.to_string(), applied, "{using} {current}");
+    }
+}
+
+#[tokio::test]
+async fn each_version_is_asked_in_its_own_words() {
+    for (version, mode, questions) in [
+        ("9.7.4", "ON", &["SHOW REPLICA STATUS"][..]),
+        ("9.7.4", "OFF", &["SHOW REPLICA STATUS", "SHOW BINARY LOG STATUS"]),
+        ("8.0.36", "OFF", &["SHOW REPLICA STATUS", "SHOW MASTER STATUS"]),
+        ("8.0.21", "ON", &["SHOW SLAVE STATUS"]),
+        ("5.6.51", "OFF", &["SHOW SLAVE STATUS", "SHOW MASTER STATUS"]),
+        ("10.11.19-MariaDB", "ON", &["SHOW ALL SLAVES STATUS"]),
+    ] {
+        let answers = vec![("SELECT", Ok(mysql_state(mode))), ("SHOW", Ok(Answer::default()))];
+        let mut member = FakeConversation::new(version, answers);
+        probe(&mut member).await.unwrap();
+        assert_eq!(member.asked[1..], *questions, "{version} {mode}");
+    }
+}
+
+#[tokio::test]
+async fn gtids_prove_something_only_where_every_transaction_has_one() {
+    for (mode, proves) in [("ON", true), ("ON_PERMISSIVE", false), ("OFF", false)] {
+        let answers = vec![
+            ("SELECT", Ok(mysql_state(mode))),
+            ("SHOW REPLICA STATUS", Ok(Answer::default())),
+            ("SHOW BINARY LOG STATUS", Ok(row(&[("File", "bin.000001"), ("Position", "2227")]))),
+        ];
+        let report = probe(&mut FakeConversation::new("9.7.4", answers)).await.unwrap();
+        assert_eq!(report.executed.is_some(), proves, "{mode}");
+        assert_eq!(report.binlog_end, BinlogPosition::new("bin.000001", 2227).filter(|_| !proves), "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_privilege_is_an_answer_with_its_remedy() {
+    for (version, grant) in [
+        ("9.7.4", "GRANT REPLICATION CLIENT ON *.* TO <monitor.user>"),
+        ("10.11.19-MariaDB", "GRANT SLAVE MONITOR ON *.* TO <monitor.user>"),
+        ("10.4.1-MariaDB", "GRANT REPLICATION CLIENT ON *.* TO <monitor.user>"),
+    ] {
+        let answers = vec![("SELECT", Ok(mysql_state("ON"))), ("SHOW", denied())];
+        let report = probe(&mut FakeConversation::new(version, answers)).await.unwrap();
+        assert_eq!(report.replication, Replication::Denied { grant: grant.to_owned() });
+    }
+}
+
+#[tokio::test]
+async fn nonsense_and_errors_fail_the_check() {
+    let broken = || Err(AskError::Server { code: 1194, message: "crashed".to_owned() });
+    for answers in [
+        vec![("SELECT", broken())],
+        vec![("SELECT", Ok(Answer::default()))],
+        vec![("SELECT", Ok(row(&[("gtid_executed", "x")]))), ("SHOW", Ok(Answer::default()))],
+        vec![("SELECT", Ok(mysql_state("ON"))), ("SHOW", broken())],
+    ] {
+        assert!(probe(&mut FakeConversation::new("9.7.4", answers)).await.is_err());
+    }
+}

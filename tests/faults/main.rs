@@ -1,0 +1,11 @@
+//! What happens when something goes wrong: members that die, freeze or are missing, clients that are refused, killed or
+//! speak nonsense, a proxy that is told to stop.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod clients;
+mod ending;
+mod lost_members;
+mod missing_members;
+#[path = "../support/mod.rs"]
+mod support;

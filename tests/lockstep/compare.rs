@@ -1,0 +1,104 @@
+//! What may differ between one server and the proxy, and why; everything else may not.
+
+use std::io;
+
+use super::support::raw::Message;
+
+/// Something that one line cannot have the same on both sides.
+struct Exception {
+    /// The lines it is about: a text in them.
+    about: &'static str,
+    /// Takes away what differs.
+    apply: fn(Vec<Message>, u32) -> Vec<Message>,
+    /// Why it differs.
+    #[allow(dead_code)]
+    reason: &'static str,
+}
+
+/// Keep this short: each is an exception in `docs/routing.md`.
+const EXCEPTIONS: [Exception; 3] = [
+    Exception {
+        about: "SET ",
+        apply: without_order,
+        reason: "servers tell changed variables in the order of a hash table, which depends on how many are tracked",
+    },
+    Exception {
+        about: "SELECT CONNECTION_ID()",
+        apply: without_own_id,
+        reason: "ids are the proxy's own, and stand as numbers in larger statements, with a number's metadata",
+    },
+    Exception {
+        about: "SHOW CREATE TABLE",
+        apply: without_auto_increment,
+        reason: "a replica's counter has not seen what was rolled back on the primary",
+    },
+];
+
+/// A reply, or why there was none.
+pub type Heard = io::Result<Vec<Message>>;
+
+/// Takes away what may differ. `id` is the session's own.
+pub fn normalise(line: &str, id: u32, heard: Heard) -> Heard {
+    heard.map(|mut messages| {
+        for exception in EXCEPTIONS.iter().filter(|exception| line.contains(exception.about)) {
+            messages = (exception.apply)(messages, id);
+        }
+        messages
+    })
+}
+
+/// Whether both are the same.
+pub fn same(alone: &Heard, proxied: &Heard) -> bool {
+    match (alone, proxied) {
+        (Ok(alone), Ok(proxied)) => alone == proxied,
+        (Err(alone), Err(proxied)) => alone.kind() == proxied.kind(),
+        _ => false,
+    }
+}
+
+/// What differs, in two lines and more.
+pub fn show(alone: &Heard, proxied: &Heard) -> String {
+    let (Ok(alone), Ok(proxied)) = (alone, proxied) else {
+        return format!("  one server {alone:?}\n  the proxy  {proxied:?}");
+    };
+    let first = alone.iter().zip(proxied).take_while(|(alone, proxied)| alone == proxied).count();
+    let rest = |messages: &[Message]| -> String {
+        let shown = messages.iter().skip(first).take(4).map(|message| format!("\n      {message:?}"));
+        format!("{} packets; from packet {}:{}", messages.len(), first + 1, shown.collect::<String>())
+    };
+    format!("  one server {}\n  the proxy  {}", rest(alone), rest(proxied))
+}
+
+/// Column definitions are left out, and the own id in text is named.
+fn without_own_id(mut messages: Vec<Message>, id: u32) -> Vec<Message> {
+    messages.retain(|message| !message.payload.starts_with(b"\x03def"));
+    for message in &mut messages {
+        let text = String::from_utf8_lossy(&message.payload).into_owned();
+        let digits = id.to_string();
+        if text.contains(&digits) {
+            message.payload = text.replace(&digits, "<id>").into_bytes();
+            // Its length stands before it, and digits are not always as many.
+            message.payload.retain(|byte| *byte >= b' ');
+        }
+    }
+    messages
+}
+
+/// All bytes of OK packets, in their order.
+fn without_order(mut messages: Vec<Message>, _: u32) -> Vec<Message> {
+    for message in messages.iter_mut().filter(|message| message.payload.first() == Some(&0)) {
+        message.payload.sort_unstable();
+    }
+    messages
+}
+
+fn without_auto_increment(mut messages: Vec<Message>, _: u32) -> Vec<Message> {
+    for message in &mut messages {
+        let text = String::from_utf8_lossy(&message.payload).into_owned();
+        let Some((before, after)) = text.split_once(" AUTO_INCREMENT=") else { continue };
+        let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        message.payload = format!("{before}{after}").into_bytes();
+        message.payload.retain(|byte| *byte >= b' ' && *byte != 0xbd && *byte != 0xbf && *byte != 0xef);
+    }
+    messages
+}

@@ -1,0 +1,159 @@
+//! Writes sessions: lines of the themes in `statements`, filled in at random.
+
+use mysql_proxy::demo::Flavor;
+
+use super::random::Random;
+use super::settings::{ASKED, SETTINGS};
+use super::statements::{STRINGS, THEMES, Theme};
+
+/// The lines of a session.
+pub type Plan = Vec<String>;
+
+/// A session in its own database.
+pub fn session(flavor: Flavor, database: &str, random: &mut Random) -> Plan {
+    // Counts are kept for those who have asked for them before.
+    let plan = vec!["SELECT ROW_COUNT()".to_owned()];
+    let mut writer = Writer { flavor, database, random, plan, prepared: 0, reads_only: false };
+    let length = 8 + writer.random.below(40);
+    // A few themes that meet often find more than all of them that meet rarely.
+    let favoured: Vec<&Theme> = (0..3).map(|_| &THEMES[writer.random.below(THEMES.len())]).collect();
+    while writer.plan.len() < length {
+        let theme = match writer.random.below(10) {
+            0..=3 => favoured[writer.random.below(favoured.len())],
+            4..=5 => &THEMES[0],
+            6 => &THEMES[1],
+            _ => &THEMES[writer.random.below(THEMES.len())],
+        };
+        writer.block(theme);
+    }
+    // What is prepared outlives its connection and would be in the way of the next session.
+    writer.plan.extend(["XA END '{d}'", "XA ROLLBACK '{d}'"].map(|line| line.replace("{d}", database)));
+    writer.plan
+}
+
+struct Writer<'a> {
+    flavor: Flavor,
+    database: &'a str,
+    random: &'a mut Random,
+    plan: Plan,
+    prepared: usize,
+    /// A read-only transaction may be open.
+    reads_only: bool,
+}
+
+impl Writer<'_> {
+    /// A block of a theme; other statements come between its lines now and then.
+    fn block(&mut self, theme: &Theme) {
+        let Some(block) = self.choose(theme) else { return };
+        for line in block.split('\n') {
+            // Found rows outlive the statement behind theirs only where both ran; what is prepared keeps its locks.
+            let apart = !line.contains("FOUND_ROWS()") && !line.starts_with("XA COMMIT");
+            if apart
+                && self.random.percent(25)
+                && let Some(between) = self.one_of_the_first(3)
+            {
+                let between = self.fill(between.split('\n').next().unwrap());
+                self.push(between);
+            }
+            if apart && self.random.percent(6) {
+                self.plan.push("@pause".to_owned());
+            }
+            let mut line = self.fill(line);
+            if self.random.percent(4) && !line.starts_with('@') && !line.starts_with("SHOW") {
+                line = self.several(&line);
+            }
+            self.prepared += usize::from(line.starts_with("@prepare"));
+            self.push(line);
+        }
+    }
+
+    /// Leaves out what is known to differ (see "Known faults" in `docs/routing.md`).
+    fn push(&mut self, line: String) {
+        let has = |texts: &[&str]| texts.iter().any(|text| line.contains(text));
+        if self.reads_only && has(&[":=", "INTO @", "GET DIAGNOSTICS", "(SELECT", "= @", "made(@"]) {
+            return;
+        }
+        if has(&["READ ONLY"]) {
+            self.reads_only = true;
+        } else if has(&["SESSION TRANSACTION READ WRITE", "@reset", "@change"]) {
+            self.reads_only = false;
+        } else if matches!(&*line, "COMMIT" | "ROLLBACK") {
+            self.reads_only = self.plan.iter().any(|line| line.contains("SESSION TRANSACTION READ ONLY"));
+        }
+        let asks_afterwards = ["CALL", "NAMES", "CHARACTER SET", "character_set", "collation_connection", "timestamp"];
+        let disturbs = ["@cursor", "@fetch", "@execute", "@resetstatement"].iter().any(|it| line.starts_with(it))
+            || has(&asks_afterwards)
+            || line.contains("LAST_INSERT_ID(") && !line.contains("LAST_INSERT_ID()");
+        self.plan.push(line);
+        if disturbs {
+            self.plan.push("SELECT COUNT(*) FROM u".to_owned());
+        }
+    }
+
+    fn several(&mut self, line: &str) -> String {
+        let other = self.one_of_the_first(2).unwrap_or("SELECT 1");
+        let other = self.fill(other.split('\n').next().unwrap());
+        match (other.starts_with('@'), self.random.percent(50)) {
+            (true, _) => format!("{line};"),
+            (_, true) => format!("{line}; {other}"),
+            (_, false) => format!("{other};{line}"),
+        }
+    }
+
+    fn one_of_the_first(&mut self, themes: usize) -> Option<&'static str> {
+        let theme = &THEMES[self.random.below(themes)];
+        self.choose(theme)
+    }
+
+    /// One of the theme's blocks that the flavor has.
+    fn choose(&mut self, theme: &Theme) -> Option<&'static str> {
+        let block = theme.blocks[self.random.below(theme.blocks.len())];
+        match (self.flavor, block.split_once('|')) {
+            (Flavor::MySql, Some(("mysql", block))) | (Flavor::MariaDb, Some(("mariadb", block))) => Some(block),
+            (_, Some(("mysql" | "mariadb", _))) => None,
+            _ => Some(block),
+        }
+    }
+
+    fn fill(&mut self, line: &str) -> String {
+        let mut out = String::new();
+        let mut rest = line;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').unwrap_or_else(|| panic!("no end of a name: {line}"));
+            out.push_str(before);
+            let value = self.value(name);
+            out.push_str(&value);
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+
+    fn value(&mut self, name: &str) -> String {
+        let random = &mut *self.random;
+        match name {
+            "d" => self.database.to_owned(),
+            "t" => random.pick(&["t", "t", "t", "t", "u", "v", "w", "tmp", "missing"]).to_owned(),
+            "a" => random.below(6).to_string(),
+            "n" => [0, 1, 2, 7, 50, 99][random.below(6)].to_string(),
+            "s" => random.pick(&STRINGS).to_owned(),
+            "v" => random.pick(&["@x", "@y", "@z"]).to_owned(),
+            "p" => random.pick(&["p", "q"]).to_owned(),
+            "sp" => random.pick(&["s", "r"]).to_owned(),
+            "k" => (1 + random.below(self.prepared + 2)).min(self.prepared.max(1)).to_string(),
+            "set" => {
+                let theme = Theme { blocks: &SETTINGS };
+                let setting = self.choose(&theme).unwrap_or("sql_select_limit = 2");
+                self.fill(setting)
+            }
+            "ask" => {
+                let theme = Theme { blocks: &ASKED };
+                let count = 1 + self.random.below(4);
+                let asked: Vec<_> =
+                    (0..count).map(|_| self.choose(&theme).unwrap_or("@@sql_mode").to_owned()).collect();
+                asked.join(", ")
+            }
+            other => panic!("no value for {other}"),
+        }
+    }
+}
