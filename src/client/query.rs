@@ -5,6 +5,7 @@ use super::{
     incoming::Incoming,
     memory::Condition,
     order::Order,
+    previous::asks,
     run::{Client, Gone},
     shown::LastRoute,
 };
@@ -12,7 +13,7 @@ use crate::{
     metrics::Outcome,
     route::{Answer, Held, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
-    sql::{IdUse, Kind, Statement, classify, classify_prefix},
+    sql::{Facts, IdUse, Kind, Statement, classify, classify_prefix},
     wire::{Command, command::message, packet::MessageEnd, response::Shape},
 };
 
@@ -21,6 +22,13 @@ impl Client {
     pub(super) async fn query(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         let sql = incoming.argument();
         let statement = self.classify(sql, incoming.is_partial());
+        if asks(&statement) {
+            if self.show_saved_warnings(&statement, sql).await? {
+                return Ok(());
+            }
+        } else if !statement.has(Facts::ASKS_INSERT_ID) {
+            self.ask_what_waits().await;
+        }
         let route = self.decide(&statement, sql);
         if let Some(answer) = route.answer
             && self.answer(incoming, answer).await?
@@ -94,6 +102,10 @@ impl Client {
             self.give_up_waiting_transaction();
             order.preface = Some(read_only);
         }
+        if route.ends_transaction && statement.kind == Kind::Several {
+            // What comes before its COMMIT is not to write.
+            order.preface = Some("START TRANSACTION READ ONLY");
+        }
         order.statement = Some((statement, sql));
         let before = self.session.ledger.pins.clone();
         let finish = self.run(order).await?;
@@ -130,6 +142,10 @@ impl Client {
         let mut at = 0;
         for id in statement.ids.as_slice() {
             let (start, end) = (id.span.start as usize, id.span.end as usize);
+            let before = sql.get(..start).unwrap_or_default();
+            if statement.kind == Kind::Several && is_killed(before) {
+                continue;
+            }
             out.extend_from_slice(sql.get(at..start).unwrap_or_default());
             out.extend_from_slice(&self.replacement(id.id_use, id.span.of(sql), sql.get(end..).unwrap_or_default()));
             at = end;
@@ -161,6 +177,12 @@ impl Client {
 /// Whether connection ids in the text must be replaced. What is stored (a view, a procedure) keeps its words.
 pub(super) fn names_ids(statement: &Statement) -> bool {
     !statement.ids.as_slice().is_empty() && statement.kind != Kind::Ddl
+}
+
+/// Whether a `KILL` stands before: one of several statements is the member's to do, and the id its own.
+fn is_killed(before: &[u8]) -> bool {
+    let word = before.trim_ascii_end().rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
+    [&b"kill"[..], b"query", b"connection", b"soft", b"hard"].iter().any(|verb| word.eq_ignore_ascii_case(verb))
 }
 
 /// Whether an item of a select list ends here, so that it has no alias of its own.

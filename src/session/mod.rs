@@ -18,7 +18,7 @@ pub use causality::Causality;
 pub use ledger::{Ledger, Reply};
 pub use pins::{PinReason, Pins};
 pub use session::{Session, Told};
-pub use settings::{Difference, Settings, Unreachable};
+pub use settings::{Difference, ResultsCollation, Settings, Unreachable};
 pub use user_variables::{Full, UserValue, UserVariables};
 
 /// The state of the session's transaction, as the server's status flags last told it.
