@@ -34,10 +34,10 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use mysql_proxy::demo::Flavor;
-use support::on_both_in_progress;
+use support::on_both;
 use world::World;
 
-on_both_in_progress!(random_sessions_are_the_same_as_on_one_server);
+on_both!(random_sessions_are_the_same_as_on_one_server);
 
 /// What the normal run does: about 20 seconds.
 const SHORT: u64 = 60;

@@ -13,11 +13,11 @@ use mysql_proxy::wire::Command;
 use support::raw::{Message, Raw, Who};
 use support::reply::Kind;
 use support::statement::execution;
-use support::{Proxy, on_both_in_progress};
+use support::{Proxy, on_both};
 
 const SOON: Duration = Duration::from_secs(20);
 
-on_both_in_progress!(sessions_go_through_the_proxy_as_they_go_on_one_server);
+on_both!(sessions_go_through_the_proxy_as_they_go_on_one_server);
 
 struct Script {
     name: &'static str,
@@ -160,13 +160,15 @@ impl Stranger {
         assert_eq!(id, *written);
         let found = session.say("SELECT SQL_CALC_FOUND_ROWS * FROM (SELECT 1 UNION SELECT 2 UNION SELECT 3) x LIMIT 1");
         assert_eq!(found, "1");
+        // On MySQL that raises a warning, for which its connection would be kept a while.
+        session.run("DO 0");
     }
 }
 
 fn sessions_go_through_the_proxy_as_they_go_on_one_server(flavor: Flavor) {
     let Some(cluster) = support::cluster(flavor, |options| options.replicas = 1) else { return };
     cluster.sql(0, "GRANT ALL ON *.* TO app@'%'; CREATE ROLE actor; GRANT actor TO app@'%'").unwrap();
-    let proxy = Proxy::start(&cluster, "pool.max_backend_connections = 2");
+    let proxy = Proxy::start(&cluster, "pool.max_backend_connections = 4");
     let mut strangers: Vec<Stranger> = (0..3).map(|number| Stranger::new(&proxy, number)).collect();
     let mut turns = (0..3).cycle();
     let mut wrong = Vec::new();

@@ -90,6 +90,12 @@ impl Connections {
         [Side::Primary, Side::Replica].into_iter().find(is_kept)
     }
 
+    /// Connections that are kept although the session need not hold them.
+    pub fn lingering(&self) -> impl Iterator<Item = &Used> {
+        let kept = [&self.primary, &self.replica].into_iter();
+        kept.filter_map(|kept| kept.used.as_ref()).filter(|used| !used.held)
+    }
+
     const fn kept(&self, side: Side) -> &Kept {
         match side {
             Side::Primary => &self.primary,

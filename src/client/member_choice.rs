@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 use super::{
     connections::{Side, Used},
     memory::Memory,
+    order::Order,
     refusal,
     run::Client,
 };
@@ -74,6 +75,9 @@ impl Client {
         attempts: &mut Attempts,
     ) -> Result<Used, SqlError> {
         let mut kept = self.connections.take(side);
+        if let Some(broken) = kept.take_if(|used| !used.held && !used.lease.parts().0.is_usable()) {
+            broken.lease.discard();
+        }
         if let Some(used) = kept.take_if(|used| used.held || route.target == Target::Same) {
             self.last_route.member = Some(used.address);
             return Ok(used);
@@ -135,6 +139,11 @@ impl Client {
                 Ok(Choice { member: member.member.clone(), on_primary, because: Some(pick.because), lag: member.lag })
             }
         }
+    }
+
+    /// Whether the primary serves what a replica should.
+    pub(super) fn falls_back(&self, order: &Order<'_>, attempts: &Attempts) -> bool {
+        self.choose(Side::Replica, &order.route, attempts).is_ok_and(|choice| choice.on_primary)
     }
 
     /// The member that served the previous statement: its connection may still know what is asked.

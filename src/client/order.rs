@@ -19,7 +19,7 @@ use crate::{
     metrics::{Direction, RetryVerdict, Side as MetricSide},
     route::{Loss, Reason, Route, Target},
     session::{Listener, Told, Transaction},
-    sql::{Facts, Statement},
+    sql::{Facts, Kind, Statement},
     wire::{
         HEADER_LEN, StatusFlags,
         err::SqlError,
@@ -123,6 +123,7 @@ impl Client {
     pub(super) async fn run(&mut self, mut order: Order<'_>) -> Result<Finish, Gone> {
         let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         loop {
+            self.begin_where_it_can_stay(&mut order, &attempts);
             let side = self.side_of(&order);
             self.release_other(side);
             let used = match self.connect(side, &order.route, &mut attempts).await {
@@ -133,6 +134,16 @@ impl Client {
                 Attempt::Done(finish) => return Ok(finish),
                 Attempt::Again => {}
             }
+        }
+    }
+
+    /// A read-only transaction that no replica can serve is the primary's like any other: what it does there needs no
+    /// second connection.
+    fn begin_where_it_can_stay(&self, order: &mut Order<'_>, attempts: &Attempts) {
+        let begins = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Begin);
+        let on_replica = order.route.target == Target::Replica && !self.connections.transaction_on_replica;
+        if begins && on_replica && self.session.listener == Listener::ReadWrite && self.falls_back(order, attempts) {
+            order.route.target = Target::Primary;
         }
     }
 
@@ -212,8 +223,6 @@ impl Client {
                 self.retried = !attempts.avoid.is_empty();
                 self.last_status = reply.status.unwrap_or_default();
                 self.learn(side, &mut used, order, &reply).await;
-                let other_lingers = self.is_still_asked(Side::Primary) || self.is_still_asked(Side::Replica);
-                self.previous.lingers = self.proxy.policy.multiplexing && (self.may_be_asked(&used) || other_lingers);
                 if killed && !self.must_hold(side) {
                     used.lease.discard();
                 } else {
@@ -544,6 +553,10 @@ impl Client {
             self.connections.remember(side, &used);
             used.lease.parts().1.let_go();
         }
+        self.release_other(side);
+        // Whatever is kept only to be asked has its end.
+        let lingers = self.proxy.policy.multiplexing && self.connections.lingering().next().is_some();
+        self.previous.lingers_since = lingers.then(Instant::now);
     }
 }
 

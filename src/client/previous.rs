@@ -4,7 +4,7 @@
 //! Knows what the last statement left for the client to ask for, and what a connection would say. Must not know where
 //! statements go.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     connections::{Side, Used},
@@ -20,8 +20,11 @@ use crate::{
     wire::{Capabilities, Command, HEADER_LEN, command::message, err::SqlError, response::Shape},
 };
 
-/// How long a connection with warnings, an error or counts waits for the client to ask for them.
+/// How long a connection with warnings, an error or counts waits for the client to ask for them, at least, and how often
+/// it is looked whether others may want it.
 pub(super) const LINGER: Duration = Duration::from_millis(200);
+/// How long where nobody else wants it.
+const LINGER_UNWANTED: Duration = Duration::from_secs(10);
 /// The most bytes of warnings that are kept for a client.
 const WARNINGS_LIMIT: usize = 64 * 1024;
 
@@ -36,8 +39,8 @@ pub(super) struct Previous {
     pub found_rows_on: Option<BackendId>,
     /// Where warnings and errors are.
     pub diagnostics: Diagnostics,
-    /// A connection is kept a while, because the client may ask what only it knows.
-    pub lingers: bool,
+    /// Since when a connection is kept because the client may ask what only it knows.
+    pub lingers_since: Option<Instant>,
     /// The client has asked for counts or warnings before.
     pub asked_before: bool,
     /// The client has asked for `LAST_INSERT_ID()` before.
@@ -169,7 +172,9 @@ impl Client {
         // Between XA END and its end nothing may be set.
         let may_set = !held || !self.session.ledger.pins.contains(PinReason::Xa);
         // In front of the question itself it would be in the way of counts.
-        let ahead = self.previous.asked_before && !order.statement.is_some_and(|(statement, _)| asks(statement));
+        let writes = order.statement.is_some_and(|(statement, _)| statement.has(Facts::CHANGES));
+        let may_ask = self.previous.asked_before || (self.previous.asked_insert_id && writes);
+        let ahead = may_ask && !order.statement.is_some_and(|(statement, _)| asks(statement));
         if (wanted || ahead) && !own && may_set {
             // The session inserted elsewhere, or another one has used the connection before or since.
             connection.query(&format!("SET last_insert_id={}", self.session.last_insert_id)).await?;
@@ -264,11 +269,17 @@ impl Client {
             || found_rows_on.is_some_and(|id| self.connections.side_of(id) == Some(side))
     }
 
+    /// Whether a connection may wait longer for the client to ask: no member's limit is reached.
+    pub(super) fn may_linger_on(&self) -> bool {
+        let young = self.previous.lingers_since.is_some_and(|since| since.elapsed() < LINGER_UNWANTED);
+        young && self.connections.lingering().all(|used| !used.lease.is_wanted())
+    }
+
     /// The client has not asked in time: the connections go back, and what warnings they have is kept.
     pub(super) async fn end_lingering(&mut self) {
         self.ask_what_waits().await;
         self.save_warnings().await;
-        self.previous.lingers = false;
+        self.previous.lingers_since = None;
         self.previous.found_rows_on = None;
         self.release_other(Side::Primary);
         self.release_other(Side::Replica);

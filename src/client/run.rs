@@ -153,9 +153,11 @@ impl Client {
                 incoming = Incoming::read(&mut self.stream) => return Ok(incoming?),
                 () = kill.cancelled() => return self.send_away(&refusal::killed()).await,
                 () = stop.cancelled(), if may_stop => return self.send_away(&refusal::draining()).await,
-                () = tokio::time::sleep(LINGER), if self.previous.lingers => {}
+                () = tokio::time::sleep(LINGER), if self.previous.lingers_since.is_some() => {}
             }
-            self.end_lingering().await;
+            if !self.may_linger_on() {
+                self.end_lingering().await;
+            }
         }
     }
 

@@ -18,6 +18,9 @@ use crate::{
     wire::ok::Change,
 };
 
+/// The most user variables of one statement whose values are asked for.
+const MOST_VARIABLES: usize = 16;
+
 /// Questions that wait. While there are any the connection that can answer them lingers.
 #[derive(Debug, Default)]
 pub(super) struct Unasked {
@@ -52,10 +55,9 @@ impl Client {
         if let Some((statement, sql)) = order.statement
             && side != self.pinned_side()
             && statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION)
-            && !statement.has(Facts::MANY_VARIABLES)
         {
-            let names = statement.user_variables.as_slice().iter().map(|span| span.of(sql).to_vec());
-            self.unasked.variables.extend(names);
+            let names = details::user_variables(sql, statement.dialect);
+            self.unasked.variables.extend(names.iter().take(MOST_VARIABLES).map(|span| span.of(sql).to_vec()));
         }
         if sets_timestamp(&reply.changes) && self.clock_runs_again(used, order).await {
             // The tracker tells the value that has just ended.

@@ -38,6 +38,12 @@ impl<T: Default + Send + 'static> Lease<T> {
         self.waited
     }
 
+    /// Whether others may be waiting for it.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.pool.is_full()
+    }
+
     /// The member's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -115,6 +115,12 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         Counts { in_use: self.in_use.load(Ordering::Relaxed) as usize, idle: self.idle().len() }
     }
 
+    /// Whether the member's limit is reached, so that others may be waiting.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.permits.available_permits() == 0
+    }
+
     /// Leases a connection of this identity: an idle one, else a new one; waits for its turn when the member's limit
     /// is reached. Cancel safe.
     pub async fn lease(

@@ -244,6 +244,14 @@ pub fn lone_call(sql: &[u8], dialect: Dialect) -> Option<(Span, Option<Span>)> {
     is_end(next).then_some((name.span, argument))
 }
 
+/// The user variables that a statement names, with their signs.
+#[must_use]
+pub fn user_variables(sql: &[u8], dialect: Dialect) -> Vec<Span> {
+    let mut tokens = Tokens::new(sql, dialect);
+    let all = std::iter::from_fn(|| Some(tokens.next()).filter(|token| token.kind != Lexeme::End));
+    all.filter(|token| token.kind == Lexeme::UserVariable).map(|token| token.span).collect()
+}
+
 /// A call of a function without arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {

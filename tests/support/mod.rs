@@ -63,19 +63,6 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// The same for tests that show known faults: `make lockstep` runs them; docs/routing.md lists what they show.
-macro_rules! on_both_in_progress {
-    ($($name:ident),+ $(,)?) => {
-        mod mariadb {
-            $(#[test] #[ignore = "shows known faults, see docs/routing.md"] fn $name() { super::$name(mysql_proxy::demo::Flavor::MariaDb); })+
-        }
-        mod mysql {
-            $(#[test] #[ignore = "shows known faults, see docs/routing.md"] fn $name() { super::$name(mysql_proxy::demo::Flavor::MySql); })+
-        }
-    };
-}
-pub(crate) use on_both_in_progress;
-
 /// Whether the long forms are wanted: `MYSQL_PROXY_TEST_LONG=1`.
 pub fn long() -> bool {
     std::env::var_os("MYSQL_PROXY_TEST_LONG").is_some_and(|value| !value.is_empty() && value != "0")
