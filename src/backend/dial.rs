@@ -26,12 +26,13 @@ const ALWAYS: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::CONNECT_ATTRS)
     .union(Capabilities::SESSION_TRACK);
 
-/// What may not be missing at the member when it is wanted: it changes the bytes or the meaning of replies.
+/// What may not be missing at the member when it is wanted: it changes the bytes or the meaning of commands or replies.
 const BINDING: Capabilities = Capabilities::FOUND_ROWS
     .union(Capabilities::DEPRECATE_EOF)
     .union(Capabilities::MULTI_STATEMENTS)
     .union(Capabilities::IGNORE_SPACE)
-    .union(Capabilities::LOCAL_FILES);
+    .union(Capabilities::LOCAL_FILES)
+    .union(Capabilities::QUERY_ATTRIBUTES);
 
 /// Who logs in.
 #[derive(Clone)]
