@@ -118,6 +118,7 @@ impl Connection {
         login::log_in(&mut stream, seq.wrapping_add(1), &greeting, account, (capabilities, extensions), collation)
             .await?;
         let scissors = Arc::new(stream.scissors().map_err(PacketError::Io)?);
-        Ok(Connection { stream, address, greeting, capabilities, in_flight: false, scissors })
+        let account = account.clone();
+        Ok(Connection { stream, address, greeting, account, collation, capabilities, in_flight: false, scissors })
     }
 }

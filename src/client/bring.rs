@@ -7,7 +7,7 @@ use super::{
     texts::StatementText,
 };
 use crate::{
-    backend::{Connection, QueryError},
+    backend::{Connection, Database, QueryError},
     session::{Difference, Settings, Unreachable},
     wire::{
         Capabilities, Command,
@@ -75,12 +75,15 @@ pub async fn bring(
         Condition::Tainted => reset(connection, memory).await?,
         Condition::Known => {}
     }
-    let difference = memory.settings.difference(wanted, &memory.baseline)?;
+    let mut difference = memory.settings.difference(wanted, &memory.baseline)?;
     // Until all of it is done the connection's settings are not known.
     memory.condition = Condition::Tainted;
     if difference.reset && held == Held::No {
         reset(connection, memory).await?;
         memory.condition = Condition::Tainted;
+        if memory.settings.database != wanted.database {
+            difference.database.clone_from(&wanted.database);
+        }
     }
     close_statements(connection, memory).await?;
     let messages = messages(difference);
@@ -166,11 +169,14 @@ pub async fn reset_for_session(
     track_and_ask(connection).await
 }
 
-/// `COM_RESET_CONNECTION`, then what it took away that the proxy needs, and the character sets of the login, which
-/// MySQL replaces by its global ones.
+/// `COM_RESET_CONNECTION` or its like, then what it took away that the proxy needs, and the character sets of the login,
+/// which MySQL replaces by its global ones.
 async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
-    connection.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
+    let database = connection.reset().await?;
     memory.was_reset();
+    if database == Database::Left {
+        Arc::make_mut(&mut memory.settings).database = None;
+    }
     track_and_ask(connection).await?;
     let restore = Settings { variables: memory.baseline.clone(), ..Settings::default() };
     if let Some(sql) = restore.set_after_reset(&BTreeMap::new()) {

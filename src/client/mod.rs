@@ -24,6 +24,7 @@ pub mod registry;
 mod run;
 mod shown;
 pub mod texts;
+mod untold;
 
 pub use handshake::{Authenticated, LoginError, Origin, welcome};
 pub use proxy::{Policy, Proxy};

@@ -188,6 +188,7 @@ impl Client {
             Ok(mut reply) => {
                 self.count_bytes(order.message.len(), &reply);
                 self.ask_after_error(&mut used, order, &mut reply).await;
+                self.ask_untold(&mut used, order, &mut reply).await;
                 self.retried = !attempts.avoid.is_empty();
                 self.last_status = reply.status.unwrap_or_default();
                 self.learn(side, &mut used, order, &reply).await;
@@ -238,6 +239,9 @@ impl Client {
         let goes_on = used.held || (self.lingers && self.connections.last == side);
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
+        if memory.may_hide && memory.last_user != Some(self.registered.handle.id) {
+            memory.condition = Condition::Tainted;
+        }
         bring(connection, memory, &self.session.settings, held).await?;
         let member_id = match order.prepared {
             Some(text) => Some(prepared_id(connection, memory, text, &self.session.settings, held).await?),
