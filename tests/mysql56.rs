@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mysql_proxy::wire::{Capabilities, Command};
+use mysql_proxy::wire::login::Login;
+use mysql_proxy::wire::{Capabilities, Command, Extensions};
 use servers::Servers;
-use support::raw::{Raw, Who};
+use support::raw::{Raw, USUAL, Who, greeted};
 use support::reply::Kind;
 use support::{Proxy, wait_for};
 
@@ -344,6 +345,35 @@ fn no_session_misses_its_own_writes_on_replicas_2_s_late() {
         assert_eq!(session.number("SELECT COUNT(*) FROM t WHERE a >= 100"), 30);
         member(&mut session) != primary
     });
+}
+
+#[test]
+fn clients_that_know_no_newer_method_come_in() {
+    let Some(servers) = Servers::start() else { return };
+    let proxy = before(&servers, "");
+    for (password, comes_in) in [("app", true), ("wrong", false)] {
+        let mut client = greeted(proxy.read_write).unwrap().unwrap();
+        // The libraries of that time do not know the greeting's method: they name their own, with nothing in it.
+        let login = Login {
+            capabilities: USUAL,
+            extensions: Extensions::empty(),
+            max_packet: 1 << 24,
+            collation: 33,
+            user: b"app".to_vec(),
+            response: Vec::new(),
+            database: None,
+            plugin: Some("mysql_native_password".to_owned()),
+            attributes: None,
+        };
+        client.capabilities &= USUAL;
+        client.write(1, &login.encode()).unwrap();
+        let salt = client.greeting.salt;
+        match client.prove(password, salt).unwrap() {
+            Ok(()) if comes_in => assert_eq!(client.say("SELECT @@collation_connection"), "utf8_general_ci"),
+            Err(error) if !comes_in => assert_eq!(error.code, 1045),
+            other => panic!("{password}: {other:?}"),
+        }
+    }
 }
 
 #[test]
