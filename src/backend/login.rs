@@ -73,6 +73,9 @@ async fn prove(
             Some(&AUTH_MORE_DATA) if plugin == auth::CACHING_SHA2 => {
                 more_data(stream, seq, &payload[1..], account, &salt).await?;
             }
+            Some(&AUTH_MORE_DATA) if plugin == auth::SHA256 => {
+                send_encrypted(stream, seq, &payload[1..], account, &salt).await?;
+            }
             _ => return Err(DialError::Protocol("unexpected packet in the login")),
         }
     }
@@ -127,13 +130,23 @@ async fn more_data(
                 return Err(refusal(&key));
             }
             let key = key.strip_prefix(&[AUTH_MORE_DATA]).ok_or(DialError::Protocol("no public key"))?;
-            let secret = encrypt_password(key, &account.password, salt)
-                .map_err(|_| DialError::Protocol("a public key that cannot be used"))?;
-            stream.write_message(seq.wrapping_add(1), &secret).await.map_err(crate::net::PacketError::Io)?;
-            Ok(())
+            send_encrypted(stream, seq.wrapping_add(1), key, account, salt).await
         }
         _ => Err(DialError::Protocol("unexpected authentication data")),
     }
+}
+
+/// The password, encrypted with the member's public key.
+async fn send_encrypted(
+    stream: &mut PacketStream,
+    seq: u8,
+    key: &[u8],
+    account: &Account,
+    salt: &Salt,
+) -> Result<(), DialError> {
+    let secret = encrypt_password(key, &account.password, salt)
+        .map_err(|_| DialError::Protocol("a public key that cannot be used"))?;
+    Ok(stream.write_message(seq, &secret).await.map_err(crate::net::PacketError::Io)?)
 }
 
 fn attributes() -> Vec<u8> {

@@ -8,6 +8,9 @@ use super::greeting::Salt;
 
 /// `mysql_native_password`.
 pub const NATIVE: &str = "mysql_native_password";
+/// `sha256_password`: members may still have such accounts, and MySQL asks accounts that do not exist for it, so that
+/// nobody learns which do.
+pub const SHA256: &str = "sha256_password";
 /// `caching_sha2_password`.
 pub const CACHING_SHA2: &str = "caching_sha2_password";
 /// In more-data: the fast path succeeded.
@@ -16,6 +19,8 @@ pub const FAST_AUTH_OK: u8 = 3;
 pub const FULL_AUTH: u8 = 4;
 /// A client's request for the public key.
 pub const REQUEST_PUBLIC_KEY: u8 = 2;
+/// The same by `sha256_password` (`page_protocol_connection_phase_authentication_methods_sha256`).
+pub const REQUEST_SHA256_PUBLIC_KEY: u8 = 1;
 
 /// `SHA1(password) XOR SHA1(salt + SHA1(SHA1(password)))`; nothing for an empty password.
 #[must_use]
@@ -41,12 +46,14 @@ pub fn caching_sha2(password: &[u8], salt: &Salt) -> Vec<u8> {
     xor(stage1.as_ref(), sha256(&[stage2.as_ref(), salt]).as_ref())
 }
 
-/// The response that `plugin` wants, if it is one of ours.
+/// The response that `plugin` wants, if it is one of ours. That of [`SHA256`] is a request for the key, not a proof.
 #[must_use]
 pub fn response(plugin: &str, password: &[u8], salt: &Salt) -> Option<Vec<u8>> {
     match plugin {
         NATIVE => Some(native(password, salt)),
         CACHING_SHA2 => Some(caching_sha2(password, salt)),
+        SHA256 if password.is_empty() => Some(vec![0]),
+        SHA256 => Some(vec![REQUEST_SHA256_PUBLIC_KEY]),
         _ => None,
     }
 }
@@ -54,7 +61,8 @@ pub fn response(plugin: &str, password: &[u8], salt: &Salt) -> Option<Vec<u8>> {
 /// Whether `given` is the right response, in constant time.
 #[must_use]
 pub fn verify(plugin: &str, password: &[u8], salt: &Salt, given: &[u8]) -> bool {
-    response(plugin, password, salt).is_some_and(|expected| verify_slices_are_equal(&expected, given).is_ok())
+    let expected = if plugin == SHA256 { None } else { response(plugin, password, salt) };
+    expected.is_some_and(|expected| verify_slices_are_equal(&expected, given).is_ok())
 }
 
 /// The password with its closing NUL, masked by the salt, as RSA encrypts it; the same call unmasks.
@@ -98,6 +106,7 @@ mod tests {
         assert!(verify(NATIVE, b"", &SALT, b""));
         assert!(!verify(NATIVE, b"", &SALT, &[0; 20]));
         assert!(!verify(CACHING_SHA2, b"x", &SALT, b""));
+        assert!(!verify(SHA256, b"x", &SALT, &[REQUEST_SHA256_PUBLIC_KEY]), "asking for the key proves nothing");
     }
 
     #[test]

@@ -14,6 +14,21 @@ use crate::support::{self, Proxy, on_both, wait_for};
 
 on_both!(who_must_not_come_in_is_told_why, nonsense_never_ends_the_proxy);
 
+/// Only MySQL has this method; the client knows no more than `caching_sha2_password`, as everywhere.
+#[test]
+fn an_account_with_sha256_password_comes_in() {
+    let Some(cluster) = support::cluster(Flavor::MySql, |options| options.replicas = 1) else { return };
+    cluster
+        .sql(0, "CREATE USER old@'%' IDENTIFIED WITH sha256_password BY 'old'; GRANT ALL ON *.* TO old@'%'")
+        .unwrap();
+    cluster.catch_up(1, Duration::from_secs(20)).unwrap();
+    let proxy = Proxy::start(&cluster, "");
+    let mut old = Raw::connect(proxy.read_write, &Who::named("old")).unwrap();
+    assert_eq!(old.say("SELECT CURRENT_USER()"), "old@%");
+    let wrong = Raw::connect(proxy.read_write, &Who { password: "wrong", ..Who::named("old") }).err().unwrap();
+    assert_eq!(wrong.code, 1045, "{wrong}");
+}
+
 fn who_must_not_come_in_is_told_why(flavor: Flavor) {
     let Some(cluster) = support::cluster(flavor, |options| options.replicas = 1) else { return };
     let proxy = Proxy::start(&cluster, "limits.max_client_connections = 3");
@@ -29,6 +44,12 @@ fn who_must_not_come_in_is_told_why(flavor: Flavor) {
         assert_eq!((error.code, &error.state), (1045, b"28000"), "{error}");
         assert!(error.message.contains(&format!("'{}'@", who.user)), "{error}");
         assert!(error.message.ends_with(&format!("(using password: {using})")), "{error}");
+    }
+    // MySQL asks accounts that do not exist for one method or another, so that nobody can tell them from those that do.
+    for number in 0..12 {
+        let name = format!("nobody{number}");
+        let error = refused(&Who::named(&name));
+        assert_eq!((error.code, &error.state), (1045, b"28000"), "{name}: {error}");
     }
     let no_database = Who { database: Some("missing"), ..app.clone() };
     let direct = Raw::connect(cluster.primary().address(), &no_database).err().unwrap();
