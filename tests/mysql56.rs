@@ -301,6 +301,39 @@ fn a_reset_is_what_the_server_makes_of_it() {
 }
 
 #[test]
+fn questions_about_the_statement_before_are_answered_as_by_one_server() {
+    let Some(servers) = Servers::start() else { return };
+    servers.sql(
+        0,
+        "CREATE TABLE app.pets (a INT PRIMARY KEY AUTO_INCREMENT, b INT); INSERT INTO app.pets (b) VALUES (1), (2)",
+    );
+    servers.catch_up();
+    let proxy = before(&servers, NARROW);
+    for before in [
+        "SET time_zone = '+05:00'",
+        "SET NAMES latin1",
+        "SET sql_mode = CONCAT(@@sql_mode, ',ANSI')",
+        "USE app",
+        "SET nonsense = 1",
+        "SELECT a FROM pets",
+        "UPDATE pets SET b = b + 1",
+        "SELECT LAST_INSERT_ID(7)",
+        "INSERT INTO pets (b) VALUES (3)",
+    ] {
+        for question in ["SELECT ROW_COUNT()", "SHOW WARNINGS", "SELECT LAST_INSERT_ID()"] {
+            let mut through = Raw::app(proxy.read_write);
+            let mut here = direct(servers.addresses()[0]);
+            // A table for each, as both write.
+            here.run("CREATE TEMPORARY TABLE copy LIKE pets");
+            here.run("INSERT INTO copy SELECT * FROM pets");
+            drop((here.say(&before.replace("pets", "copy")), through.say(before)));
+            let (expected, heard) = (here.say(question), through.say(question));
+            assert_eq!(heard, expected, "{question} behind {before}");
+        }
+    }
+}
+
+#[test]
 fn no_session_misses_its_own_writes_on_replicas_2_s_late() {
     let Some(servers) = Servers::start() else { return };
     servers.sql(

@@ -3,6 +3,7 @@
 //! Knows the connection phase and how to relay a command and its reply by peeking at packet headers. Must not know
 //! sessions, routing, the pool or configuration.
 
+mod acknowledged;
 mod connection;
 mod dial;
 mod exchange;
@@ -12,6 +13,7 @@ mod reset;
 mod rsa;
 mod walk;
 
+pub use acknowledged::{MultiStatements, set_option};
 pub use connection::Connection;
 pub use dial::{Account, DialError, DialOptions};
 pub use exchange::{Exchange, ExchangeError, MemberFault, Progress, SendError};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Connection, Reply};
+use super::Connection;
 use crate::{
     net::PacketError,
     wire::{
@@ -10,7 +10,7 @@ use crate::{
         attributes::{Layout, without_any},
         command::message,
         err::SqlError,
-        ok::{OK, OkPacket},
+        packet::put_message,
         prepared::execute_with_strings,
         response::{Need, Response, Seen, Shape},
         resultset::{binary_row, column_name, column_type, text_row},
@@ -22,6 +22,9 @@ const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 /// The most rows that it keeps.
 const ROW_LIMIT: usize = 10_000;
 
+/// Of a column's flags: its numbers have no sign.
+const UNSIGNED_FLAG: u16 = 32;
+
 /// The answer to a question.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResultSet {
@@ -31,6 +34,7 @@ pub struct ResultSet {
     pub rows: Vec<Vec<Option<Vec<u8>>>>,
     expected: usize,
     types: Vec<u8>,
+    unsigned: Vec<bool>,
     encoding: RowEncoding,
     prepared: Option<u32>,
 }
@@ -60,6 +64,18 @@ pub enum QueryError {
 }
 
 impl ResultSet {
+    /// The protocol type of a column (`enum_field_types`).
+    #[must_use]
+    pub fn column_type(&self, at: usize) -> Option<u8> {
+        self.types.get(at).copied()
+    }
+
+    /// Whether a column's numbers have no sign.
+    #[must_use]
+    pub fn is_unsigned(&self, at: usize) -> Option<bool> {
+        self.unsigned.get(at).copied()
+    }
+
     /// The value in the named column of the first row, names compared without case.
     #[must_use]
     pub fn value(&self, column: &str) -> Option<&[u8]> {
@@ -69,6 +85,26 @@ impl ResultSet {
 }
 
 impl Connection {
+    /// Sends one message and gives the reply as it came, byte for byte; none if it is longer than `limit` bytes.
+    pub async fn verbatim(&mut self, message: &[u8], limit: usize) -> Result<Option<Vec<u8>>, QueryError> {
+        self.in_flight = true;
+        self.stream.write_all(&self.own(message)).await.map_err(PacketError::Io)?;
+        let mut response = Response::new(Shape::Results, self.capabilities);
+        let mut bytes = Vec::new();
+        let mut seq = 0;
+        while !response.is_done() {
+            let (_, payload) = self.stream.read_packet(ANSWER_LIMIT).await?;
+            seq = put_message(&mut bytes, seq.max(1), &payload);
+            bytes.truncate(limit + 1);
+            let header = Header { len: payload.len(), seq };
+            if response.on_header(header, payload.first().copied()) == Need::Whole {
+                response.on_payload(&payload).map_err(|error| QueryError::Protocol(error.to_string()))?;
+            }
+        }
+        self.in_flight = false;
+        Ok((bytes.len() <= limit).then_some(bytes))
+    }
+
     /// Runs one statement of the proxy's own and reads its last result whole.
     pub async fn query(&mut self, sql: &str) -> Result<ResultSet, QueryError> {
         self.ask(&message(Command::Query, sql.as_bytes()), Shape::Results).await
@@ -91,7 +127,7 @@ impl Connection {
     }
 
     /// A message of the proxy's own, with an empty block of attributes where this connection wants one.
-    fn own<'a>(&self, message: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(super) fn own<'a>(&self, message: &'a [u8]) -> Cow<'a, [u8]> {
         without_any(message, Layout::of(self.capabilities)).map_or(Cow::Borrowed(message), Cow::Owned)
     }
 
@@ -101,20 +137,6 @@ impl Connection {
         self.stream.write_all(messages).await.map_err(PacketError::Io)?;
         self.in_flight = false;
         Ok(())
-    }
-
-    /// Asks how the session stands (`COM_PING`): an error packet tells neither status nor changes. `MySQL` tells in
-    /// this reply what changed before the error, `MariaDB` only the status.
-    pub async fn standing(&mut self) -> Result<Reply, QueryError> {
-        self.in_flight = true;
-        self.stream.write_all(&message(Command::Ping, &[])).await.map_err(PacketError::Io)?;
-        let (_, payload) = self.stream.read_packet(ANSWER_LIMIT).await?;
-        let ok = OkPacket::parse(&payload, self.capabilities).filter(|ok| ok.first == OK);
-        let ok = ok.ok_or_else(|| QueryError::Protocol("no answer to a ping".into()))?;
-        self.in_flight = false;
-        let mut reply = Reply::default();
-        reply.learn(&ok);
-        Ok(reply)
     }
 
     /// Prepares a statement; gives the member's id.
@@ -177,6 +199,7 @@ impl ResultSet {
     fn begin(&mut self, columns: u64) {
         self.columns = Vec::with_capacity(columns.min(4096) as usize);
         self.types.clear();
+        self.unsigned.clear();
         self.rows.clear();
         self.expected = columns as usize;
     }
@@ -190,7 +213,9 @@ impl ResultSet {
         if self.columns.len() < self.expected {
             let name = column_name(payload).ok_or_else(malformed)?;
             self.columns.push(String::from_utf8_lossy(name).into_owned());
-            self.types.push(column_type(payload).ok_or_else(malformed)?);
+            let (kind, flags) = column_type(payload).ok_or_else(malformed)?;
+            self.types.push(kind);
+            self.unsigned.push(flags & UNSIGNED_FLAG != 0);
         } else if self.rows.len() < ROW_LIMIT {
             let row = match self.encoding {
                 RowEncoding::Text => text_row(payload, self.expected),

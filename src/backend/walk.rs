@@ -4,7 +4,7 @@
 use crate::wire::{
     Capabilities, HEADER_LEN, Header, StatusFlags,
     err::SqlError,
-    ok::{Change, OkPacket, Tracked},
+    ok::{Change, OK, OkPacket, Tracked},
     prepared::put_statement_id,
     response::{Need, PrepareOk, ProtocolViolation, Response, Seen, Shape},
 };
@@ -28,6 +28,8 @@ pub struct Reply {
     pub last_insert_id: u64,
     /// Whether rows ended with a classic EOF, which has no room for trackers.
     pub classic_eof: bool,
+    /// Rows that were changed, as the last OK told it; `None` when the reply ended with rows or an error.
+    pub affected_rows: Option<u64>,
     /// Warnings of the last result.
     pub warnings: u16,
     /// Bytes that came from the member.
@@ -180,11 +182,13 @@ impl Walk {
         let replacement = match self.response.on_payload(payload)? {
             Seen::Ok(ok) => {
                 self.reply.learn(&ok);
+                self.reply.affected_rows = (ok.first == OK).then_some(ok.affected_rows);
                 rewritten(&ok, header.seq, &self.rewrite)
             }
             Seen::Eof { warnings, status } => {
                 self.reply.status = Some(status);
                 self.reply.warnings = warnings;
+                self.reply.affected_rows = None;
                 self.reply.classic_eof = true;
                 // There is no room for the trackers of which the flag tells, and they are the proxy's.
                 let shown = (status - StatusFlags::SESSION_STATE_CHANGED) | self.rewrite.status;
@@ -193,6 +197,7 @@ impl Walk {
             }
             Seen::Err(payload) => {
                 self.reply.error = SqlError::code_of(payload).or(Some(0));
+                self.reply.affected_rows = None;
                 None
             }
             Seen::Prepared(prepared) => {

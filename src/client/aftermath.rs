@@ -1,6 +1,6 @@
 //! What an error leaves behind: its packet tells neither the status nor the changes of the session.
 
-use super::{connections::Used, order::Order, run::Client};
+use super::{connections::Used, order::Order, previous::multi_statements, run::Client};
 use crate::{
     backend::Reply,
     session::Transaction,
@@ -22,7 +22,7 @@ impl Client {
             memory.has_leftovers = true;
         }
         // A connection that breaks now stays in flight, and so serves nobody.
-        if let Ok(standing) = connection.standing().await {
+        if let Ok(standing) = connection.standing(multi_statements(connection, memory)).await {
             reply.status = standing.status;
             reply.changes.extend(standing.changes);
         }

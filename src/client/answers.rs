@@ -70,6 +70,7 @@ impl Client {
 
     async fn show(&mut self, incoming: &mut Incoming, table: &TextResult) -> Result<(), Gone> {
         let mut out = Vec::new();
+        self.previous.row_count = -1;
         table.put(&mut out, incoming.reply_seq(), (self.login.capabilities, self.login.extensions), self.status());
         Ok(self.stream.write_all(&out).await?)
     }

@@ -7,12 +7,13 @@ use super::{
     texts::StatementText,
 };
 use crate::{
-    backend::{Connection, Database, QueryError},
+    backend::{Connection, Database, MultiStatements, QueryError, Reply, set_option},
     session::{Difference, Settings, Unreachable},
     wire::{
         Capabilities, Command,
         command::message,
         err::SqlError,
+        ok::Change,
         response::Shape,
         server::{ServerFamily, read_version},
     },
@@ -70,6 +71,7 @@ pub async fn bring(
     if memory.has(wanted) {
         return Ok(());
     }
+    memory.row_count = None;
     match memory.condition {
         Condition::Fresh | Condition::Untracked => set_up(connection, memory).await?,
         Condition::Tainted => reset(connection, memory).await?,
@@ -107,6 +109,7 @@ pub async fn prepared_id(
     if let Some(id) = memory.prepared(text) {
         return Ok(id);
     }
+    memory.row_count = None;
     bring(connection, memory, &Arc::new(text.settings.for_preparing(session)), held).await?;
     let prepared = connection.prepare(&text.sql).await;
     bring(connection, memory, session, held).await?;
@@ -121,10 +124,8 @@ pub async fn prepared_id(
 }
 
 fn messages(difference: Difference) -> Vec<(Vec<u8>, Shape)> {
-    let multi = difference.multi_statements.map(|on| {
-        let option: u16 = u16::from(!on);
-        message(Command::SetOption, &option.to_le_bytes())
-    });
+    let multi =
+        difference.multi_statements.map(|on| set_option(if on { MultiStatements::On } else { MultiStatements::Off }));
     // A role may be what opens the database.
     let role = difference.role.map(|sql| message(Command::Query, &sql));
     let database = difference.database.map(|name| message(Command::InitDb, &name));
@@ -213,18 +214,47 @@ const fn tracking(family: ServerFamily) -> &'static str {
     }
 }
 
-/// `SET NAMES … COLLATE …` and what changes `character_set_connection` change the collation too, and no tracker tells
-/// to which.
+/// What `collation_connection` is now. The question is a `SET` of what is set already, to which the trackers answer: so
+/// the client finds counts as they were.
 pub async fn ask_collation(connection: &mut Connection) -> Result<Option<Vec<u8>>, QueryError> {
-    let result = connection.query("SELECT @@collation_connection").await?;
-    Ok(result.rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
+    let sql = b"SET SESSION collation_connection=@@collation_connection";
+    let reply = connection.acknowledged(&[message(Command::Query, sql)]).await?;
+    Ok(told(reply, b"collation_connection"))
 }
 
-/// What `LAST_INSERT_ID()` gives on this connection.
-pub async fn ask_insert_id(connection: &mut Connection) -> Result<Option<u64>, QueryError> {
+/// What `LAST_INSERT_ID()` gives on this connection, asked in the same way; `then` where `ROW_COUNT()` is to be -1
+/// afterwards.
+pub async fn ask_insert_id(
+    connection: &mut Connection,
+    then: Option<MultiStatements>,
+) -> Result<Option<u64>, QueryError> {
+    if !connection.capabilities().contains(Capabilities::SESSION_TRACK) {
+        return ask_insert_id_untracked(connection, then).await;
+    }
+    let question = message(Command::Query, b"SET SESSION last_insert_id=LAST_INSERT_ID()");
+    let messages: Vec<Vec<u8>> = std::iter::once(question).chain(then.map(set_option)).collect();
+    let value = told(connection.acknowledged(&messages).await?, b"last_insert_id");
+    Ok(value.and_then(|digits| std::str::from_utf8(&digits).ok()?.parse().ok()))
+}
+
+/// Where there are no trackers to answer.
+async fn ask_insert_id_untracked(
+    connection: &mut Connection,
+    then: Option<MultiStatements>,
+) -> Result<Option<u64>, QueryError> {
     let result = connection.query("SELECT LAST_INSERT_ID()").await?;
+    if then.is_none() {
+        connection.count_no_rows().await?;
+    }
     let value = result.rows.first().and_then(|row| row.first()?.as_deref());
     Ok(value.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()))
+}
+
+fn told(reply: Reply, wanted: &[u8]) -> Option<Vec<u8>> {
+    reply.changes.into_iter().find_map(|change| match change {
+        Change::Variable(name, value) if name == wanted => Some(value),
+        _ => None,
+    })
 }
 
 /// Whether `timestamp` follows the clock, rather than standing where the session has set it.

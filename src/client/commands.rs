@@ -11,9 +11,11 @@ use super::{
     member_choice::Attempts,
     memory::{Condition, Memory},
     order::Order,
+    previous::Previous,
     refusal,
     registry::ClientId,
     run::{Client, Gone, new_session},
+    unasked::Unasked,
 };
 use crate::{
     backend::QueryError,
@@ -62,6 +64,7 @@ impl Client {
                     if let Some(name) = memory.baseline.get(b"character_set_client".as_slice()) {
                         self.session.dialect.encoding = TextEncoding::from_character_set(name);
                     }
+                    self.session.login_collation = memory.baseline.get(b"collation_connection".as_slice()).cloned();
                     self.settle(side, used);
                     return Ok(());
                 }
@@ -122,12 +125,13 @@ impl Client {
             _ => return self.answer_error(incoming, &refusal::unknown_command(0x1b)).await,
         };
         Arc::make_mut(&mut self.session.settings).multi_statements = Some(on);
+        self.previous.row_count = -1;
         let mut out = Vec::new();
         if self.login.capabilities.contains(Capabilities::DEPRECATE_EOF) {
-            let ok = OkPacket { first: EOF, ..OkPacket::plain(self.status()) };
+            let ok = OkPacket { first: EOF, warnings: self.previous.warnings, ..OkPacket::plain(self.status()) };
             ok.put(&mut out, incoming.reply_seq(), self.login.capabilities, |_| false);
         } else {
-            put_eof(&mut out, incoming.reply_seq(), self.status());
+            put_eof(&mut out, incoming.reply_seq(), self.status(), self.previous.warnings);
         }
         Ok(self.stream.write_all(&out).await?)
     }
@@ -140,6 +144,7 @@ impl Client {
         self.leave_connections();
         self.prepared.clear();
         self.session.reset();
+        self.previous = Previous::default();
         match self.character_sets_after_reset().await {
             Ok(()) => self.acknowledge(incoming.reply_seq()).await,
             Err(error) => self.answer_error(incoming, &error).await,
@@ -209,6 +214,7 @@ impl Client {
         let causality = std::mem::take(&mut self.session.causality);
         self.session = new_session(&proxy, &self.origin, &login);
         self.session.causality = causality;
+        self.previous = Previous::default();
         self.login = login;
         match self.check_login().await {
             Ok(()) => self.acknowledge(seq_next(seq)).await.map(|()| true),
@@ -227,6 +233,7 @@ impl Client {
             }
         }
         self.connections = Connections::default();
+        self.unasked = Unasked::default();
         let pins = self.session.ledger.pins.clone();
         self.session.ledger.reset();
         self.count_pins(&pins);

@@ -83,6 +83,13 @@ impl Connections {
         self.kept(side).last
     }
 
+    /// For which side this connection is kept, if it is.
+    #[must_use]
+    pub fn side_of(&self, id: BackendId) -> Option<Side> {
+        let is_kept = |side: &Side| self.kept(*side).used.as_ref().is_some_and(|used| used.lease.id() == id);
+        [Side::Primary, Side::Replica].into_iter().find(is_kept)
+    }
+
     const fn kept(&self, side: Side) -> &Kept {
         match side {
             Side::Primary => &self.primary,

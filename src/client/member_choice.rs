@@ -1,6 +1,9 @@
 //! From a wish (the primary, a replica that is fresh enough) to a leased connection.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::time::timeout_at;
 
@@ -86,7 +89,7 @@ impl Client {
                         }
                         used.lease.parts().1.let_go();
                     }
-                    match self.lease(side, &choice).await {
+                    match self.lease(side, &choice, route).await {
                         Ok(used) => {
                             self.count_causal_read(side, route, choice.because);
                             self.last_route.member = Some(used.address);
@@ -113,6 +116,11 @@ impl Client {
 
     fn choose(&self, side: Side, route: &Route, attempts: &Attempts) -> Result<Choice, String> {
         let view = self.proxy.topology.view();
+        if route.target == Target::Same
+            && let Some(choice) = self.same_member(side, &view, attempts)
+        {
+            return Ok(choice);
+        }
         match side {
             Side::Primary => choose_primary(&view, &attempts.avoid),
             Side::Replica => {
@@ -129,12 +137,29 @@ impl Client {
         }
     }
 
-    async fn lease(&self, side: Side, choice: &Choice) -> Result<Used, LeaseError> {
+    /// The member that served the previous statement: its connection may still know what is asked.
+    fn same_member(&self, side: Side, view: &View, attempts: &Attempts) -> Option<Choice> {
+        let (id, _) = self.connections.last_used(side)?;
+        let last = view.member(id).filter(|last| last.is_usable() && !attempts.avoid.contains(&id))?;
+        let on_primary = view.usable_primary().is_some_and(|primary| primary.member.id == id);
+        Some(Choice { member: last.member.clone(), on_primary, because: None, lag: last.lag })
+    }
+
+    /// Nobody waits for a connection while keeping another only because the client may ask for what it knows: a few who
+    /// do that would wait for each other.
+    async fn lease(&mut self, side: Side, choice: &Choice, route: &Route) -> Result<Used, LeaseError> {
         let pool = self.proxy.pools.member(choice.member.address);
-        let can = |memory: &Memory| memory.settings.can_become(&self.session.settings);
-        let fits = |memory: &Memory| memory.has(&self.session.settings);
-        let wish = Wish { can, last: self.last_backend(side, choice), fits };
-        let lease = pool.lease(&self.identity, wish).await?;
+        let settings = Arc::clone(&self.session.settings);
+        let can = |memory: &Memory| memory.settings.can_become(&settings);
+        let fits = |memory: &Memory| memory.has(&settings);
+        let last = self.last_backend(side, choice, route);
+        let lease = match pool.lease_at_once(&self.identity, Wish { can, last, fits }).await? {
+            Some(lease) => lease,
+            None => {
+                self.end_lingering().await;
+                pool.lease(&self.identity, Wish { can, last, fits }).await?
+            }
+        };
         Ok(Used {
             lease,
             member: choice.member.id,
@@ -146,8 +171,8 @@ impl Client {
     }
 
     /// A read that the primary serves asks for the connection that the session's writes used.
-    fn last_backend(&self, side: Side, choice: &Choice) -> Option<BackendId> {
-        let side = if choice.on_primary { Side::Primary } else { side };
+    fn last_backend(&self, side: Side, choice: &Choice, route: &Route) -> Option<BackendId> {
+        let side = if choice.on_primary && route.target != Target::Same { Side::Primary } else { side };
         self.connections.last_used(side).filter(|(member, _)| *member == choice.member.id).map(|(_, id)| id)
     }
 

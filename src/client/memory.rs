@@ -33,6 +33,8 @@ pub struct Memory {
     pub last_user: Option<super::registry::ClientId>,
     /// What `LAST_INSERT_ID()` gives here, while it is the last user's own.
     pub insert_id: Option<u64>,
+    /// What `ROW_COUNT()` gives here, while it is the last user's own.
+    pub row_count: Option<i64>,
     /// Warnings or an error of a statement may stand here; statements without a table leave them on `MariaDB`.
     pub has_diagnostics: bool,
     prepared: HashMap<u64, Prepared>,
@@ -118,6 +120,7 @@ impl Memory {
         self.prepared.clear();
         self.closing.clear();
         self.insert_id = None;
+        self.row_count = None;
         self.has_leftovers = false;
         self.may_hide = false;
         self.last_user = None;

@@ -17,6 +17,7 @@ mod member_choice;
 pub mod memory;
 mod order;
 mod prepared;
+mod previous;
 mod proxy;
 mod query;
 pub mod refusal;
@@ -24,7 +25,9 @@ pub mod registry;
 mod run;
 mod shown;
 pub mod texts;
+mod unasked;
 mod untold;
+mod values;
 
 pub use handshake::{Authenticated, LoginError, Origin, welcome};
 pub use proxy::{Policy, Proxy};

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    bring::{BringError, ask_collation, ask_insert_id, bring, clock_runs, close_statements, prepared_id},
+    bring::{BringError, bring, close_statements, prepared_id},
     connections::{Side, Used},
     incoming::Incoming,
     member_choice::Attempts,
     memory::Condition,
+    previous::with_row_count,
     refusal,
     registry::Running,
     run::{Client, Gone},
@@ -17,10 +18,11 @@ use crate::{
     backend::{Exchange, ExchangeError, MemberFault, Progress, QueryError, Reply, SendError},
     metrics::{Direction, RetryVerdict, Side as MetricSide},
     route::{Loss, Reason, Route, Target},
-    session::{Listener, PinReason, Told, Transaction},
-    sql::{Facts, Kind, Statement},
+    session::{Listener, Told, Transaction},
+    sql::{Facts, Statement},
     wire::{
         HEADER_LEN, StatusFlags,
+        attributes::Layout,
         err::SqlError,
         gtid::GtidKind,
         ok::Change,
@@ -79,6 +81,15 @@ impl Finish {
     }
 }
 
+/// A connection that may serve.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    /// The member's id of the prepared statement.
+    member_id: Option<u32>,
+    /// What stands in place of `ROW_COUNT()`.
+    row_count: Option<i64>,
+}
+
 /// How one attempt ended.
 enum Attempt {
     Done(Finish),
@@ -100,6 +111,11 @@ impl<'a> Order<'a> {
             preface: None,
             is_silent: false,
         }
+    }
+
+    /// Whether its reply changes what `ROW_COUNT()` gives.
+    pub const fn counts_rows(&self) -> bool {
+        !matches!(self.shape, Shape::Prepare | Shape::Text)
     }
 }
 
@@ -127,9 +143,15 @@ impl Client {
         let asks_insert_id = order.statement.is_some_and(|(statement, _)| {
             statement.has(Facts::ASKS_INSERT_ID) && !statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS)
         });
+        if let Some((statement, _)) = order.statement
+            && order.route.target == Target::Same
+            && let Some(side) = self.side_that_knows(statement)
+        {
+            return side;
+        }
         let wrote = self.connections.last_used(Side::Primary).is_some() || self.connections.holds(Side::Primary);
         match order.route.target {
-            Target::Same if asks_insert_id && wrote => Side::Primary,
+            Target::Same if asks_insert_id && wrote && !self.connections.transaction_on_replica => Side::Primary,
             _ => self.side(&order.route),
         }
     }
@@ -159,8 +181,8 @@ impl Client {
             // Nothing of the statement has been sent: a member that hangs now may be left for another.
             self.registered.handle.begin(running(&mut used, true));
         }
-        let member_id = match self.make_ready(side, &mut used, order).await {
-            Ok(member_id) => member_id,
+        let ready = match self.make_ready(&mut used, order).await {
+            Ok(ready) => ready,
             Err(error) => {
                 self.registered.handle.end();
                 return self.not_ready(side, used, error, order, attempts).await;
@@ -169,7 +191,7 @@ impl Client {
         if !waited {
             self.proxy.metrics.proxy_overhead(attempts.began.elapsed());
         }
-        self.send(&mut used, order, member_id).await?;
+        self.send(&mut used, order, ready).await?;
         if order.is_silent {
             used.lease.parts().0.expect_nothing();
             self.settle(side, used);
@@ -188,11 +210,15 @@ impl Client {
             Ok(mut reply) => {
                 self.count_bytes(order.message.len(), &reply);
                 self.ask_after_error(&mut used, order, &mut reply).await;
-                self.ask_untold(&mut used, order, &mut reply).await;
+                let asked = self.ask_untold(&mut used, order, &mut reply).await;
                 self.retried = !attempts.avoid.is_empty();
                 self.last_status = reply.status.unwrap_or_default();
                 self.learn(side, &mut used, order, &reply).await;
-                self.lingers = self.proxy.policy.multiplexing && self.may_be_asked(order, &reply);
+                if asked {
+                    used.lease.parts().1.row_count = Some(-1);
+                }
+                let other_lingers = self.is_still_asked(Side::Primary) || self.is_still_asked(Side::Replica);
+                self.previous.lingers = self.proxy.policy.multiplexing && (self.may_be_asked(&used) || other_lingers);
                 if killed && !self.must_hold(side) {
                     used.lease.discard();
                 } else {
@@ -234,9 +260,9 @@ impl Client {
         metrics.bytes(MetricSide::Client, Direction::Out, reply.sent);
     }
 
-    /// Brings the connection to the session's settings and prepares what is executed; gives the member's id of it.
-    async fn make_ready(&mut self, side: Side, used: &mut Used, order: &Order<'_>) -> Result<Option<u32>, BringError> {
-        let goes_on = used.held || (self.lingers && self.connections.last == side);
+    /// Brings the connection to the session's settings, to what the previous statement left, and prepares what is
+    /// executed.
+    async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, BringError> {
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
         if memory.may_hide && memory.last_user != Some(self.registered.handle.id) {
@@ -250,36 +276,11 @@ impl Client {
         if memory.has_many_to_close() {
             close_statements(connection, memory).await?;
         }
-        let me = Some(self.registered.handle.id);
-        if memory.last_user != me {
-            memory.insert_id = None;
-            let asks = order.statement.is_some_and(|(it, _)| it.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS));
-            if asks && !used.held {
-                // Warnings and counts that stand here are another session's: no answer is better than theirs.
-                connection.query(CLEAR).await?;
-            }
-        }
-        memory.last_user = me;
-        if memory.has_diagnostics && !goes_on {
-            connection.query(CLEAR).await?;
-            memory.has_diagnostics = false;
-        }
-        let wants_insert_id = order.statement.is_some_and(|(statement, _)| statement.has(Facts::ASKS_INSERT_ID));
-        let own = memory.insert_id == Some(self.session.last_insert_id);
-        // Between XA END and its end nothing may be set.
-        let may_set = !used.held || !self.session.ledger.pins.contains(PinReason::Xa);
-        // In front of the question itself it would be in the way of counts.
-        let asks = |(it, _): (&Statement, &[u8])| it.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS);
-        let ahead = self.asks_previous && !order.statement.is_some_and(asks);
-        if (wants_insert_id || ahead) && !own && may_set {
-            // The session inserted elsewhere, or another one has used the connection before or since.
-            connection.query(&format!("SET last_insert_id={}", self.session.last_insert_id)).await?;
-            memory.insert_id = Some(self.session.last_insert_id);
-        }
+        let row_count = self.bring_previous(used, order).await?;
         if let Some(preface) = order.preface {
-            connection.query(preface).await?;
+            used.lease.parts().0.query(preface).await?;
         }
-        Ok(member_id)
+        Ok(Ready { member_id, row_count })
     }
 
     /// A connection that cannot be made ready is closed. A replica that lacks something (a database that was just
@@ -347,16 +348,20 @@ impl Client {
     }
 
     /// A send that fails is found out by the reply: the member may have said why.
-    async fn send(&mut self, used: &mut Used, order: &mut Order<'_>, member_id: Option<u32>) -> Result<(), Gone> {
+    async fn send(&mut self, used: &mut Used, order: &mut Order<'_>, ready: Ready) -> Result<(), Gone> {
         used.lease.count_exchange();
         let repeatable = order.route.is_repeatable() && !used.held && order.end.is_done();
         self.registered.handle.begin(running(used, repeatable));
         let (connection, _) = used.lease.parts();
         let mut message = order.message;
-        if let Some(id) = member_id {
+        if let Some(id) = ready.member_id {
             self.scratch.clear();
             self.scratch.extend_from_slice(order.message);
             put_statement_id(&mut self.scratch[HEADER_LEN..], id);
+            message = &self.scratch;
+        } else if let Some(row_count) = ready.row_count {
+            let layout = Layout::of(self.login.capabilities);
+            self.scratch = with_row_count(order.message, row_count, self.session.dialect, layout);
             message = &self.scratch;
         }
         let mut sent = connection.send(message).await;
@@ -480,31 +485,14 @@ impl Client {
             let open = self.session.transaction != Transaction::None;
             self.connections.transaction_on_replica = open && side == Side::Replica;
         }
-        if changes_collation(&reply.changes)
-            && let Ok(Some(collation)) = ask_collation(connection).await
-        {
-            self.session.set_variable(b"collation_connection", &collation);
-        }
-        if sets_timestamp(&reply.changes)
-            && let Ok(true) = clock_runs(connection).await
-        {
-            // `SET timestamp = DEFAULT`: the tracker tells the value that has just ended.
-            self.session.forget_variable(b"timestamp");
-        }
         if !Arc::ptr_eq(&memory.settings, &self.session.settings) {
             memory.settings = Arc::clone(&self.session.settings);
         }
         if order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_TRACKING)) {
             memory.condition = Condition::Untracked;
         }
-        memory.has_diagnostics |= reply.error.is_some() || reply.warnings > 0;
         if reply.last_insert_id != 0 {
             memory.insert_id = Some(reply.last_insert_id);
-        } else if order.statement.is_some_and(|(statement, _)| sets_insert_id(statement))
-            && let Ok(Some(id)) = ask_insert_id(connection).await
-        {
-            self.session.last_insert_id = id;
-            memory.insert_id = Some(id);
         }
         // What stands here is not the session's to keep on this side; nobody else may get it.
         memory.has_leftovers |= !self.must_hold(side)
@@ -513,6 +501,12 @@ impl Client {
         if let (Some(prepared), Some((text, _))) = (reply.prepared, order.preparing) {
             memory.remember(text, prepared.statement_id);
         }
+        if let Some(id) = set_insert_id(&reply.changes) {
+            self.session.last_insert_id = id;
+            memory.insert_id = Some(id);
+        }
+        self.learn_previous(used, order, reply);
+        self.note_unasked(side, used, order, reply).await;
     }
 
     /// Tells an error in answer to the whole command.
@@ -541,34 +535,19 @@ impl Client {
         }
     }
 
-    /// Whether the client may ask next for what the reply has left on its connection. Counts are worth keeping only for
-    /// those who ask for them.
-    fn may_be_asked(&mut self, order: &Order<'_>, reply: &Reply) -> bool {
-        let asks = |(statement, _): (&Statement, &[u8])| statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS);
-        self.asks_previous |= order.statement.is_some_and(asks);
-        self.asks_previous || reply.error.is_some() || reply.warnings > 0
-    }
-
     /// A connection that only lingers on the other side is no longer worth keeping.
-    fn release_other(&mut self, side: Side) {
+    pub(super) fn release_other(&mut self, side: Side) {
         let other = if side == Side::Primary { Side::Replica } else { Side::Primary };
-        if self.proxy.policy.multiplexing && !self.connections.holds(other) {
+        if self.proxy.policy.multiplexing && !self.connections.holds(other) && !self.is_still_asked(other) {
             drop(self.connections.take(other));
         }
     }
 
-    /// The client has not asked in time.
-    pub(super) fn end_lingering(&mut self) {
-        self.lingers = false;
-        self.release_other(Side::Primary);
-        self.release_other(Side::Replica);
-    }
-
-    /// Keeps the connection if the session must, or lingers,, or if sessions do not share; else it goes back to the pool.
+    /// Keeps the connection if the session must, or lingers, or if sessions do not share; else it goes back to the pool.
     pub(super) fn settle(&mut self, side: Side, mut used: Used) {
         used.in_flight = None;
         used.held = self.must_hold(side);
-        if used.held || self.lingers || !self.proxy.policy.multiplexing {
+        if used.held || self.may_be_asked(&used) || !self.proxy.policy.multiplexing {
             self.connections.keep(side, used);
         } else {
             self.connections.remember(side, &used);
@@ -576,9 +555,6 @@ impl Client {
         }
     }
 }
-
-/// Takes warnings and counts away; without a table `MariaDB` leaves them.
-const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) AS nothing)";
 
 /// What a loss means for a statement that must not be repeated.
 const fn unrepeated(loss: Loss) -> Loss {
@@ -610,11 +586,6 @@ fn verdict(route: &Route, progress: Progress, held: bool, repeatable: bool) -> R
     }
 }
 
-/// What gives `LAST_INSERT_ID()` a value that no reply tells.
-fn sets_insert_id(statement: &Statement) -> bool {
-    statement.has(Facts::SETS_INSERT_ID) || statement.kind == Kind::Call
-}
-
 const fn is_read_only_refusal(code: u16) -> bool {
     matches!(code, 1290 | 1792 | 1836)
 }
@@ -629,11 +600,10 @@ const fn is_unknown_database(code: u16) -> bool {
     matches!(code, 1044 | 1049)
 }
 
-fn sets_timestamp(changes: &[Change]) -> bool {
-    changes.iter().any(|change| matches!(change, Change::Variable(name, _) if name == b"timestamp"))
-}
-
-fn changes_collation(changes: &[Change]) -> bool {
-    let named = |wanted: &[u8]| changes.iter().any(|it| matches!(it, Change::Variable(name, _) if name == wanted));
-    named(b"character_set_connection") && !named(b"collation_connection")
+/// `SET last_insert_id = n`
+fn set_insert_id(changes: &[Change]) -> Option<u64> {
+    changes.iter().rev().find_map(|change| match change {
+        Change::Variable(name, value) if name == b"last_insert_id" => std::str::from_utf8(value).ok()?.parse().ok(),
+        _ => None,
+    })
 }

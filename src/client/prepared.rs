@@ -7,6 +7,7 @@ use super::{
     connections::Side,
     incoming::Incoming,
     order::Order,
+    previous::{asks, clears},
     query::{ROUTE_ATTRIBUTE, names_ids, prepares_on_replica},
     refusal,
     run::{Client, Gone},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     route::{Reason, Route, Target},
     session::PinReason,
-    sql::{Facts, Hint, ServerKind, Statement},
+    sql::{Hint, ServerKind, Statement},
     wire::{
         Command, StatusFlags,
         attributes::{Layout, of_execution},
@@ -60,11 +61,6 @@ impl PreparedStatements {
     }
 }
 
-/// Whether its answer depends on what ran on the connection before.
-fn asks_previous(statement: &Statement) -> bool {
-    statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS)
-}
-
 impl Client {
     /// `COM_STMT_PREPARE`.
     pub(super) async fn prepare(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
@@ -73,6 +69,13 @@ impl Client {
             return self.answer_error(incoming, &refusal::packet_too_large(MAX_PAYLOAD - 1)).await;
         }
         let mut statement = self.classify(incoming.argument(), false);
+        let is_question = asks(&statement);
+        if !is_question {
+            self.ask_what_waits().await;
+            if clears(&statement, self.session.dialect.server) {
+                self.previous.cleared();
+            }
+        }
         let mut rewritten = None;
         if names_ids(&statement) {
             let sql = self.with_ids(&statement, incoming.argument());
@@ -80,7 +83,11 @@ impl Client {
             rewritten = Some(message(Command::StmtPrepare, &sql));
         }
         let sql = rewritten.as_deref().map_or(incoming.argument(), |message| &message[5..]);
-        let text = self.proxy.texts.intern(sql, &self.session.settings);
+        let mut text = self.proxy.texts.intern(sql, &self.session.settings);
+        if self.prepared.by_id.values().any(|prepared| prepared.what.text.id() == text.id()) {
+            // Each of the two may have a cursor of its own.
+            text = self.proxy.texts.alone(sql, &self.session.settings);
+        }
         self.prepared.last_id = self.prepared.last_id.wrapping_add(1).max(1);
         let id = self.prepared.last_id;
         let decided = self.decide(&statement, sql);
@@ -93,15 +100,14 @@ impl Client {
             order.end.advance(message);
         }
         order.preparing = Some((&text, id));
-        let asks = asks_previous(&statement);
-        if asks {
+        if is_question {
             self.session.ledger.prepared_question(true);
         }
         if let Some(prepared) = self.run(order).await?.reply().and_then(|reply| reply.prepared) {
             let what = Arc::new(What { text, statement, params: prepared.params });
             self.prepared.by_id.insert(id, Prepared { what, types: Vec::new(), stands: None });
         }
-        if asks {
+        if is_question {
             self.review_standing();
         }
         Ok(())
@@ -122,6 +128,9 @@ impl Client {
         };
         if self.has_lost_parameters(id) {
             return self.answer_error(incoming, &refusal::parameters_lost()).await;
+        }
+        if !asks(&what.statement) {
+            self.ask_what_waits().await;
         }
         let sql = &what.text.sql;
         let cursor = asks_for_cursor(incoming.payload());
@@ -186,8 +195,8 @@ impl Client {
                 self.session.ledger.pins.remove(reason);
             }
         }
-        let asks = self.prepared.by_id.values().any(|prepared| asks_previous(&prepared.what.statement));
-        self.session.ledger.prepared_question(asks);
+        let asked = self.prepared.by_id.values().any(|prepared| asks(&prepared.what.statement));
+        self.session.ledger.prepared_question(asked);
         let last = self.connections.last;
         for side in [Side::Primary, Side::Replica] {
             if let Some(used) = self.connections.take(side) {
@@ -279,7 +288,7 @@ impl Client {
     pub(super) async fn close_statement(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         incoming.discard_rest(&mut self.stream).await?;
         let closed = statement_id(incoming.payload()).and_then(|id| self.prepared.by_id.remove(&id));
-        let stood = |prepared: &Prepared| prepared.stands.is_some() || asks_previous(&prepared.what.statement);
+        let stood = |prepared: &Prepared| prepared.stands.is_some() || asks(&prepared.what.statement);
         if let Some(prepared) = closed.filter(stood) {
             for side in [Side::Primary, Side::Replica] {
                 if let Some(mut used) = self.connections.take(side) {

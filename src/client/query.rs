@@ -5,6 +5,7 @@ use super::{
     incoming::Incoming,
     memory::Condition,
     order::Order,
+    previous::asks,
     run::{Client, Gone},
     shown::LastRoute,
 };
@@ -12,7 +13,7 @@ use crate::{
     metrics::Outcome,
     route::{Answer, Held, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
-    sql::{Hint, IdUse, Kind, Statement, classify, classify_prefix},
+    sql::{Facts, Hint, IdUse, Kind, Statement, classify, classify_prefix},
     wire::{
         Command,
         attributes::{Layout, Unclear, in_front},
@@ -29,6 +30,13 @@ impl Client {
     /// `COM_QUERY`.
     pub(super) async fn query(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         let (statement, hint) = self.read_query(incoming);
+        if asks(&statement) {
+            if self.show_saved_warnings(&statement, incoming.sql()).await? {
+                return Ok(());
+            }
+        } else if !statement.has(Facts::ASKS_INSERT_ID) {
+            self.ask_what_waits().await;
+        }
         let route = self.decide_hinted(&statement, incoming.sql(), hint);
         if let Some(answer) = route.answer
             && self.answer(incoming, answer).await?
@@ -129,6 +137,10 @@ impl Client {
             self.give_up_waiting_transaction();
             order.preface = Some(read_only);
         }
+        if route.ends_transaction && statement.kind == Kind::Several {
+            // What comes before its COMMIT is not to write.
+            order.preface = Some("START TRANSACTION READ ONLY");
+        }
         order.statement = Some((statement, sql));
         let before = self.session.ledger.pins.clone();
         let finish = self.run(order).await?;
@@ -165,6 +177,10 @@ impl Client {
         let mut at = 0;
         for id in statement.ids.as_slice() {
             let (start, end) = (id.span.start as usize, id.span.end as usize);
+            let before = sql.get(..start).unwrap_or_default();
+            if statement.kind == Kind::Several && is_killed(before) {
+                continue;
+            }
             out.extend_from_slice(sql.get(at..start).unwrap_or_default());
             out.extend_from_slice(&self.replacement(id.id_use, id.span.of(sql), sql.get(end..).unwrap_or_default()));
             at = end;
@@ -196,6 +212,12 @@ impl Client {
 /// Whether connection ids in the text must be replaced. What is stored (a view, a procedure) keeps its words.
 pub(super) fn names_ids(statement: &Statement) -> bool {
     !statement.ids.as_slice().is_empty() && statement.kind != Kind::Ddl
+}
+
+/// Whether a `KILL` stands before: one of several statements is the member's to do, and the id its own.
+fn is_killed(before: &[u8]) -> bool {
+    let word = before.trim_ascii_end().rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
+    [&b"kill"[..], b"query", b"connection", b"soft", b"hard"].iter().any(|verb| word.eq_ignore_ascii_case(verb))
 }
 
 /// Whether an item of a select list ends here, so that it has no alias of its own.

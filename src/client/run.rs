@@ -1,6 +1,6 @@
 //! The loop of one client: read a command, do it, until the client leaves, is killed, or the proxy goes down.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,10 +9,12 @@ use super::{
     handshake::{Authenticated, Origin, SHARED},
     incoming::Incoming,
     prepared::PreparedStatements,
+    previous::{LINGER, Previous},
     proxy::Proxy,
     refusal,
     registry::Registered,
     shown::LastRoute,
+    unasked::Unasked,
 };
 use crate::{
     backend::Account,
@@ -43,18 +45,15 @@ pub(super) struct Client {
     pub scratch: Vec<u8>,
     /// Status flags of the last reply that a member gave.
     pub last_status: StatusFlags,
-    /// The client may ask for the warnings or the counts of its last statement, which stand on the connection.
-    pub lingers: bool,
-    /// The client has asked for them before.
-    pub asks_previous: bool,
+    /// What its last statement has left for it to ask for.
+    pub previous: Previous,
+    /// What a member must still be asked.
+    pub unasked: Unasked,
     /// The last command was tried more than once.
     pub retried: bool,
     /// Of the greeting; a change of user answers to it.
     pub salt: Salt,
 }
-
-/// How long a connection with warnings, an error or counts waits for the client to ask for them.
-const LINGER: Duration = Duration::from_millis(200);
 
 /// Why a client's loop ends before the client says goodbye.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +90,8 @@ impl Authenticated {
             last_route: LastRoute::default(),
             scratch: Vec::new(),
             last_status: StatusFlags::empty(),
-            lingers: false,
-            asks_previous: false,
+            previous: Previous::default(),
+            unasked: Unasked::default(),
             retried: false,
             salt,
         };
@@ -154,8 +153,9 @@ impl Client {
                 incoming = Incoming::read(&mut self.stream) => return Ok(incoming?),
                 () = kill.cancelled() => return self.send_away(&refusal::killed()).await,
                 () = stop.cancelled(), if may_stop => return self.send_away(&refusal::draining()).await,
-                () = tokio::time::sleep(LINGER), if self.lingers => self.end_lingering(),
+                () = tokio::time::sleep(LINGER), if self.previous.lingers => {}
             }
+            self.end_lingering().await;
         }
     }
 
@@ -174,7 +174,11 @@ impl Client {
             self.refuse(incoming.reply_seq(), &error).await?;
             return Ok(false);
         }
-        match Command::from_byte(byte) {
+        let command = Command::from_byte(byte);
+        if !matches!(command, Some(Command::Query | Command::StmtPrepare | Command::StmtExecute | Command::Ping)) {
+            self.ask_what_waits().await;
+        }
+        match command {
             Some(Command::Quit) => return Ok(false),
             Some(Command::Query) => self.query(incoming).await?,
             Some(Command::StmtPrepare) => self.prepare(incoming).await?,
@@ -186,7 +190,7 @@ impl Client {
             Some(Command::InitDb) => self.init_db(incoming).await?,
             Some(Command::FieldList) => self.field_list(incoming).await?,
             Some(Command::Statistics) => self.statistics(incoming).await?,
-            Some(Command::Ping) => self.acknowledge(incoming.reply_seq()).await?,
+            Some(Command::Ping) => self.pong(incoming.reply_seq()).await?,
             Some(Command::SetOption) => self.set_option(incoming).await?,
             Some(Command::ProcessKill) => self.process_kill(incoming).await?,
             Some(Command::ResetConnection) => self.reset_connection(incoming).await?,
@@ -203,13 +207,25 @@ impl Client {
         status.set(StatusFlags::IN_TRANS, self.session.transaction != crate::session::Transaction::None);
         status.set(StatusFlags::IN_TRANS_READONLY, self.session.transaction == crate::session::Transaction::ReadOnly);
         status.set(StatusFlags::NO_BACKSLASH_ESCAPES, self.session.dialect.no_backslash_escapes);
+        let tells_quotes = self.session.dialect.server == ServerKind::MariaDb;
+        status.set(StatusFlags::ANSI_QUOTES, tells_quotes && self.session.dialect.ansi_quotes);
         status
+    }
+
+    /// The answer to `COM_PING`, which leaves warnings as they are.
+    async fn pong(&mut self, seq: u8) -> Result<(), Gone> {
+        let mut out = Vec::new();
+        let ok = OkPacket { warnings: self.previous.warnings, ..OkPacket::plain(self.status()) };
+        ok.put(&mut out, seq, self.login.capabilities, |_| false);
+        self.previous.row_count = 0;
+        Ok(self.stream.write_all(&out).await?)
     }
 
     /// An OK of the proxy's own.
     pub(super) async fn acknowledge(&mut self, seq: u8) -> Result<(), Gone> {
         let mut out = Vec::new();
         OkPacket::plain(self.status()).put(&mut out, seq, self.login.capabilities, |_| false);
+        self.previous.row_count = 0;
         Ok(self.stream.write_all(&out).await?)
     }
 
@@ -217,6 +233,8 @@ impl Client {
     pub(super) async fn refuse(&mut self, seq: u8, error: &SqlError) -> Result<(), Gone> {
         let mut out = Vec::new();
         error.put(&mut out, seq);
+        self.previous.refused(error);
+        self.previous.warnings = u16::from(self.session.dialect.server == ServerKind::MySql);
         Ok(self.stream.write_all(&out).await?)
     }
 

@@ -57,6 +57,12 @@ impl StatementTexts {
         })
     }
 
+    /// The text as one that is shared with nobody.
+    pub fn alone(&self, sql: &[u8], settings: &Arc<Settings>) -> Arc<StatementText> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        Arc::new(StatementText { id, sql: sql.to_vec(), settings: Arc::clone(settings) })
+    }
+
     /// Drops what no session has any more, once the table has doubled; so its size follows what is in use.
     fn sweep(known: &mut HashMap<u64, Vec<Weak<StatementText>>>) {
         if known.len() == known.capacity() {

@@ -13,17 +13,21 @@ const MAY_HIDE: Facts =
     Facts::CHANGES.union(Facts::UNKNOWN_FUNCTION).union(Facts::MANY_FUNCTIONS).union(Facts::SEVERAL);
 
 impl Client {
-    /// To be called when the reply is complete. Whether the statement succeeded does not matter: a part of it may have.
-    pub(super) async fn ask_untold(&mut self, used: &mut Used, order: &Order<'_>, reply: &mut Reply) {
-        let Some((statement, sql)) = order.statement else { return };
+    /// To be called when the reply is complete. A `SET` that fails sets nothing: all of it is checked first. Gives
+    /// whether anything was asked, by a question that has a row for its answer.
+    pub(super) async fn ask_untold(&mut self, used: &mut Used, order: &Order<'_>, reply: &mut Reply) -> bool {
+        let Some((statement, sql)) = order.statement else { return false };
         let (connection, memory) = used.lease.parts();
         if memory.has_trackers {
-            return;
+            return false;
         }
         memory.may_hide |= statement.has(MAY_HIDE);
+        if reply.error.is_some() && !statement.has(Facts::SEVERAL) {
+            return false;
+        }
         let mut untold = Untold::by(statement, sql);
         if untold.is_nothing() {
-            return;
+            return false;
         }
         if untold.database {
             // They follow the database.
@@ -41,6 +45,7 @@ impl Client {
                 self.session.ledger.pins.insert(PinReason::UnknownState);
             }
         }
+        true
     }
 }
 

@@ -122,15 +122,28 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         identity: &Identity,
         wish: Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
     ) -> Result<Lease<T>, LeaseError> {
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+        let (permit, waited) = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => (permit, false),
             Err(_) => (self.wait_for_permit().await?, true),
         };
-        let (permit, waited) = permit;
         match self.take_idle(identity.id(), &wish) {
             Some(parked) => Ok(self.hand_out(parked, permit, waited)),
             None => self.dial(identity, permit).await,
         }
+    }
+
+    /// The same without waiting for a turn; none when the member's limit is reached.
+    pub async fn lease_at_once(
+        self: &Arc<Self>,
+        identity: &Identity,
+        wish: Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
+    ) -> Result<Option<Lease<T>>, LeaseError> {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return Ok(None) };
+        let lease = match self.take_idle(identity.id(), &wish) {
+            Some(parked) => self.hand_out(parked, permit, false),
+            None => self.dial(identity, permit).await?,
+        };
+        Ok(Some(lease))
     }
 
     async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, LeaseError> {

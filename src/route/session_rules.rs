@@ -45,6 +45,10 @@ pub(super) fn in_transaction(statement: &Statement, wish: Route, standing: &Stan
     Route { target: Target::Primary, reason, ..wish }
 }
 
+/// What moves several statements in one text, and the read-only transaction with them, to the primary.
+const MOVES: Facts =
+    Facts::COMMITS.union(Facts::ENDS).union(Facts::BEGINS).union(Facts::SETS_GLOBAL).union(Facts::CHANGES);
+
 fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
     let stays = Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, ..wish };
     let leaves = Route { target: Target::Primary, ends_transaction: true, ..wish };
@@ -58,11 +62,14 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
         Kind::CreateTemporary => {
             Route { target: Target::Primary, answer: Some(Answer::RefuseInReadOnlyTransaction), pins: None, ..wish }
         }
-        Kind::DropTemporary => wish,
+        Kind::DropTemporary if standing.pins.contains(PinReason::TemporaryTable) => wish,
         // It commits nothing, on either family of servers.
         Kind::Set if statement.has(Facts::SETS_GLOBAL) => wish,
-        // `COMMIT; INSERT …` in one text: what comes behind the end belongs on the primary.
-        Kind::Several if statement.has(Facts::COMMITS | Facts::ENDS | Facts::BEGINS | Facts::SETS_GLOBAL) => leaves,
+        // It is for what will be written, and that is not here.
+        Kind::Set if statement.has(Facts::SETS_UNCARRIED) => wish,
+        // `COMMIT; INSERT …` in one text: what comes behind the end belongs on the primary, and a write before it gets
+        // the error there that one server gives.
+        Kind::Several if statement.has(MOVES) => leaves,
         _ if statement.has(Facts::COMMITS) => leaves,
         _ if statement.has(Facts::TAKES_LOCK | Facts::ASKS_LOCK) => wish,
         _ => stays,

@@ -191,6 +191,11 @@ impl Ledger {
         }
     }
 
+    /// The value of a user variable, found out by asking.
+    pub fn know_user_variable(&mut self, name: &[u8], literal: Vec<u8>) {
+        self.set_user(name, UserValue::Literal(literal.into()));
+    }
+
     fn set_user(&mut self, name: &[u8], value: UserValue) {
         if self.user_variables.set(name, value).is_err() {
             self.pins.insert(PinReason::UnknownState);

@@ -19,7 +19,7 @@ pub use causality::Causality;
 pub use ledger::{Ledger, Reply};
 pub use pins::{PinReason, Pins};
 pub use session::{Session, Told};
-pub use settings::{Difference, Settings, Unreachable};
+pub use settings::{Difference, ResultsCollation, Settings, Unreachable};
 pub use untold::Untold;
 pub use user_variables::{Full, UserValue, UserVariables};
 

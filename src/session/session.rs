@@ -3,12 +3,15 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    Causality, Consistency, Isolation, Ledger, Listener, PinReason, Reply as LedgerReply, Settings, Transaction,
+    Causality, Consistency, Isolation, Ledger, Listener, PinReason, Reply as LedgerReply, ResultsCollation, Settings,
+    Transaction,
 };
 use crate::{
     sql::{Dialect, Facts, Kind, ServerKind, Statement, TextEncoding, is_system_schema},
     wire::{StatusFlags, gtid::GtidKind, ok::Change},
 };
+
+const COLLATION: &[u8] = b"collation_connection";
 
 /// Variables that are never carried to another connection: they belong to one connection, to one statement, or to
 /// the proxy itself. Those that a client may set tie it to its connection (see the ledger).
@@ -62,6 +65,8 @@ pub struct Session {
     pub consistency: Consistency,
     /// `LAST_INSERT_ID()`, as far as OK packets told it.
     pub last_insert_id: u64,
+    /// What `collation_connection` is on a fresh connection of this login, once a member has said it.
+    pub login_collation: Option<Vec<u8>>,
 }
 
 /// What a reply told of the session.
@@ -108,6 +113,7 @@ impl Session {
             listener,
             consistency,
             last_insert_id: 0,
+            login_collation: None,
         }
     }
 
@@ -131,8 +137,8 @@ impl Session {
         let fresh = Session::new(self.listener, self.consistency, self.dialect.server, encoding);
         let Settings { database, role, multi_statements, .. } = Settings::clone(&self.settings);
         let causality = std::mem::take(&mut self.causality);
-        let in_system_schema = self.in_system_schema;
-        *self = Session { in_system_schema, causality, ..fresh };
+        let (in_system_schema, login_collation) = (self.in_system_schema, self.login_collation.take());
+        *self = Session { in_system_schema, causality, login_collation, ..fresh };
         self.settings = Arc::new(Settings { database, role, multi_statements, ..Settings::default() });
     }
 
@@ -149,8 +155,11 @@ impl Session {
         let mut state_changed = false;
         let mut explained = false;
         let mut wrote = false;
+        let collation_before = self.settings.variables.get(COLLATION).or(self.login_collation.as_ref()).cloned();
+        let for_itself = statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_FOR_ITSELF));
         for change in told.changes {
             match change {
+                Change::Variable(..) if for_itself => {}
                 Change::Variable(name, value) => {
                     explained = true;
                     self.learn_variable(name, value);
@@ -165,6 +174,9 @@ impl Session {
                 }
                 Change::State => state_changed = true,
             }
+        }
+        if !for_itself {
+            self.learn_results_collation(told.changes, collation_before);
         }
         let harmless = was_free && statement.is_some_and(|(statement, _)| keeps_to_the_session(statement));
         self.learn_write(statement.filter(|_| !harmless), told, wrote);
@@ -237,10 +249,34 @@ impl Session {
         self.carry(name, value);
     }
 
+    /// `SET NAMES` gives results its collation, `character_set_results` alone that character set's default one, and what
+    /// changes the connection's collation leaves that of results as it was. No tracker tells.
+    fn learn_results_collation(&mut self, changes: &[Change], before: Option<Vec<u8>>) {
+        let has = |wanted: &[u8]| changes.iter().any(|it| matches!(it, Change::Variable(name, _) if name == wanted));
+        let results = match (has(b"character_set_results"), has(b"character_set_connection"), has(COLLATION)) {
+            (true, true, _) => ResultsCollation::AsConnection,
+            (true, false, _) => ResultsCollation::Default,
+            (false, false, false) => return,
+            (false, ..) if self.settings.results == ResultsCollation::AsConnection => {
+                before.map_or(ResultsCollation::AsConnection, ResultsCollation::Named)
+            }
+            (false, ..) => return,
+        };
+        if self.settings.results != results {
+            Arc::make_mut(&mut self.settings).results = results;
+        }
+    }
+
     fn carry(&mut self, name: &[u8], value: &[u8]) {
         if self.settings.variables.get(name).map(Vec::as_slice) != Some(value) {
             Arc::make_mut(&mut self.settings).variables.insert(name.to_vec(), value.to_vec());
         }
+    }
+
+    /// A user variable whose value was found out by asking: it is carried like one that was set to a literal.
+    pub fn know_user_variable(&mut self, name: &[u8], literal: Vec<u8>) {
+        self.ledger.know_user_variable(name, literal);
+        self.learn_user_variables();
     }
 
     /// A variable whose value was found out by asking.

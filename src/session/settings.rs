@@ -5,6 +5,18 @@
 
 use std::collections::BTreeMap;
 
+/// The collation that results show in their metadata; their character set is `character_set_results`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ResultsCollation {
+    /// That of the connection: as after the login and after `SET NAMES`.
+    #[default]
+    AsConnection,
+    /// The default one of the character set: as after `SET character_set_results`.
+    Default,
+    /// This one: `collation_connection` has been changed alone since.
+    Named(Vec<u8>),
+}
+
 /// Settings of a session or of a connection. Variables that are not named have the value of a fresh connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -12,6 +24,8 @@ pub struct Settings {
     pub database: Option<Vec<u8>>,
     /// System variables by name, with the exact value that the server reported.
     pub variables: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The collation of results.
+    pub results: ResultsCollation,
     /// User variables (name without `@`, lower case) with the literal that was assigned, as it stood in the text.
     pub user_variables: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The `SET ROLE` that was said last. No reset takes it back: a connection that has one never serves a session
@@ -95,7 +109,7 @@ impl Settings {
     pub fn set_after_reset(&self, baseline: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Vec<u8>> {
         let mut variables = baseline.clone();
         variables.extend(self.variables.clone());
-        set_statement(variables.iter(), self.user_variables.iter())
+        set_statement(variables.iter(), self.user_variables.iter(), &self.results)
     }
 
     fn set_towards(&self, wanted: &Settings, baseline: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Vec<u8>> {
@@ -107,66 +121,103 @@ impl Settings {
             wanted.user_variables.iter().filter(|(name, literal)| self.user_variables.get(*name) != Some(literal));
         // In the order of names: `character_set_connection` stands before `collation_connection`, which it changes.
         let mut variables: BTreeMap<_, _> = back.chain(changed).collect();
-        if variables.keys().any(|name| NAMES.contains(&name.as_slice())) {
+        if self.results != wanted.results || variables.keys().any(|name| NAMES.contains(&name.as_slice())) {
             let all = baseline.iter().chain(&wanted.variables).filter(|(name, _)| NAMES.contains(&name.as_slice()));
             variables.extend(all);
         }
-        set_statement(variables.into_iter(), users)
+        set_statement(variables.into_iter(), users, &wanted.results)
     }
 }
 
 fn set_statement<'a>(
     variables: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>,
     user_variables: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>,
+    results: &ResultsCollation,
 ) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let begin = |out: &mut Vec<u8>| {
-        let start: &[u8] = if out.is_empty() { b"SET " } else { b", " };
-        out.extend_from_slice(start);
-    };
-    let variables: BTreeMap<_, _> = variables.collect();
-    let names = names(&variables);
-    if let Some((character_set, collation)) = names {
-        begin(&mut out);
-        out.extend_from_slice(b"NAMES ");
-        put_value(&mut out, b"", character_set);
-        out.extend_from_slice(b" COLLATE ");
-        put_value(&mut out, b"", collation);
-    }
+    let mut set = SetStatement::default();
+    let mut variables: BTreeMap<&[u8], &[u8]> = variables.map(|(name, value)| (&**name, &**value)).collect();
+    set.character_sets(&mut variables, results);
     for (name, value) in variables {
-        if names.is_some() && NAMES.contains(&name.as_slice()) {
-            continue;
-        }
-        begin(&mut out);
-        out.extend_from_slice(b"SESSION ");
-        out.extend_from_slice(name);
-        out.push(b'=');
-        put_value(&mut out, name, value);
+        set.variable(name, value);
     }
     for (name, literal) in user_variables {
-        begin(&mut out);
-        out.extend_from_slice(b"@`");
-        out.extend(name.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'`' { 2 } else { 1 })));
-        out.extend_from_slice(b"`=");
-        out.extend_from_slice(literal);
+        set.user_variable(name, literal);
     }
-    (!out.is_empty()).then_some(out)
+    set.finish()
+}
+
+/// One `SET` with all its assignments.
+#[derive(Default)]
+struct SetStatement {
+    out: Vec<u8>,
+}
+
+impl SetStatement {
+    fn begin(&mut self) {
+        let start: &[u8] = if self.out.is_empty() { b"SET " } else { b", " };
+        self.out.extend_from_slice(start);
+    }
+
+    fn names(&mut self, character_set: &[u8], collation: &[u8]) {
+        self.begin();
+        self.out.extend_from_slice(b"NAMES ");
+        put_value(&mut self.out, b"", character_set);
+        self.out.extend_from_slice(b" COLLATE ");
+        put_value(&mut self.out, b"", collation);
+    }
+
+    fn variable(&mut self, name: &[u8], value: &[u8]) {
+        self.begin();
+        self.out.extend_from_slice(b"SESSION ");
+        self.out.extend_from_slice(name);
+        self.out.push(b'=');
+        put_value(&mut self.out, name, value);
+    }
+
+    fn user_variable(&mut self, name: &[u8], literal: &[u8]) {
+        self.begin();
+        self.out.extend_from_slice(b"@`");
+        self.out.extend(name.iter().flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'`' { 2 } else { 1 })));
+        self.out.extend_from_slice(b"`=");
+        self.out.extend_from_slice(literal);
+    }
+
+    /// Takes the variables of [`NAMES`] away where `SET NAMES` says them, with the collation that results show.
+    fn character_sets(&mut self, variables: &mut BTreeMap<&[u8], &[u8]>, wanted: &ResultsCollation) {
+        let [client, connection, results, collation] = NAMES.map(|name| variables.get(name).copied());
+        let (Some(client), Some(connection), Some(results), Some(collation)) = (client, connection, results, collation)
+        else {
+            return;
+        };
+        let same = client == connection && connection == results;
+        match wanted {
+            _ if results.is_empty() => {}
+            ResultsCollation::AsConnection if same => {
+                self.names(client, collation);
+                variables.retain(|name, _| !NAMES.contains(name));
+            }
+            ResultsCollation::Default if same => {
+                self.names(client, collation);
+                variables.retain(|name, _| !NAMES.contains(name));
+                self.variable(b"character_set_results", results);
+            }
+            ResultsCollation::Named(of_results) => {
+                self.names(results, of_results);
+                variables.remove(b"character_set_results".as_slice());
+            }
+            ResultsCollation::AsConnection | ResultsCollation::Default => {}
+        }
+    }
+
+    fn finish(self) -> Option<Vec<u8>> {
+        (!self.out.is_empty()).then_some(self.out)
+    }
 }
 
 /// What `SET NAMES … COLLATE …` sets. Only it gives results the collation that metadata show: `character_set_results`
 /// alone brings the character set's default one.
 const NAMES: [&[u8]; 4] =
     [b"character_set_client", b"character_set_connection", b"character_set_results", b"collation_connection"];
-
-/// Character set and collation, if `SET NAMES` can say it.
-fn names<'a>(variables: &BTreeMap<&'a Vec<u8>, &'a Vec<u8>>) -> Option<(&'a [u8], &'a [u8])> {
-    let [client, connection, results, collation] = NAMES.map(|name| {
-        let found = variables.iter().find(|(key, _)| key.as_slice() == name);
-        found.map(|(_, value)| value.as_slice()).filter(|value| !value.is_empty())
-    });
-    let same = client? == connection? && connection? == results?;
-    same.then_some((client?, collation?))
-}
 
 /// A tracker tells values as text: numbers go back as numbers, because a server refuses a string for them.
 fn put_value(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -258,6 +309,27 @@ mod tests {
         want.variables.insert(b"character_set_results".to_vec(), b"utf8mb4".to_vec());
         let (_, said) = set(&have, &want, &Settings::default());
         assert!(said.starts_with("SET SESSION character_set_client='latin1', SESSION character_set_co"), "{said}");
+    }
+
+    #[test]
+    fn results_keep_the_collation_that_they_show() {
+        let all = |collation: &str, results: ResultsCollation| Settings {
+            results,
+            ..settings(&[
+                ("character_set_client", "utf8mb4"),
+                ("character_set_connection", "utf8mb4"),
+                ("character_set_results", "utf8mb4"),
+                ("collation_connection", collation),
+            ])
+        };
+        let have = all("utf8mb4_bin", ResultsCollation::AsConnection);
+        let (reset, said) = set(&have, &all("utf8mb4_bin", ResultsCollation::Default), &Settings::default());
+        let expected = "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin', SESSION character_set_results='utf8mb4'";
+        assert_eq!((reset, said.as_str()), (false, expected));
+        let named = all("utf8mb4_general_ci", ResultsCollation::Named(b"utf8mb4_bin".to_vec()));
+        let (_, said) = set(&have, &named, &Settings::default());
+        assert!(said.starts_with("SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin', SESSION character_set_client="), "{said}");
+        assert!(said.ends_with("SESSION collation_connection='utf8mb4_general_ci'"), "{said}");
     }
 
     #[test]

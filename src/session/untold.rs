@@ -19,7 +19,7 @@ pub struct Untold {
 
 /// Variables of which one changes others, as seen on MySQL 5.6.
 const TOGETHER: [&[&str]; 4] = [
-    NAMES,
+    &["character_set_connection", "collation_connection"],
     &["character_set_database", "collation_database"],
     &["character_set_server", "collation_server"],
     TRANSACTION,
@@ -151,7 +151,8 @@ mod tests {
                 &["a", NAMES[0], NAMES[1], NAMES[2], NAMES[3]],
             ),
             ("SET CHARACTER SET DEFAULT", NAMES),
-            ("SET character_set_results = NULL", NAMES),
+            ("SET character_set_results = NULL", &["character_set_results"]),
+            ("SET character_set_connection = latin1", &["character_set_connection", "collation_connection"]),
             ("SET storage_engine = MyISAM", &["default_storage_engine"]),
             ("SET max_join_size = 5", &["max_join_size", "sql_big_selects"]),
             ("SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY", TRANSACTION),

@@ -267,6 +267,40 @@ pub fn lone_call(sql: &[u8], dialect: Dialect) -> Option<(Span, Option<Span>)> {
     is_end(next).then_some((name.span, argument))
 }
 
+/// A call of a function without arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// From the name to the closing parenthesis.
+    pub span: Span,
+    /// Whether it is an item of a select list without a name of its own.
+    pub is_column: bool,
+}
+
+/// The calls of the built-in function `name` without arguments, in the order of the text.
+#[must_use]
+pub fn calls(sql: &[u8], dialect: Dialect, name: &str) -> Vec<Call> {
+    let mut tokens = Tokens::new(sql, dialect);
+    let mut found = Vec::new();
+    let mut before = tokens.next();
+    let mut token = before;
+    while token.kind != Lexeme::End {
+        if token.is_word(sql, name) && tokens.peek().is(b'(') {
+            tokens.next();
+            let close = tokens.next();
+            let next = tokens.peek();
+            if close.is(b')') {
+                let opens = before.is_word(sql, "select") || before.is(b',');
+                let ends = is_end(next) || next.is(b',') || next.is_word(sql, "from");
+                let span = Span { start: token.span.start, end: close.span.end };
+                found.push(Call { span, is_column: opens && ends });
+            }
+        }
+        before = token;
+        token = tokens.next();
+    }
+    found
+}
+
 /// The most statements of one text that are told apart.
 const MOST_PARTS: usize = 256;
 

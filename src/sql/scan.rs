@@ -250,7 +250,11 @@ impl<'a> Scan<'a> {
             Function::AsksLock => self.add(Facts::ASKS_LOCK),
             Function::Sequence => self.add(Facts::SEQUENCE),
             Function::Instance => self.add(Facts::INSTANCE),
-            Function::PreviousStatement => self.add(Facts::PREVIOUS | Facts::ASKS_COUNTS),
+            Function::PreviousStatement => {
+                let found = name.is_word(self.sql(), "found_rows");
+                self.add(if found { Facts::ASKS_FOUND_ROWS } else { Facts::empty() });
+                self.add(Facts::PREVIOUS | Facts::ASKS_COUNTS);
+            }
             Function::LastInsertId => {
                 let setter = !self.peek().is(b')');
                 self.add(if setter { Facts::SETS_INSERT_ID } else { Facts::PREVIOUS | Facts::ASKS_INSERT_ID });

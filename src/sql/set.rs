@@ -45,6 +45,7 @@ pub(super) fn set(scan: &mut Scan<'_>) -> (Kind, Token) {
 
 /// `SET STATEMENT name = value, … FOR statement` (`MariaDB`) is routed as the statement.
 fn statement_for(scan: &mut Scan<'_>) -> (Kind, Token) {
+    scan.add(Facts::SETS_FOR_ITSELF);
     let mut depth = 0u32;
     loop {
         let token = scan.step();

@@ -184,6 +184,10 @@ bitflags::bitflags! {
         const ASKS_COUNTS = 1 << 45;
         /// Sets `@@name` without a scope, of which MariaDB's tracker says nothing.
         const SETS_UNTOLD = 1 << 46;
+        /// `SET STATEMENT … FOR`: what it sets is as it was when it ends.
+        const SETS_FOR_ITSELF = 1 << 47;
+        /// Asks for `FOUND_ROWS()`.
+        const ASKS_FOUND_ROWS = 1 << 48;
         /// `WITH` has been read.
         const WITH = 1 << 42;
     }

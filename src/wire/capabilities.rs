@@ -89,6 +89,8 @@ bitflags! {
         const NO_BACKSLASH_ESCAPES = 1 << 9;
         /// The open transaction is a read-only one.
         const IN_TRANS_READONLY = 1 << 13;
+        /// `sql_mode` has `ANSI_QUOTES`; `MariaDB` only.
+        const ANSI_QUOTES = 1 << 15;
         /// Session state trackers follow in this OK packet.
         const SESSION_STATE_CHANGED = 1 << 14;
     }

@@ -189,9 +189,9 @@ pub fn parse_eof(payload: &[u8]) -> Option<(u16, StatusFlags)> {
 }
 
 /// Appends a classic EOF packet.
-pub fn put_eof(out: &mut Vec<u8>, seq: u8, status: StatusFlags) {
-    let [low, high] = status.bits().to_le_bytes();
-    put_message(out, seq, &[EOF, 0, 0, low, high]);
+pub fn put_eof(out: &mut Vec<u8>, seq: u8, status: StatusFlags, warnings: u16) {
+    let ([low, high], [few, many]) = (status.bits().to_le_bytes(), warnings.to_le_bytes());
+    put_message(out, seq, &[EOF, few, many, low, high]);
 }
 
 #[cfg(test)]

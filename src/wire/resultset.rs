@@ -55,7 +55,7 @@ impl TextResult {
             seq = put_message(out, seq, &column_definition(name, *kind, extensions));
         }
         if !deprecate_eof {
-            put_eof(out, seq, status);
+            put_eof(out, seq, status, 0);
             seq = seq.wrapping_add(1);
         }
         for row in &self.rows {
@@ -71,7 +71,7 @@ impl TextResult {
         if deprecate_eof {
             OkPacket { first: EOF, ..OkPacket::plain(status) }.put(out, seq, capabilities, |_| false);
         } else {
-            put_eof(out, seq, status);
+            put_eof(out, seq, status, 0);
         }
     }
 }
@@ -117,15 +117,15 @@ pub fn text_row(payload: &[u8], columns: usize) -> Option<Vec<Option<Vec<u8>>>> 
     (0..columns).map(|_| reader.text_column().map(|value| value.map(<[u8]>::to_vec))).collect()
 }
 
-/// The protocol type of a column, from its definition.
+/// The protocol type and the flags of a column, from its definition.
 #[must_use]
-pub fn column_type(payload: &[u8]) -> Option<u8> {
+pub fn column_type(payload: &[u8]) -> Option<(u8, u16)> {
     let mut reader = Reader::new(payload);
     for _catalog_schema_tables_and_names in 0..6 {
         reader.lenenc_bytes()?;
     }
     let _length_collation_and_display = reader.bytes(1 + 2 + 4)?;
-    reader.u8()
+    Some((reader.u8()?, reader.u16()?))
 }
 
 /// The values of a binary row as text, for columns that are integers or strings; `None` for others
@@ -211,6 +211,9 @@ mod tests {
         assert_eq!(binary_row(b"\0\x08\x05\0\0\0\x01\0\0\0\0\0\0\0", &types), Some(vec![text("5"), None, text("1")]));
         assert_eq!(binary_row(b"\0\x00\x05", &types), None);
         assert_eq!(binary_row(b"\0\x00\0\0\0\0", &[0x04]), None);
-        assert_eq!(column_type(&column_definition(b"id", ColumnType::Unsigned, Extensions::empty())), Some(0x08));
+        assert_eq!(
+            column_type(&column_definition(b"id", ColumnType::Unsigned, Extensions::empty())),
+            Some((0x08, 0x00a1))
+        );
     }
 }

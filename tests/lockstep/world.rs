@@ -55,6 +55,12 @@ impl World {
         self.proxy.read_write
     }
 
+    /// What runs, and stands open, on the primary.
+    fn running(&self) -> String {
+        let lists = ["SHOW FULL PROCESSLIST", "SELECT * FROM information_schema.innodb_trx"];
+        format!("{:?}", lists.map(|list| self.cluster.sql(0, list)))
+    }
+
     /// Makes the first so many databases anew, everywhere.
     pub fn begin(&self, databases: usize) {
         let mut primary = admin(self.cluster.primary().address());
@@ -65,7 +71,8 @@ impl World {
                 server.say(&format!("XA ROLLBACK '{}'", name(database)));
             }
             for statement in schema(&name(database)) {
-                assert_eq!([primary.say(&statement), alone.say(&statement)], ["OK", "OK"], "{statement}");
+                let said = [primary.say(&statement), alone.say(&statement)];
+                assert_eq!(said, ["OK", "OK"], "{statement}; on the primary: {}", self.running());
             }
         }
         let (ask, wait) = match self.flavor {

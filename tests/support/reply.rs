@@ -86,8 +86,10 @@ impl Raw {
                 }
                 if !self.capabilities.contains(Capabilities::DEPRECATE_EOF) {
                     let end = self.read()?;
-                    let (_, status) = parse_eof(&end.payload).unwrap();
+                    let status = parse_eof(&end.payload).map(|(_, status)| status);
                     each(Part::End, end);
+                    // An error may come in the place of the rows.
+                    let Some(status) = status else { return Ok(StatusFlags::empty()) };
                     if status.contains(StatusFlags::CURSOR_EXISTS) {
                         return Ok(status);
                     }

@@ -1,0 +1,181 @@
+//! What a member must be asked after a statement because no reply tells it: the collation that `SET NAMES` brought, what
+//! `LAST_INSERT_ID()` is now, the values of user variables that were assigned away from where the session's pins stand.
+//!
+//! Knows how to ask without being in the way of what the client may ask next: at once where the question changes
+//! nothing that the client can see, else before the session's next statement.
+
+use super::{
+    bring::{ask_collation, ask_insert_id, clock_runs},
+    connections::{Side, Used},
+    order::Order,
+    previous::multi_statements,
+    run::Client,
+    values,
+};
+use crate::{
+    backend::Reply,
+    sql::{Facts, Kind, Statement, details},
+    wire::ok::Change,
+};
+
+/// Questions that wait. While there are any the connection that can answer them lingers.
+#[derive(Debug, Default)]
+pub(super) struct Unasked {
+    collation: bool,
+    insert_id: bool,
+    /// User variables as they were written, with their signs.
+    variables: Vec<Vec<u8>>,
+}
+
+impl Unasked {
+    /// Whether there are any.
+    pub fn is_empty(&self) -> bool {
+        !self.collation && !self.insert_id && self.variables.is_empty()
+    }
+}
+
+impl Client {
+    /// Notes what the reply does not tell, and asks for it where that disturbs nobody.
+    pub(super) async fn note_unasked(&mut self, side: Side, used: &mut Used, order: &Order<'_>, reply: &Reply) {
+        self.unasked.collation |= changes_collation(&reply.changes);
+        let sets_insert_id = order.statement.is_some_and(|(statement, _)| sets_insert_id(statement));
+        // The id in an OK may be one that the statement itself gave, which is not `LAST_INSERT_ID()`.
+        let asked_before = self.previous.asked_insert_id || self.previous.asked_before;
+        let doubtful = asked_before && reply.last_insert_id != 0;
+        // Rows (`RETURNING`) end without an OK.
+        let returning = reply.affected_rows.is_none()
+            && reply.error.is_none()
+            && order
+                .statement
+                .is_some_and(|(statement, _)| statement.has(Facts::CHANGES) && statement.kind != Kind::Ddl);
+        self.unasked.insert_id |= doubtful || (reply.last_insert_id == 0 && (sets_insert_id || returning));
+        if let Some((statement, sql)) = order.statement
+            && side != self.pinned_side()
+            && statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION)
+            && !statement.has(Facts::MANY_VARIABLES)
+        {
+            let names = statement.user_variables.as_slice().iter().map(|span| span.of(sql).to_vec());
+            self.unasked.variables.extend(names);
+        }
+        if sets_timestamp(&reply.changes) && self.clock_runs_again(used, order).await {
+            // The tracker tells the value that has just ended.
+            self.session.forget_variable(b"timestamp");
+        }
+        let unseen = reply.warnings == 0 && reply.error.is_none() && matches!(self.previous.row_count, -1 | 0);
+        if unseen && self.unasked.variables.is_empty() {
+            self.ask(used).await;
+        }
+    }
+
+    /// Asks what waits, on the connection that can answer. To be called before the next statement is decided on, unless
+    /// that one asks for counts or warnings.
+    pub(super) async fn ask_what_waits(&mut self) {
+        if self.unasked.is_empty() {
+            return;
+        }
+        let side = self.connections.last;
+        match self.connections.take(side) {
+            Some(mut used) => {
+                self.ask(&mut used).await;
+                self.connections.keep(side, used);
+            }
+            None => self.unasked = Unasked::default(),
+        }
+    }
+
+    /// A connection that breaks here stays in flight, and so serves nobody: the next statement finds out.
+    async fn ask(&mut self, used: &mut Used) {
+        let Unasked { collation, insert_id, variables } = std::mem::take(&mut self.unasked);
+        let (connection, memory) = used.lease.parts();
+        if collation && let Ok(Some(value)) = ask_collation(connection).await {
+            memory.row_count = Some(0);
+            self.session.set_variable(b"collation_connection", &value);
+        }
+        if insert_id {
+            let then = (self.previous.row_count == -1).then(|| multi_statements(connection, memory));
+            if let Ok(Some(id)) = ask_insert_id(connection, then).await {
+                memory.row_count = Some(if then.is_some() { -1 } else { 0 });
+                self.session.last_insert_id = id;
+                memory.insert_id = Some(id);
+            }
+        }
+        for name in &variables {
+            memory.row_count = Some(-1);
+            if let Ok(Some(literal)) = values::read(connection, name).await {
+                self.session.know_user_variable(name, literal);
+            }
+        }
+        if !std::sync::Arc::ptr_eq(&memory.settings, &self.session.settings) {
+            memory.settings = std::sync::Arc::clone(&self.session.settings);
+        }
+    }
+
+    /// Whether `timestamp` follows the clock again: `SET timestamp = DEFAULT` or `= 0`.
+    async fn clock_runs_again(&self, used: &mut Used, order: &Order<'_>) -> bool {
+        let said = order.statement.and_then(|(statement, sql)| timestamp_said(statement, sql));
+        match said {
+            Some(Clock::Runs) => true,
+            Some(Clock::Stands) => false,
+            None => clock_runs(used.lease.parts().0).await.unwrap_or(false),
+        }
+    }
+}
+
+/// What a `SET timestamp` makes of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    Runs,
+    Stands,
+}
+
+/// What the text says of the clock; none where it does not tell (an expression, a procedure, a parameter).
+fn timestamp_said(statement: &Statement, sql: &[u8]) -> Option<Clock> {
+    if statement.kind != Kind::Set || statement.has(Facts::SEVERAL) {
+        return None;
+    }
+    let all = details::assignments(sql, statement.dialect);
+    let last = all.iter().rev().find(|one| match one.assigned {
+        details::Assigned::Session(name) | details::Assigned::Bare(name) => {
+            name.of(sql).eq_ignore_ascii_case(b"timestamp")
+        }
+        _ => false,
+    })?;
+    let value = last.value.of(sql);
+    match value {
+        _ if value.eq_ignore_ascii_case(b"default") => Some(Clock::Runs),
+        _ if value.iter().all(|byte| matches!(byte, b'0' | b'.')) => Some(Clock::Runs),
+        _ if value.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') => Some(Clock::Stands),
+        _ => None,
+    }
+}
+
+/// What gives `LAST_INSERT_ID()` a value that no reply tells.
+fn sets_insert_id(statement: &Statement) -> bool {
+    statement.has(Facts::SETS_INSERT_ID) || statement.kind == Kind::Call
+}
+
+fn sets_timestamp(changes: &[Change]) -> bool {
+    changes.iter().any(|change| matches!(change, Change::Variable(name, _) if name == b"timestamp"))
+}
+
+/// `SET NAMES` and what else changes `character_set_connection` change the collation too, and no tracker tells to which.
+fn changes_collation(changes: &[Change]) -> bool {
+    let named = |wanted: &[u8]| changes.iter().any(|it| matches!(it, Change::Variable(name, _) if name == wanted));
+    named(b"character_set_connection") && !named(b"collation_connection")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Dialect, classify};
+
+    #[test]
+    fn the_text_says_whether_the_clock_runs() {
+        let said = |sql: &str| timestamp_said(&classify(sql.as_bytes(), &Dialect::default()), sql.as_bytes());
+        assert_eq!(said("SET timestamp = DEFAULT"), Some(Clock::Runs));
+        assert_eq!(said("SET @@timestamp=0, sql_mode=''"), Some(Clock::Runs));
+        assert_eq!(said("SET timestamp = 0, timestamp = 1000000000.5"), Some(Clock::Stands));
+        assert_eq!(said("SET timestamp = UNIX_TIMESTAMP()"), None);
+        assert_eq!(said("CALL p()"), None);
+    }
+}
