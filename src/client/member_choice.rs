@@ -153,12 +153,12 @@ impl Client {
         let can = |memory: &Memory| memory.settings.can_become(&settings);
         let fits = |memory: &Memory| memory.has(&settings);
         let last = self.last_backend(side, choice, route);
-        let lease = match pool.lease_at_once(&self.identity, Wish { can, last, fits }).await? {
-            Some(lease) => lease,
-            None => {
-                self.end_lingering().await;
-                pool.lease(&self.identity, Wish { can, last, fits }).await?
-            }
+        let at_once = pool.lease_at_once(&self.identity, Wish { can, last, fits }).await?;
+        let lease = if let Some(lease) = at_once {
+            lease
+        } else {
+            self.end_lingering().await;
+            pool.lease(&self.identity, Wish { can, last, fits }).await?
         };
         Ok(Used {
             lease,
