@@ -180,6 +180,14 @@ fn attributes_reach_the_member_also_with_a_rewritten_text() {
     assert_eq!(say(&mut session, &[], "SET time_zone = '+05:00', @x = 5"), "OK");
     assert_eq!(say(&mut session, &[(ROUTE, "primary")], "SELECT @@time_zone, @x"), "+05:00 5");
     assert_eq!(say(&mut session, &[], "SELECT @@time_zone, @x"), "+05:00 5");
+    assert_eq!(say(&mut session, &[], "SET NAMES latin1"), "OK");
+    for route in ["primary", "replica"] {
+        assert_eq!(say(&mut session, &[(ROUTE, route)], "SELECT @@collation_connection"), "latin1_swedish_ci");
+    }
+    assert_eq!(say(&mut session, &[], "SELECT CAST('x' AS SIGNED)"), "0");
+    // Longer than its connection waits for the question.
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(say(&mut session, &[], "SHOW WARNINGS"), "Warning 1292 Truncated incorrect INTEGER value: 'x'");
     assert_eq!(say(&mut session, &[("trace", "1")], "SELECT nonsense").split(':').next(), Some("ERROR 1054 (42S22)"));
     drop(session.ask(Command::ResetConnection, b"", Kind::One).unwrap());
     assert_eq!(say(&mut session, &[("trace", "18")], ask), "18");
