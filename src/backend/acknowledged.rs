@@ -53,7 +53,8 @@ impl Connection {
     /// come.
     pub async fn acknowledged(&mut self, messages: &[Vec<u8>]) -> Result<Reply, QueryError> {
         self.in_flight = true;
-        self.stream.write_all(&messages.concat()).await.map_err(PacketError::Io)?;
+        let bytes: Vec<u8> = messages.iter().flat_map(|message| self.own(message).into_owned()).collect();
+        self.stream.write_all(&bytes).await.map_err(PacketError::Io)?;
         let mut reply = Reply::default();
         let mut refused = None;
         for _ in messages {

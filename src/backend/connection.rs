@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use super::Account;
 use crate::{
     net::{PacketStream, Scissors},
     wire::{Capabilities, greeting::Greeting},
@@ -16,6 +17,9 @@ pub struct Connection {
     pub(super) stream: PacketStream,
     pub(super) address: SocketAddr,
     pub(super) greeting: Greeting,
+    /// Who has logged in, and with which collation: to do it again.
+    pub(super) account: Account,
+    pub(super) collation: u8,
     pub(super) capabilities: Capabilities,
     pub(super) in_flight: bool,
     pub(super) scissors: Arc<Scissors>,

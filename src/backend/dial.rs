@@ -26,12 +26,13 @@ const ALWAYS: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::CONNECT_ATTRS)
     .union(Capabilities::SESSION_TRACK);
 
-/// What may not be missing at the member when it is wanted: it changes the bytes or the meaning of replies.
+/// What may not be missing at the member when it is wanted: it changes the bytes or the meaning of commands or replies.
 const BINDING: Capabilities = Capabilities::FOUND_ROWS
     .union(Capabilities::DEPRECATE_EOF)
     .union(Capabilities::MULTI_STATEMENTS)
     .union(Capabilities::IGNORE_SPACE)
-    .union(Capabilities::LOCAL_FILES);
+    .union(Capabilities::LOCAL_FILES)
+    .union(Capabilities::QUERY_ATTRIBUTES);
 
 /// Who logs in.
 #[derive(Clone)]
@@ -117,6 +118,7 @@ impl Connection {
         login::log_in(&mut stream, seq.wrapping_add(1), &greeting, account, (capabilities, extensions), collation)
             .await?;
         let scissors = Arc::new(stream.scissors().map_err(PacketError::Io)?);
-        Ok(Connection { stream, address, greeting, capabilities, in_flight: false, scissors })
+        let account = account.clone();
+        Ok(Connection { stream, address, greeting, account, collation, capabilities, in_flight: false, scissors })
     }
 }

@@ -1,11 +1,12 @@
 //! The conversation by which a member lets us in
 //! (`page_protocol_connection_phase`, `page_caching_sha2_authentication_exchanges`).
 
-use super::{Account, DialError, dial::CONNECTION_PHASE_LIMIT, rsa::encrypt_password};
+use super::{Account, Connection, DialError, dial::CONNECTION_PHASE_LIMIT, rsa::encrypt_password};
 use crate::{
     net::PacketStream,
     wire::{
-        Capabilities, Extensions, auth,
+        Capabilities, Command, Extensions, auth,
+        command::message,
         err::{ERR, SqlError},
         greeting::{Greeting, Salt},
         login::{AUTH_MORE_DATA, AUTH_SWITCH, Login, parse_auth_switch},
@@ -17,6 +18,9 @@ use crate::{
 /// The longest packet that we would take, as told to the member, in bytes.
 const MAX_PACKET: u32 = 1 << 30;
 
+/// What an account without a better method gets from a member whose `old_passwords` is on.
+const OLD_PASSWORD: &str = "mysql_old_password";
+
 /// Sends the login and answers what the member asks, until it says OK.
 pub(super) async fn log_in(
     stream: &mut PacketStream,
@@ -26,8 +30,8 @@ pub(super) async fn log_in(
     (capabilities, extensions): (Capabilities, Extensions),
     collation: u8,
 ) -> Result<(), DialError> {
-    let mut plugin = greeting.plugin.clone();
-    let mut salt = greeting.salt;
+    let plugin = greeting.plugin.clone();
+    let salt = greeting.salt;
     // A default plugin that is not ours is answered with nothing; the member then names the account's own.
     let response = auth::response(&plugin, &account.password, &salt).unwrap_or_default();
     let login = Login {
@@ -42,12 +46,24 @@ pub(super) async fn log_in(
         attributes: Some(attributes()),
     };
     stream.write_message(seq, &login.encode()).await.map_err(crate::net::PacketError::Io)?;
+    prove(stream, account, plugin, salt).await
+}
+
+/// Answers what the member asks of a login or a change of user, until it says OK.
+async fn prove(
+    stream: &mut PacketStream,
+    account: &Account,
+    mut plugin: String,
+    mut salt: Salt,
+) -> Result<(), DialError> {
     loop {
         let (seq, payload) = stream.read_packet(CONNECTION_PHASE_LIMIT).await?;
         let seq = seq.wrapping_add(1);
         match payload.first() {
             Some(&OK) => return Ok(()),
             Some(&ERR) => return Err(refusal(&payload)),
+            // Without a name: the method of servers before 4.1.
+            Some(&AUTH_SWITCH) if payload.len() == 1 => return Err(DialError::Plugin(OLD_PASSWORD.to_owned())),
             Some(&AUTH_SWITCH) => {
                 (plugin, salt) = switch(&payload)?;
                 let response = auth::response(&plugin, &account.password, &salt)
@@ -63,6 +79,26 @@ pub(super) async fn log_in(
             _ => return Err(DialError::Protocol("unexpected packet in the login")),
         }
     }
+}
+
+/// Logs in again on a connection of ours (`COM_CHANGE_USER`), which takes away all that stands on it, the database too.
+pub(super) async fn log_in_again(connection: &mut Connection) -> Result<(), DialError> {
+    let (plugin, salt) = (connection.greeting.plugin.clone(), connection.greeting.salt);
+    let account = &connection.account;
+    let login = Login {
+        capabilities: connection.capabilities,
+        extensions: Extensions::empty(),
+        max_packet: MAX_PACKET,
+        collation: connection.collation,
+        user: account.user.clone(),
+        response: auth::response(&plugin, &account.password, &salt).unwrap_or_default(),
+        database: None,
+        plugin: Some(plugin.clone()),
+        attributes: Some(attributes()),
+    };
+    let message = message(Command::ChangeUser, &login.encode_change_user());
+    connection.stream.write_all(&message).await.map_err(crate::net::PacketError::Io)?;
+    prove(&mut connection.stream, account, plugin, salt).await
 }
 
 fn refusal(payload: &[u8]) -> DialError {

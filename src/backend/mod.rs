@@ -9,6 +9,7 @@ mod dial;
 mod exchange;
 mod login;
 mod query;
+mod reset;
 mod rsa;
 mod walk;
 
@@ -17,5 +18,6 @@ pub use connection::Connection;
 pub use dial::{Account, DialError, DialOptions};
 pub use exchange::{Exchange, ExchangeError, MemberFault, Progress, SendError};
 pub use query::{QueryError, ResultSet};
+pub use reset::Database;
 pub use rsa::{KeyError, KeyPair, encrypt_password};
 pub use walk::Reply;

@@ -1,10 +1,13 @@
 //! Questions that the proxy asks on its own account: small text results, read whole.
 
+use std::borrow::Cow;
+
 use super::Connection;
 use crate::{
     net::PacketError,
     wire::{
         Command, Header,
+        attributes::{Layout, without_any},
         command::message,
         err::SqlError,
         packet::put_message,
@@ -85,7 +88,7 @@ impl Connection {
     /// Sends one message and gives the reply as it came, byte for byte; none if it is longer than `limit` bytes.
     pub async fn verbatim(&mut self, message: &[u8], limit: usize) -> Result<Option<Vec<u8>>, QueryError> {
         self.in_flight = true;
-        self.stream.write_all(message).await.map_err(PacketError::Io)?;
+        self.stream.write_all(&self.own(message)).await.map_err(PacketError::Io)?;
         let mut response = Response::new(Shape::Results, self.capabilities);
         let mut bytes = Vec::new();
         let mut seq = 0;
@@ -110,16 +113,22 @@ impl Connection {
     /// Sends one message and reads its reply.
     pub async fn ask(&mut self, message: &[u8], shape: Shape) -> Result<ResultSet, QueryError> {
         self.in_flight = true;
-        self.stream.write_all(message).await.map_err(PacketError::Io)?;
+        self.stream.write_all(&self.own(message)).await.map_err(PacketError::Io)?;
         self.answer(shape, RowEncoding::Text).await
     }
 
     /// Executes a prepared statement with strings for its parameters; reads columns that are integers or strings.
     pub async fn execute(&mut self, statement: u32, parameters: &[&[u8]]) -> Result<ResultSet, QueryError> {
-        let message = message(Command::StmtExecute, &execute_with_strings(statement, parameters));
+        let layout = Layout::of(self.capabilities);
+        let message = message(Command::StmtExecute, &execute_with_strings(statement, parameters, layout));
         self.in_flight = true;
         self.stream.write_all(&message).await.map_err(PacketError::Io)?;
         self.answer(Shape::Results, RowEncoding::Binary).await
+    }
+
+    /// A message of the proxy's own, with an empty block of attributes where this connection wants one.
+    pub(super) fn own<'a>(&self, message: &'a [u8]) -> Cow<'a, [u8]> {
+        without_any(message, Layout::of(self.capabilities)).map_or(Cow::Borrowed(message), Cow::Owned)
     }
 
     /// Sends messages that have no reply.
@@ -169,7 +178,7 @@ impl Connection {
     /// once all replies have come.
     pub async fn ask_all(&mut self, messages: &[(Vec<u8>, Shape)]) -> Result<Vec<ResultSet>, QueryError> {
         self.in_flight = true;
-        let bytes: Vec<u8> = messages.iter().flat_map(|(message, _)| message.iter().copied()).collect();
+        let bytes: Vec<u8> = messages.iter().flat_map(|(message, _)| self.own(message).into_owned()).collect();
         self.stream.write_all(&bytes).await.map_err(PacketError::Io)?;
         let mut results = Vec::with_capacity(messages.len());
         let mut refused = None;

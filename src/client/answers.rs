@@ -22,7 +22,7 @@ impl Client {
     pub(super) async fn answer(&mut self, incoming: &mut Incoming, answer: Answer) -> Result<bool, Gone> {
         match answer {
             Answer::ConnectionId { column } => {
-                let written = column.of(incoming.argument());
+                let written = column.of(incoming.sql());
                 let name: Vec<u8> = written.iter().copied().filter(|byte| !b"`'\"".contains(byte)).collect();
                 let id = self.registered.handle.id.get().to_string();
                 let table = TextResult::new(&[(&name, ColumnType::Unsigned)]).row(&[Some(id.as_bytes())]);
@@ -35,7 +35,7 @@ impl Client {
             Answer::Kill { query, id } => {
                 let id = match id {
                     KillId::Own => Some(self.registered.handle.id.get()),
-                    KillId::Number(span) => number(span.of(incoming.argument())),
+                    KillId::Number(span) => number(span.of(incoming.sql())),
                 };
                 let handle = id.and_then(|id| self.proxy.clients.find(ClientId::from_number(id)));
                 let Some(handle) = handle else { return Ok(false) };

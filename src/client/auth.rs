@@ -62,6 +62,9 @@ pub(super) async fn verify(
     let wanted = if matches!(known, Known::AskCluster) { &[CACHING_SHA2][..] } else { &[CACHING_SHA2, NATIVE] };
     if !wanted.contains(&talk.plugin.as_str()) {
         talk.switch_to(CACHING_SHA2).await?;
+    } else if talk.plugin == NATIVE && talk.response.is_empty() && has_password(&known) {
+        // As servers do for clients of MySQL 5.6 and older, which do not know the greeting's method and say nothing yet.
+        talk.switch_to(NATIVE).await?;
     }
     let denied = |talk: &Conversation<'_>| {
         let host = peer.ip().to_string();
@@ -97,6 +100,10 @@ pub(super) async fn verify(
             Ok(account)
         }
     }
+}
+
+fn has_password(known: &Known) -> bool {
+    matches!(known, Known::Configured(password) if !password.is_empty())
 }
 
 impl Conversation<'_> {

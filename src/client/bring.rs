@@ -7,7 +7,7 @@ use super::{
     texts::StatementText,
 };
 use crate::{
-    backend::{Connection, MultiStatements, QueryError, Reply, set_option},
+    backend::{Connection, Database, MultiStatements, QueryError, Reply, set_option},
     session::{Difference, Settings, Unreachable},
     wire::{
         Capabilities, Command,
@@ -77,12 +77,15 @@ pub async fn bring(
         Condition::Tainted => reset(connection, memory).await?,
         Condition::Known => {}
     }
-    let difference = memory.settings.difference(wanted, &memory.baseline)?;
+    let mut difference = memory.settings.difference(wanted, &memory.baseline)?;
     // Until all of it is done the connection's settings are not known.
     memory.condition = Condition::Tainted;
     if difference.reset && held == Held::No {
         reset(connection, memory).await?;
         memory.condition = Condition::Tainted;
+        if memory.settings.database != wanted.database {
+            difference.database.clone_from(&wanted.database);
+        }
     }
     close_statements(connection, memory).await?;
     let messages = messages(difference);
@@ -167,11 +170,14 @@ pub async fn reset_for_session(
     track_and_ask(connection).await
 }
 
-/// `COM_RESET_CONNECTION`, then what it took away that the proxy needs, and the character sets of the login, which
-/// MySQL replaces by its global ones.
+/// `COM_RESET_CONNECTION` or its like, then what it took away that the proxy needs, and the character sets of the login,
+/// which MySQL replaces by its global ones.
 async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
-    connection.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
+    let database = connection.reset().await?;
     memory.was_reset();
+    if database == Database::Left {
+        Arc::make_mut(&mut memory.settings).database = None;
+    }
     track_and_ask(connection).await?;
     let restore = Settings { variables: memory.baseline.clone(), ..Settings::default() };
     if let Some(sql) = restore.set_after_reset(&BTreeMap::new()) {
@@ -222,10 +228,26 @@ pub async fn ask_insert_id(
     connection: &mut Connection,
     then: Option<MultiStatements>,
 ) -> Result<Option<u64>, QueryError> {
+    if !connection.capabilities().contains(Capabilities::SESSION_TRACK) {
+        return ask_insert_id_untracked(connection, then).await;
+    }
     let question = message(Command::Query, b"SET SESSION last_insert_id=LAST_INSERT_ID()");
     let messages: Vec<Vec<u8>> = std::iter::once(question).chain(then.map(set_option)).collect();
     let value = told(connection.acknowledged(&messages).await?, b"last_insert_id");
     Ok(value.and_then(|digits| std::str::from_utf8(&digits).ok()?.parse().ok()))
+}
+
+/// Where there are no trackers to answer.
+async fn ask_insert_id_untracked(
+    connection: &mut Connection,
+    then: Option<MultiStatements>,
+) -> Result<Option<u64>, QueryError> {
+    let result = connection.query("SELECT LAST_INSERT_ID()").await?;
+    if then.is_none() {
+        connection.count_no_rows().await?;
+    }
+    let value = result.rows.first().and_then(|row| row.first()?.as_deref());
+    Ok(value.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()))
 }
 
 fn told(reply: Reply, wanted: &[u8]) -> Option<Vec<u8>> {

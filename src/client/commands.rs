@@ -29,6 +29,7 @@ use crate::{
         login::Login,
         ok::{EOF, OkPacket, put_eof},
         response::Shape,
+        server::knows_reset,
     },
 };
 
@@ -137,6 +138,9 @@ impl Client {
 
     /// `COM_RESET_CONNECTION`: the session starts anew, but for its database.
     pub(super) async fn reset_connection(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        if self.proxy.topology.view().server().is_some_and(|server| !knows_reset(&server.version_text)) {
+            return self.answer_error(incoming, &refusal::command_of_newer_servers()).await;
+        }
         self.leave_connections();
         self.prepared.clear();
         self.session.reset();

@@ -49,7 +49,8 @@ const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::CONNECT_ATTRS)
     .union(Capabilities::PLUGIN_AUTH_LENENC_DATA)
     .union(Capabilities::SESSION_TRACK)
-    .union(Capabilities::DEPRECATE_EOF);
+    .union(Capabilities::DEPRECATE_EOF)
+    .union(Capabilities::QUERY_ATTRIBUTES);
 
 /// What a member's connection must share with the client's.
 pub(super) const SHARED: Capabilities = Capabilities::FOUND_ROWS
@@ -59,7 +60,8 @@ pub(super) const SHARED: Capabilities = Capabilities::FOUND_ROWS
     .union(Capabilities::IGNORE_SPACE)
     .union(Capabilities::INTERACTIVE)
     .union(Capabilities::MULTI_STATEMENTS)
-    .union(Capabilities::DEPRECATE_EOF);
+    .union(Capabilities::DEPRECATE_EOF)
+    .union(Capabilities::QUERY_ATTRIBUTES);
 
 /// What the greeting says when no member has been reached yet.
 const UNKNOWN_VERSION: &str = "8.0.0-mysql-proxy";
@@ -138,6 +140,9 @@ fn greeting(proxy: &Proxy, id: ClientId) -> Result<Greeting, LoginError> {
     let extensions = server.map_or(Extensions::empty(), |server| server.extensions);
     let mut capabilities =
         server.map_or(OFFERED, |server| OFFERED & (server.capabilities | Capabilities::LONG_PASSWORD));
+    if !view.speak_query_attributes() {
+        capabilities.remove(Capabilities::QUERY_ATTRIBUTES);
+    }
     // As MariaDB does, to say that it has extensions.
     capabilities.set(Capabilities::LONG_PASSWORD, extensions.is_empty());
     Ok(Greeting {

@@ -17,6 +17,8 @@ pub struct Incoming {
     bytes: Buffer,
     /// Where the message ends; not done while the rest of it still comes from the client.
     pub end: MessageEnd,
+    /// Offset of the SQL in the argument: query attributes may stand in front of it.
+    pub sql_at: usize,
 }
 
 impl Incoming {
@@ -37,7 +39,7 @@ impl Incoming {
     fn take(stream: &mut PacketStream) -> Incoming {
         let mut end = MessageEnd::default();
         let count = end.advance(stream.inbox());
-        Incoming { bytes: stream.take(count), end }
+        Incoming { bytes: stream.take(count), end, sql_at: 0 }
     }
 
     /// Header and payload, as far as they are here.
@@ -56,6 +58,12 @@ impl Incoming {
     #[must_use]
     pub fn argument(&self) -> &[u8] {
         self.payload().get(1..).unwrap_or_default()
+    }
+
+    /// The SQL of a command that has some, as far as it is here.
+    #[must_use]
+    pub fn sql(&self) -> &[u8] {
+        self.argument().get(self.sql_at..).unwrap_or_default()
     }
 
     /// Whether the rest must still be streamed.

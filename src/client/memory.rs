@@ -26,6 +26,9 @@ pub struct Memory {
     pub has_trackers: bool,
     /// Something may stand on it that its session does not know of: once let go, it must be reset.
     pub has_leftovers: bool,
+    /// Triggers or stored functions may have set something on it that no member told: it must be reset before another
+    /// session uses it.
+    pub may_hide: bool,
     /// The session that used it last.
     pub last_user: Option<super::registry::ClientId>,
     /// What `LAST_INSERT_ID()` gives here, while it is the last user's own.
@@ -119,6 +122,7 @@ impl Memory {
         self.insert_id = None;
         self.row_count = None;
         self.has_leftovers = false;
+        self.may_hide = false;
         self.last_user = None;
         self.has_diagnostics = false;
         let Settings { database, role, multi_statements, .. } = Settings::clone(&self.settings);

@@ -26,6 +26,7 @@ mod run;
 mod shown;
 pub mod texts;
 mod unasked;
+mod untold;
 mod values;
 
 pub use handshake::{Authenticated, LoginError, Origin, welcome};

@@ -22,6 +22,7 @@ use crate::{
     sql::{Facts, Kind, Statement},
     wire::{
         HEADER_LEN, StatusFlags,
+        attributes::Layout,
         err::SqlError,
         gtid::GtidKind,
         ok::Change,
@@ -220,9 +221,13 @@ impl Client {
             Ok(mut reply) => {
                 self.count_bytes(order.message.len(), &reply);
                 self.ask_after_error(&mut used, order, &mut reply).await;
+                let asked = self.ask_untold(&mut used, order, &mut reply).await;
                 self.retried = !attempts.avoid.is_empty();
                 self.last_status = reply.status.unwrap_or_default();
                 self.learn(side, &mut used, order, &reply).await;
+                if asked {
+                    used.lease.parts().1.row_count = Some(-1);
+                }
                 if killed && !self.must_hold(side) {
                     used.lease.discard();
                 } else {
@@ -269,6 +274,9 @@ impl Client {
     async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, BringError> {
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
+        if memory.may_hide && memory.last_user != Some(self.registered.handle.id) {
+            memory.condition = Condition::Tainted;
+        }
         bring(connection, memory, &self.session.settings, held).await?;
         let member_id = match order.prepared {
             Some(text) => Some(prepared_id(connection, memory, text, &self.session.settings, held).await?),
@@ -361,7 +369,8 @@ impl Client {
             put_statement_id(&mut self.scratch[HEADER_LEN..], id);
             message = &self.scratch;
         } else if let Some(row_count) = ready.row_count {
-            self.scratch = with_row_count(order.message, row_count, self.session.dialect);
+            let layout = Layout::of(self.login.capabilities);
+            self.scratch = with_row_count(order.message, row_count, self.session.dialect, layout);
             message = &self.scratch;
         }
         let mut sent = connection.send(message).await;

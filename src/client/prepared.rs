@@ -8,7 +8,7 @@ use super::{
     incoming::Incoming,
     order::Order,
     previous::{asks, clears},
-    query::{names_ids, prepares_on_replica},
+    query::{ROUTE_ATTRIBUTE, names_ids, prepares_on_replica},
     refusal,
     run::{Client, Gone},
     texts::StatementText,
@@ -16,9 +16,10 @@ use super::{
 use crate::{
     route::{Reason, Route, Target},
     session::PinReason,
-    sql::{ServerKind, Statement},
+    sql::{Hint, ServerKind, Statement},
     wire::{
         Command, StatusFlags,
+        attributes::{Layout, of_execution},
         command::message,
         packet::{MAX_PAYLOAD, MessageEnd, put_message},
         prepared::{ParameterTypes, asks_for_cursor, parameter_types, statement_id, with_types},
@@ -117,7 +118,7 @@ impl Client {
         let Some((id, what)) = self.statement_of(incoming) else {
             return self.unknown_statement(incoming, "mysqld_stmt_execute").await;
         };
-        let left_out = parameter_types(incoming.payload(), what.params);
+        let left_out = parameter_types(incoming.payload(), what.params, Layout::of(self.login.capabilities));
         if matches!(left_out, Some(ParameterTypes::LeftOut { .. })) && !incoming.complete(&mut self.stream).await? {
             return self.answer_error(incoming, &refusal::packet_too_large(MAX_PAYLOAD - 1)).await;
         }
@@ -137,7 +138,8 @@ impl Client {
             // The connection must be kept from the start: the reply says only then that a cursor is open.
             self.session.ledger.pins.insert(PinReason::OpenCursor);
         }
-        let mut route = self.decide(&what.statement, sql);
+        let hint = self.hint_of_execution(id, &what, incoming);
+        let mut route = self.decide_hinted(&what.statement, sql, hint);
         if let Some(answer) = route.answer
             && self.refuse_by_answer(incoming, answer).await?
         {
@@ -156,6 +158,16 @@ impl Client {
         let opened = self.run_prepared(&route, order, &what.statement, sql).await?;
         self.after_execute(id, cursor && opened);
         Ok(())
+    }
+
+    /// What the query attributes of an execution ask for. Parameters that were sent ahead are not in it, so its values
+    /// cannot be told apart; but then the session is pinned, and no hint counts.
+    fn hint_of_execution(&self, id: u32, what: &What, incoming: &Incoming) -> Option<Hint> {
+        let ahead = self.prepared.by_id.get(&id).is_some_and(|it| it.stands == Some(PinReason::LongData));
+        if ahead || Layout::of(self.login.capabilities) == Layout::Plain {
+            return None;
+        }
+        of_execution(incoming.payload(), what.params, ROUTE_ATTRIBUTE).and_then(Hint::from_name)
     }
 
     async fn run_prepared(
@@ -198,18 +210,19 @@ impl Client {
     /// The message with parameter types, if the client left them out as it may after the first execution; the
     /// connection may be another one now.
     fn complete_types(&mut self, id: u32, incoming: &Incoming) -> Result<Option<Vec<u8>>, ()> {
+        let layout = Layout::of(self.login.capabilities);
         let Some(prepared) = self.prepared.by_id.get_mut(&id) else { return Err(()) };
-        match parameter_types(incoming.payload(), prepared.what.params) {
+        match parameter_types(incoming.payload(), prepared.what.params, layout) {
             Some(ParameterTypes::None) => Ok(None),
             Some(ParameterTypes::Sent(types)) => {
-                if prepared.types != types {
-                    types.clone_into(&mut prepared.types);
+                if prepared.types != *types {
+                    types.as_ref().clone_into(&mut prepared.types);
                 }
                 Ok(None)
             }
             Some(ParameterTypes::LeftOut { .. }) if prepared.types.is_empty() => Ok(None),
             Some(ParameterTypes::LeftOut { at }) => {
-                let payload = with_types(incoming.payload(), at, &prepared.types);
+                let payload = with_types(incoming.payload(), at, &prepared.types, layout);
                 let mut message = Vec::with_capacity(payload.len() + 4);
                 put_message(&mut message, 0, &payload);
                 Ok(Some(message))

@@ -17,7 +17,13 @@ use crate::{
     pool::BackendId,
     session::PinReason,
     sql::{Dialect, Facts, Kind, ServerKind, Statement, details},
-    wire::{Capabilities, Command, HEADER_LEN, command::message, err::SqlError, response::Shape},
+    wire::{
+        Capabilities, Command, HEADER_LEN,
+        attributes::{Layout, in_front},
+        command::message,
+        err::SqlError,
+        response::Shape,
+    },
 };
 
 /// How long a connection with warnings, an error or counts waits for the client to ask for them, at least, and how often
@@ -346,10 +352,16 @@ fn is_show_warnings(sql: &[u8], dialect: Dialect) -> bool {
     show.eq_ignore_ascii_case(b"show") && warnings.eq_ignore_ascii_case(b"warnings") && matches!(more, b"" | b";")
 }
 
-/// The message with numbers in place of `ROW_COUNT()`.
-pub(super) fn with_row_count(written: &[u8], row_count: i64, dialect: Dialect) -> Vec<u8> {
-    let sql = written.get(HEADER_LEN + 1..).unwrap_or_default();
-    let mut out = Vec::with_capacity(sql.len() + 32);
+/// The message with numbers in place of `ROW_COUNT()`; attributes in front of the text stay.
+pub(super) fn with_row_count(written: &[u8], row_count: i64, dialect: Dialect, layout: Layout) -> Vec<u8> {
+    let argument = written.get(HEADER_LEN + 1..).unwrap_or_default();
+    let text_at = match layout {
+        Layout::Plain => 0,
+        Layout::Named => in_front(argument, b"").map_or(0, |front| front.text_at),
+    };
+    let (attributes, sql) = argument.split_at(text_at);
+    let mut out = Vec::with_capacity(argument.len() + 32);
+    out.extend_from_slice(attributes);
     let mut at = 0;
     for call in details::calls(sql, dialect, "row_count") {
         let (start, end) = (call.span.start as usize, call.span.end as usize);
@@ -364,4 +376,22 @@ pub(super) fn with_row_count(written: &[u8], row_count: i64, dialect: Dialect) -
     }
     out.extend_from_slice(sql.get(at..).unwrap_or_default());
     message(Command::Query, &out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_stands_in_place_of_the_count_behind_any_attributes() {
+        let replaced = |argument: &[u8], layout: Layout| {
+            let message = with_row_count(&message(Command::Query, argument), 3, Dialect::default(), layout);
+            message[HEADER_LEN + 1..].to_vec()
+        };
+        let expected = b"SELECT CAST(3 AS SIGNED) AS `ROW_COUNT()`";
+        assert_eq!(replaced(b"SELECT ROW_COUNT()", Layout::Plain), expected);
+        let front = b"\x01\x01\x00\x01\xfe\x00\x01n\x0bROW_COUNT()";
+        let with_attributes = [&front[..], b"SELECT ROW_COUNT()"].concat();
+        assert_eq!(replaced(&with_attributes, Layout::Named), [&front[..], expected].concat());
+    }
 }

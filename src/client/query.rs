@@ -13,23 +13,31 @@ use crate::{
     metrics::Outcome,
     route::{Answer, Held, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
-    sql::{Facts, IdUse, Kind, Statement, classify, classify_prefix},
-    wire::{Command, command::message, packet::MessageEnd, response::Shape},
+    sql::{Facts, Hint, IdUse, Kind, Statement, classify, classify_prefix},
+    wire::{
+        Command,
+        attributes::{Layout, Unclear, in_front},
+        command::message,
+        packet::MessageEnd,
+        response::Shape,
+    },
 };
+
+/// The query attribute that says where a statement is to be run, like the comment `proxy:primary`.
+pub(super) const ROUTE_ATTRIBUTE: &[u8] = b"proxy.route";
 
 impl Client {
     /// `COM_QUERY`.
     pub(super) async fn query(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
-        let sql = incoming.argument();
-        let statement = self.classify(sql, incoming.is_partial());
+        let (statement, hint) = self.read_query(incoming);
         if asks(&statement) {
-            if self.show_saved_warnings(&statement, sql).await? {
+            if self.show_saved_warnings(&statement, incoming.sql()).await? {
                 return Ok(());
             }
         } else if !statement.has(Facts::ASKS_INSERT_ID) {
             self.ask_what_waits().await;
         }
-        let route = self.decide(&statement, sql);
+        let route = self.decide_hinted(&statement, incoming.sql(), hint);
         if let Some(answer) = route.answer
             && self.answer(incoming, answer).await?
         {
@@ -43,17 +51,39 @@ impl Client {
         if !names_ids(&statement) || incoming.is_partial() {
             return self.run_query(&route, &statement, incoming).await;
         }
-        let rewritten = self.with_ids(&statement, incoming.argument());
-        let message = message(Command::Query, &rewritten);
+        let attributes = incoming.argument().get(..incoming.sql_at).unwrap_or_default();
+        let rewritten = self.with_ids(&statement, incoming.sql());
+        let message = message(Command::Query, &[attributes, &rewritten].concat());
         let mut end = MessageEnd::default();
         end.advance(&message);
         let order = Order { message: &message, end, ..Order::new(route, incoming, Shape::Results) };
-        self.run_statement(&route, order, &statement, incoming.argument()).await
+        self.run_statement(&route, order, &statement, incoming.sql()).await
     }
 
     async fn run_query(&mut self, route: &Route, statement: &Statement, incoming: &Incoming) -> Result<(), Gone> {
         let order = Order::new(*route, incoming, Shape::Results);
-        self.run_statement(route, order, statement, incoming.argument()).await
+        self.run_statement(route, order, statement, incoming.sql()).await
+    }
+
+    /// What a query says, and where its attributes ask for it to be run.
+    fn read_query(&self, incoming: &mut Incoming) -> (Statement, Option<Hint>) {
+        let mut hint = None;
+        if Layout::of(self.login.capabilities) == Layout::Named {
+            match in_front(incoming.argument(), ROUTE_ATTRIBUTE) {
+                Ok(front) => {
+                    hint = front.found.and_then(Hint::from_name);
+                    incoming.sql_at = front.text_at;
+                }
+                // However a server reads it, nothing is left for a text: it gives its error.
+                Err(Unclear::Truncated) if !incoming.is_partial() => incoming.sql_at = incoming.argument().len(),
+                Err(_) => {
+                    // The member may know where the text begins.
+                    incoming.sql_at = incoming.argument().len();
+                    return (Statement::unreadable(self.session.dialect), None);
+                }
+            }
+        }
+        (self.classify(incoming.sql(), incoming.is_partial()), hint)
     }
 
     /// What a text says.
@@ -63,6 +93,11 @@ impl Client {
 
     /// Where it goes.
     pub(super) fn decide(&self, statement: &Statement, sql: &[u8]) -> Route {
+        self.decide_hinted(statement, sql, None)
+    }
+
+    /// Where it goes when a query attribute asks for something.
+    pub(super) fn decide_hinted(&self, statement: &Statement, sql: &[u8], hint: Option<Hint>) -> Route {
         let session = &self.session;
         let on_replica = self.connections.transaction_on_replica;
         let standing = Standing {
@@ -79,7 +114,7 @@ impl Client {
             wrote: !session.causality.is_empty(),
             in_system_schema: session.in_system_schema,
             trusted: &self.proxy.policy.trusted,
-            hint: None,
+            hint,
         };
         decide(statement, sql, &standing)
     }

@@ -24,6 +24,12 @@ pub fn unknown_command(byte: u8) -> SqlError {
     SqlError::proxy(1047, *b"08S01", &format!("unknown command 0x{byte:02x}"))
 }
 
+/// A command that the members are too old for, in their words.
+#[must_use]
+pub fn command_of_newer_servers() -> SqlError {
+    SqlError { code: 1047, state: *b"08S01", message: "Unknown command".to_owned() }
+}
+
 /// The proxy is going down.
 #[must_use]
 pub fn draining() -> SqlError {

@@ -106,7 +106,7 @@ impl Ledger {
             };
             self.one(statement, sql, certainty, reply.in_transaction);
         }
-        self.unexplained(statement, reply);
+        self.unexplained(statement, sql, reply);
     }
 
     fn several(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
@@ -123,18 +123,24 @@ impl Ledger {
             if part.has_effects() || !self.next_transaction.is_empty() {
                 self.one(&part, text, certainty, reply.in_transaction);
             }
+            if !reply.trackers_available {
+                self.unexplained(&part, text, reply);
+            }
         }
     }
 
     /// What trackers (or their absence) say beyond the text.
-    fn unexplained(&mut self, statement: &Statement, reply: Reply) {
-        let opaque = matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound | Kind::Several)
-            || statement.doubt.is_some();
+    fn unexplained(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
+        // A versioned comment in front may hide the first word, or be it.
+        let hidden = statement.has(Facts::VERSIONED) && statement.kind != Kind::Set && !begins_with_a_word(sql);
+        let opaque = matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound)
+            || statement.doubt.is_some()
+            || hidden;
         let changed = if reply.trackers_available {
             let told = reply.explained && statement.kind != Kind::Call && statement.kind != Kind::Several;
             reply.state_changed && !told && !says_what_changes(statement)
         } else {
-            opaque && statement.kind != Kind::Several && reply.ok
+            opaque && reply.ok
         };
         if changed {
             let call = statement.kind == Kind::Call;
@@ -359,7 +365,7 @@ impl Ledger {
                 Assigned::Session(name) | Assigned::Bare(name) => {
                     self.set_session(name.of(sql), value, &assignment, surely);
                 }
-                Assigned::Other => {}
+                Assigned::CharacterSets | Assigned::Transaction | Assigned::Global | Assigned::Other => {}
             }
         }
     }
@@ -437,6 +443,10 @@ fn says_what_changes(statement: &Statement) -> bool {
                     | Kind::LockTables
                     | Kind::UnlockTables
             ))
+}
+
+fn begins_with_a_word(sql: &[u8]) -> bool {
+    sql.trim_ascii_start().first().is_some_and(u8::is_ascii_alphabetic)
 }
 
 fn renames(sql: &[u8]) -> bool {

@@ -12,6 +12,7 @@ mod pins;
 #[expect(clippy::module_inception, reason = "the session is what the room is about")]
 mod session;
 mod settings;
+mod untold;
 mod user_variables;
 
 pub use causality::Causality;
@@ -19,6 +20,7 @@ pub use ledger::{Ledger, Reply};
 pub use pins::{PinReason, Pins};
 pub use session::{Session, Told};
 pub use settings::{Difference, ResultsCollation, Settings, Unreachable};
+pub use untold::Untold;
 pub use user_variables::{Full, UserValue, UserVariables};
 
 /// The state of the session's transaction, as the server's status flags last told it.

@@ -7,7 +7,7 @@ use super::{
     Transaction,
 };
 use crate::{
-    sql::{Dialect, Facts, ServerKind, Statement, TextEncoding, is_system_schema},
+    sql::{Dialect, Facts, Kind, ServerKind, Statement, TextEncoding, is_system_schema},
     wire::{StatusFlags, gtid::GtidKind, ok::Change},
 };
 
@@ -150,6 +150,7 @@ impl Session {
 
     /// Learns from the reply to a statement. `statement` and its text are absent for commands without SQL.
     pub fn learn(&mut self, statement: Option<(&Statement, &[u8])>, told: &Told<'_>) {
+        let was_free = self.transaction == Transaction::None && self.autocommit;
         self.learn_status(told);
         let mut state_changed = false;
         let mut explained = false;
@@ -177,7 +178,8 @@ impl Session {
         if !for_itself {
             self.learn_results_collation(told.changes, collation_before);
         }
-        self.learn_write(statement, told, wrote);
+        let harmless = was_free && statement.is_some_and(|(statement, _)| keeps_to_the_session(statement));
+        self.learn_write(statement.filter(|_| !harmless), told, wrote);
         if told.last_insert_id != 0 {
             self.last_insert_id = told.last_insert_id;
         }
@@ -301,6 +303,18 @@ impl Session {
     }
 }
 
+/// Whether it does nothing but set or ask what belongs to the session; in a transaction it may still end that.
+fn keeps_to_the_session(statement: &Statement) -> bool {
+    const MORE: Facts = Facts::SETS_GLOBAL
+        .union(Facts::UNKNOWN_FUNCTION)
+        .union(Facts::MANY_FUNCTIONS)
+        .union(Facts::READS_TABLES)
+        .union(Facts::VERSIONED);
+    matches!(statement.kind, Kind::Set | Kind::Use | Kind::SetTransaction | Kind::Diagnostics | Kind::Profile)
+        && statement.doubt.is_none()
+        && !statement.has(MORE)
+}
+
 fn isolation(value: &[u8]) -> Isolation {
     match value {
         b"READ-UNCOMMITTED" => Isolation::ReadUncommitted,
@@ -318,7 +332,7 @@ mod tests {
     /// Whether the session knows that it may have written without being told a GTID.
     fn wrote_unnamed(sql: &str, told: impl FnOnce(&mut Told<'_>)) -> bool {
         let mut session =
-            Session::new(Listener::ReadWrite, Consistency::Session, ServerKind::MySql, TextEncoding::Unknown);
+            Session::new(Listener::ReadWrite, Consistency::Session, ServerKind::MySql, TextEncoding::AsciiSafe);
         let mut said = Told {
             status: Some(StatusFlags::AUTOCOMMIT),
             failed: false,
@@ -348,5 +362,10 @@ mod tests {
         assert!(!wrote_unnamed("SELECT 1", |told| told.failed = true));
         let view_that_writes = |told: &mut Told<'_>| (told.untracked, told.may_write) = (true, true);
         assert!(wrote_unnamed("SELECT * FROM v", view_that_writes));
+        let old = |told: &mut Told<'_>| told.has_trackers = false;
+        assert!(wrote_unnamed(insert, old));
+        assert!(!wrote_unnamed("SET time_zone = CONCAT('+0', 1, ':00')", old));
+        assert!(wrote_unnamed("SET time_zone = f()", old));
+        assert!(wrote_unnamed("SET @x = (SELECT a FROM v)", old));
     }
 }

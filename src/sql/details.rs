@@ -22,7 +22,13 @@ pub enum Assigned {
     Session(Span),
     /// `@@name` without a scope, which for the transaction's characteristics means the next transaction only.
     Bare(Span),
-    /// Something else: `GLOBAL`, `NAMES` …
+    /// `NAMES …`, `CHARACTER SET …`.
+    CharacterSets,
+    /// `SESSION TRANSACTION …`.
+    Transaction,
+    /// A variable of the instance: `GLOBAL`, `PERSIST`, a structured one.
+    Global,
+    /// Something else.
     Other,
 }
 
@@ -125,6 +131,11 @@ pub fn assignments(sql: &[u8], dialect: Dialect) -> Vec<Assignment> {
 fn assigned(tokens: &mut Tokens<'_>) -> (Assigned, Token) {
     let first = tokens.next();
     let (mut name, mut bare_sign) = (first, false);
+    let sql = tokens.sql;
+    let among = |token: Token, words: &[&str]| words.iter().any(|word| token.is_word(sql, word));
+    if among(first, &["names", "character", "charset"]) {
+        return (Assigned::CharacterSets, tokens.next());
+    }
     match first.kind {
         Lexeme::UserVariable => {
             tokens.next();
@@ -136,7 +147,8 @@ fn assigned(tokens: &mut Tokens<'_>) -> (Assigned, Token) {
         }
         _ => {}
     }
-    if name.is_word(tokens.sql, "session") || name.is_word(tokens.sql, "local") {
+    let global = among(name, &["global", "persist", "persist_only"]);
+    if global || among(name, &["session", "local"]) {
         bare_sign = false;
         name = tokens.next();
         if name.is(b'.') {
@@ -146,7 +158,18 @@ fn assigned(tokens: &mut Tokens<'_>) -> (Assigned, Token) {
     if !matches!(name.kind, Lexeme::Word | Lexeme::Quoted) || is_end(name) {
         return (Assigned::Other, name);
     }
+    if name.is_word(tokens.sql, "transaction") {
+        // Its characteristics have commas of their own.
+        let mut token = tokens.next();
+        while !is_end(token) {
+            token = tokens.next();
+        }
+        return (if global { Assigned::Global } else { Assigned::Transaction }, token);
+    }
     let sign = tokens.next();
+    if global || sign.is(b'.') {
+        return (Assigned::Global, sign);
+    }
     if !sign.is(b'=') && sign.kind != Lexeme::Assign {
         return (Assigned::Other, sign);
     }

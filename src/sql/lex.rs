@@ -60,6 +60,8 @@ pub enum Doubt {
     Lexical,
     /// Versioned comments that are nested, too many, or with an odd version.
     VersionedComments,
+    /// It could not be found.
+    NoText,
 }
 
 /// Which of the versioned comments (`/*! … */`), in the order in which they are met, are read as code.

@@ -257,6 +257,17 @@ impl Statement {
         }
     }
 
+    /// A statement of whose text nothing is known.
+    #[must_use]
+    pub fn unreadable(dialect: Dialect) -> Statement {
+        Statement {
+            kind: Kind::Unknown,
+            facts: Facts::TRUNCATED | Facts::CHANGES | Facts::EFFECTS,
+            doubt: Some(Doubt::NoText),
+            ..Statement::new(dialect)
+        }
+    }
+
     /// Whether a fact is true of it.
     #[must_use]
     pub const fn has(&self, facts: Facts) -> bool {

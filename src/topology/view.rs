@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::member::{Member, MemberId, Role};
 use super::state::{BlindReason, DownReason, Health, ServerInfo, Unfit};
+use crate::wire::Capabilities;
 use crate::wire::gtid::GtidSet;
 use crate::wire::server::ServerFamily;
 
@@ -170,6 +171,17 @@ impl View {
     #[must_use]
     pub fn family(&self) -> Option<ServerFamily> {
         self.server().map(|server| server.family)
+    }
+
+    /// Whether every member that was reached speaks of query attributes (MySQL, from 8.0.23 on): they change the bytes of
+    /// commands, so a client that has agreed on them cannot be served by a member without.
+    #[must_use]
+    pub fn speak_query_attributes(&self) -> bool {
+        let mut known = self.members.iter().filter_map(|view| view.server.as_ref()).peekable();
+        known.peek().is_some()
+            && known.all(|server| {
+                server.family == ServerFamily::MySql && server.capabilities.contains(Capabilities::QUERY_ATTRIBUTES)
+            })
     }
 
     /// What the primary's greeting told, else that of any member that was reached.

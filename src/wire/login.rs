@@ -144,6 +144,29 @@ impl Login {
     }
 }
 
+impl Login {
+    /// `COM_CHANGE_USER` behind its command byte.
+    #[must_use]
+    pub fn encode_change_user(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128);
+        out.extend_from_slice(&self.user);
+        out.push(0);
+        out.push(self.response.len() as u8);
+        out.extend_from_slice(&self.response);
+        out.extend_from_slice(self.database.as_deref().unwrap_or_default());
+        out.push(0);
+        out.extend_from_slice(&[self.collation, 0]);
+        if self.capabilities.contains(Capabilities::PLUGIN_AUTH) {
+            out.extend_from_slice(self.plugin.as_deref().unwrap_or_default().as_bytes());
+            out.push(0);
+        }
+        if self.capabilities.contains(Capabilities::CONNECT_ATTRS) {
+            put_lenenc_bytes(&mut out, self.attributes.as_deref().unwrap_or_default());
+        }
+        out
+    }
+}
+
 /// A string that ends with NUL or, from some clients, with the packet.
 fn tail_string(reader: &mut Reader<'_>) -> Vec<u8> {
     match reader.nul_bytes() {
@@ -220,6 +243,12 @@ mod tests {
         let changed = Login::parse_change_user(b"bob\0\x02xyother\0", &login()).unwrap();
         assert_eq!((changed.user.as_slice(), changed.collation), (b"bob".as_slice(), 45));
         assert_eq!(changed.database.as_deref(), Some(b"other".as_slice()));
+    }
+
+    #[test]
+    fn a_change_of_user_round_trips() {
+        let first = Login { user: b"other".to_vec(), collation: 8, ..login() };
+        assert_eq!(Login::parse_change_user(&login().encode_change_user(), &first), Some(login()));
     }
 
     proptest! {

@@ -31,6 +31,17 @@ pub fn read_version(text: &str) -> (ServerFamily, Version) {
     (family, Version(next(), next(), next()))
 }
 
+/// Whether a server of this version text knows `COM_RESET_CONNECTION`.
+#[must_use]
+pub fn knows_reset(version_text: &str) -> bool {
+    let (family, version) = read_version(version_text);
+    version
+        >= match family {
+            ServerFamily::MySql => Version(5, 7, 3),
+            ServerFamily::MariaDb => Version(10, 2, 4),
+        }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +60,21 @@ mod tests {
             ("99999999.1", MySql, Version(0, 1, 0)),
         ] {
             assert_eq!(read_version(text), (family, version), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reset_is_younger_than_some_servers() {
+        for (text, knows) in [
+            ("5.6.51-log", false),
+            ("5.7.2-m12", false),
+            ("5.7.3-m13", true),
+            ("8.4.3", true),
+            ("5.5.5-10.1.48-MariaDB", false),
+            ("5.5.5-10.2.4-MariaDB", true),
+            ("11.4.2-MariaDB", true),
+        ] {
+            assert_eq!(knows_reset(text), knows, "{text}");
         }
     }
 }
