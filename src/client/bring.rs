@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     memory::{Condition, Memory},
+    takeover::is_unprepared,
     texts::StatementText,
 };
 use crate::{
@@ -36,6 +37,14 @@ pub enum BringError {
     /// The member refused a setting, or the connection broke.
     #[error(transparent)]
     Query(#[from] QueryError),
+}
+
+impl BringError {
+    /// The member does not serve anybody now.
+    #[must_use]
+    pub const fn is_unprepared(&self) -> bool {
+        matches!(self, BringError::Query(QueryError::Sql(error)) if is_unprepared(error.code))
+    }
 }
 
 impl From<Unreachable> for BringError {

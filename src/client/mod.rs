@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod registry;
 mod run;
 mod shown;
+mod takeover;
 pub mod texts;
 
 pub use handshake::{Authenticated, LoginError, Origin, welcome};

@@ -83,8 +83,8 @@ pub struct Told<'a> {
     pub names_writes: bool,
     /// Whether the statement may write although its text does not say so.
     pub may_write: bool,
-    /// How the member writes GTIDs.
-    pub gtids: GtidKind,
+    /// How the member writes GTIDs; none where they mean nothing to other members.
+    pub gtids: Option<GtidKind>,
     /// Whether the statement ran where writes run.
     pub on_primary: bool,
     /// When the reply was complete.
@@ -160,7 +160,10 @@ impl Session {
                 }
                 Change::Gtids(gtids) => {
                     wrote = true;
-                    self.causality.wrote(told.gtids, gtids, told.now);
+                    match told.gtids {
+                        Some(kind) => self.causality.wrote(kind, gtids, told.now),
+                        None => self.causality.wrote_unknown(told.now),
+                    }
                 }
                 Change::State => state_changed = true,
             }
@@ -292,7 +295,7 @@ mod tests {
             has_trackers: true,
             names_writes: true,
             may_write: false,
-            gtids: GtidKind::MySql,
+            gtids: Some(GtidKind::MySql),
             on_primary: true,
             now: Instant::now(),
         };
@@ -310,6 +313,11 @@ mod tests {
         assert!(wrote_unnamed(insert, |told| told.failed = true), "an error names nothing");
         assert!(wrote_unnamed("CALL p()", |told| told.failed = true));
         assert!(!wrote_unnamed("SELECT 1", |told| told.failed = true));
+        let galera = |told: &mut Told<'_>| {
+            (told.gtids, told.names_writes, told.on_primary) = (None, false, false);
+            told.changes = Box::leak(Box::new([Change::Gtids(b"0-1-5".to_vec())]));
+        };
+        assert!(wrote_unnamed("SELECT * FROM v", galera), "a GTID that means nothing elsewhere still tells of a write");
         let view_that_writes = |told: &mut Told<'_>| (told.untracked, told.may_write) = (true, true);
         assert!(wrote_unnamed("SELECT * FROM v", view_that_writes));
     }

@@ -138,6 +138,7 @@ impl<A: Ask> Monitor<A> {
                 member: member.id,
                 address: member.address,
                 asker: Arc::clone(&self.asker),
+                kind: self.settings.kind,
                 settings: self.settings.check,
             };
             let run = prober.run(results.clone(), self.topology.recheck.subscribe());

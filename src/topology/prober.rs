@@ -13,7 +13,7 @@ use super::ask::{Ask, AskError};
 use super::health::{Failure, Hysteresis};
 use super::member::MemberId;
 use super::probe::{Report, probe};
-use super::settings::CheckSettings;
+use super::settings::{CheckSettings, ClusterKind};
 use super::state::{BlindReason, DownReason, Health};
 
 /// A check that was asked for comes at the earliest this part of the interval after the one before.
@@ -45,6 +45,8 @@ pub struct Prober<A: Ask> {
     pub address: SocketAddr,
     /// With what.
     pub asker: Arc<A>,
+    /// As a member of what.
+    pub kind: ClusterKind,
     /// When.
     pub settings: CheckSettings,
 }
@@ -91,7 +93,7 @@ impl<A: Ask> Prober<A> {
             Some(conversation) => conversation,
             None => self.within(self.asker.connect(self.address)).await?,
         };
-        let report = self.within(probe(&mut conversation)).await?;
+        let report = self.within(probe(&mut conversation, self.kind)).await?;
         *kept = Some(conversation);
         Ok(report)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
+use super::character::Character;
 use super::member::{Member, MemberId, Role};
 use super::state::{BlindReason, DownReason, Health, ServerInfo, Unfit};
 use crate::wire::gtid::GtidSet;
@@ -90,6 +91,9 @@ pub enum NoPrimary {
     /// `cluster.primary` is `auto` and more than one is writable.
     #[error("more than one member is writable ({0}); set read_only on the replicas, or name cluster.primary")]
     Ambiguous(Arc<str>),
+    /// No node of a Galera cluster can take writes.
+    #[error("no node of the Galera cluster can take writes: {0}")]
+    NoneFit(Arc<str>),
     /// The primary does not answer.
     #[error("the primary {0} is down: {1}")]
     Down(Arc<str>, DownReason),
@@ -104,6 +108,8 @@ pub struct View {
     pub members: Vec<MemberView>,
     /// Who takes the writes, whether or not it answers now, or why nobody does.
     pub assigned_primary: Result<MemberId, NoPrimary>,
+    /// How the members are kept alike.
+    pub character: Character,
     /// Why the newest look at DNS failed; the members are then the last known ones.
     pub discovery_problem: Option<Arc<str>>,
     pub(super) rotor: AtomicUsize,
@@ -120,7 +126,14 @@ impl View {
     #[must_use]
     pub fn new(generation: u64, mut members: Vec<MemberView>, assigned_primary: Result<MemberId, NoPrimary>) -> Self {
         members.sort_by_key(|view| view.member.id);
-        Self { generation, members, assigned_primary, discovery_problem: None, rotor: AtomicUsize::new(0) }
+        Self {
+            generation,
+            members,
+            assigned_primary,
+            character: Character::default(),
+            discovery_problem: None,
+            rotor: AtomicUsize::new(0),
+        }
     }
 
     /// The member of this id, unless it is gone.
@@ -164,6 +177,12 @@ impl View {
     #[must_use]
     pub fn names_writes(&self) -> bool {
         self.usable_primary().is_some_and(|primary| primary.names_writes)
+    }
+
+    /// Whether it is a Galera cluster: every member takes writes, and the GTIDs of one mean nothing to another.
+    #[must_use]
+    pub fn is_galera(&self) -> bool {
+        self.character == Character::Galera
     }
 
     /// The family of the cluster's servers: the primary's, else that of any member that was reached.

@@ -33,11 +33,23 @@ impl Proxy {
         proxy
     }
 
+    /// Starts the proxy in front of these members, of which the first is the primary, and waits until it is ready.
+    pub fn start_before(members: &[SocketAddr], adjust: &str) -> Self {
+        let mut proxy = Self::launch_before(members, adjust);
+        proxy.wait_until_ready();
+        proxy
+    }
+
     /// Starts the proxy without waiting for it.
     pub fn launch(cluster: &Cluster, adjust: &str) -> Self {
+        let members: Vec<SocketAddr> = cluster.members().iter().map(mysql_proxy::demo::Member::address).collect();
+        Self::launch_before(&members, adjust)
+    }
+
+    fn launch_before(members: &[SocketAddr], adjust: &str) -> Self {
         let listen: [SocketAddr; 3] = free_addresses(3).unwrap().try_into().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut configuration = usual(cluster, &listen);
+        let mut configuration = usual(members, &listen);
         lay_over(&mut configuration, adjust.parse().expect("the adjustment is TOML"));
         let file = folder.path().join("mysql-proxy.toml");
         fs::write(&file, configuration.to_string()).unwrap();
@@ -101,17 +113,16 @@ impl Drop for Proxy {
     }
 }
 
-fn usual(cluster: &Cluster, [read_write, read_only, admin_http]: &[SocketAddr; 3]) -> Table {
-    let members: Vec<String> =
-        cluster.members().iter().map(|member| format!("{:?}", member.address().to_string())).collect();
+fn usual(members: &[SocketAddr], [read_write, read_only, admin_http]: &[SocketAddr; 3]) -> Table {
+    let names: Vec<String> = members.iter().map(|member| format!("{:?}", member.to_string())).collect();
     let text = format!(
         "[listen]\nread_write = '{read_write}'\nread_only = '{read_only}'\nadmin_http = '{admin_http}'\n\
          admin_sql = ''\n[runtime]\nthreads = 2\n\
          [cluster]\nmembers = [{}]\nprimary = '{}'\n\
          [monitor]\nuser = 'proxy'\npassword = 'proxy'\ninterval = '200ms'\ntimeout = '200ms'\n\
          [[users]]\nname = 'app'\npassword = 'app'\n[[users]]\nname = 'admin'\npassword = 'admin'\n",
-        members.join(", "),
-        cluster.primary().address(),
+        names.join(", "),
+        members[0],
     );
     text.parse().unwrap()
 }
