@@ -134,6 +134,10 @@ fn monitored(config: &Config, view: &View, member: &MemberView) -> Vec<Finding> 
         let text = "this replica is writable; read_only=ON there keeps stray writes away";
         findings.push(finding(Verdict::Remark, title(member), text));
     }
+    if view.is_galera() && member.is_up() && member.unfit.is_none() && member.hides_confirmed {
+        let text = "its version does not tell wsrep_checkpoint_position: sessions that have written read from the primary only";
+        findings.push(finding(Verdict::Remark, title(member), text));
+    }
     findings
 }
 

@@ -34,6 +34,9 @@ pub enum BringError {
     /// The member refuses to prepare a statement. The connection has the session's settings.
     #[error("{0}")]
     Prepare(SqlError),
+    /// The member did not come to have what the session has written elsewhere.
+    #[error("it has not caught up with the session's writes: {0}")]
+    Behind(SqlError),
     /// The member refused a setting, or the connection broke.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -43,7 +46,11 @@ impl BringError {
     /// The member does not serve anybody now.
     #[must_use]
     pub const fn is_unprepared(&self) -> bool {
-        matches!(self, BringError::Query(QueryError::Sql(error)) if is_unprepared(error.code))
+        match self {
+            BringError::Behind(_) => true,
+            BringError::Query(QueryError::Sql(error)) => is_unprepared(error.code),
+            _ => false,
+        }
     }
 }
 

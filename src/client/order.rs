@@ -386,14 +386,14 @@ impl Client {
             // Here a replica's refusal of a write is the answer.
             return if order.route.is_repeatable() { is_refusal } else { |_| false };
         }
+        // A text that is prepared is not executed.
+        let begins_anew = order.preparing.is_some() || order.statement.is_some_and(|(it, _)| has_done_nothing(it));
         match (order.route.target, used.on_primary, order.route.is_repeatable()) {
             (Target::Replica, false, true) => |code| is_read_only_refusal(code) || is_refusal(code),
             (Target::Replica, false, false) => is_read_only_refusal,
             (Target::All, false, _) => is_unknown_database,
             (_, _, true) => is_refusal,
-            (Target::Primary, true, false) if order.statement.is_some_and(|(it, _)| has_done_nothing(it)) => {
-                is_unprepared
-            }
+            (Target::Primary, true, false) if begins_anew => is_unprepared,
             _ => |_| false,
         }
     }

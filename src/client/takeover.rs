@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use super::{connections::Used, run::Client};
+use super::{bring::BringError, connections::Used, run::Client};
 use crate::{
     backend::{Connection, QueryError},
     sql::{Facts, Kind, Statement},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Returns when everything that any node has confirmed by now can be seen here; fails with error 1205 after the
-/// provider's `repl.causal_read_timeout`.
+/// provider's `repl.causal_read_timeout`, and at once while the nodes agree on who is left.
 const CATCH_UP: &str = "SET STATEMENT wsrep_sync_wait = 1 FOR SELECT 1";
 
 /// The node is not part of its cluster, or rejects queries. It says so before it executes anything.
@@ -28,7 +28,7 @@ pub(super) const fn is_unprepared(code: u16) -> bool {
 /// Whether a statement that a node refused as [unprepared](is_unprepared) has certainly done nothing: it is one alone, and
 /// none in whose course something may be committed. What a function in it wrote is undone with it.
 pub(super) fn has_done_nothing(statement: &Statement) -> bool {
-    matches!(statement.kind, Kind::Write | Kind::Ddl | Kind::DropTable | Kind::Begin)
+    matches!(statement.kind, Kind::Read | Kind::Metadata | Kind::Write | Kind::Ddl | Kind::DropTable | Kind::Begin)
         && statement.doubt.is_none()
         && !statement.has(Facts::SEVERAL.union(Facts::VERSIONED))
 }
@@ -40,12 +40,15 @@ impl Client {
     }
 
     /// Has the member that takes the writes wait for those of the session, if another one has confirmed them.
-    pub(super) async fn catch_up(&mut self, used: &mut Used) -> Result<(), QueryError> {
+    pub(super) async fn catch_up(&mut self, used: &mut Used) -> Result<(), BringError> {
         if !used.on_primary || used.held || !self.may_miss_own_write(&self.proxy.topology.view(), used.member) {
             return Ok(());
         }
         let connection: &mut Connection = used.lease.parts().0;
-        connection.query(CATCH_UP).await?;
+        connection.query(CATCH_UP).await.map_err(|error| match error {
+            QueryError::Sql(error) => BringError::Behind(error),
+            broken => broken.into(),
+        })?;
         self.wrote_at(used.member);
         Ok(())
     }
@@ -72,6 +75,8 @@ mod tests {
             ("CREATE TABLE t (a INT)", true),
             ("DROP TABLE t", true),
             ("BEGIN", true),
+            ("SELECT * FROM t FOR UPDATE", true),
+            ("SELECT f(1)", true),
             ("INSERT INTO t (a) VALUES (f(1))", true),
             ("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)", false),
             ("CALL p()", false),

@@ -6,7 +6,7 @@ use super::{
     Causality, Consistency, Isolation, Ledger, Listener, PinReason, Reply as LedgerReply, Settings, Transaction,
 };
 use crate::{
-    sql::{Dialect, Facts, ServerKind, Statement, TextEncoding, is_system_schema},
+    sql::{Dialect, Facts, Kind, ServerKind, Statement, TextEncoding, is_system_schema},
     wire::{StatusFlags, gtid::GtidKind, ok::Change},
 };
 
@@ -144,6 +144,7 @@ impl Session {
 
     /// Learns from the reply to a statement. `statement` and its text are absent for commands without SQL.
     pub fn learn(&mut self, statement: Option<(&Statement, &[u8])>, told: &Told<'_>) {
+        let was_free = self.transaction == Transaction::None && self.autocommit;
         self.learn_status(told);
         let mut state_changed = false;
         let mut explained = false;
@@ -168,7 +169,9 @@ impl Session {
                 Change::State => state_changed = true,
             }
         }
-        self.learn_write(statement, told, wrote);
+        if !(was_free && statement.is_some_and(|(statement, _)| only_sets(statement))) {
+            self.learn_write(statement, told, wrote);
+        }
         if told.last_insert_id != 0 {
             self.last_insert_id = told.last_insert_id;
         }
@@ -268,6 +271,19 @@ impl Session {
     }
 }
 
+/// Changes nothing but the session, and commits nothing where no transaction is open.
+fn only_sets(statement: &Statement) -> bool {
+    const COMPUTES: Facts = Facts::SETS_EXPRESSION
+        .union(Facts::SETS_USER_EXPRESSION)
+        .union(Facts::SETS_GLOBAL)
+        .union(Facts::UNKNOWN_FUNCTION)
+        .union(Facts::SEVERAL)
+        .union(Facts::VERSIONED);
+    matches!(statement.kind, Kind::Set | Kind::Use | Kind::Begin)
+        && statement.doubt.is_none()
+        && !statement.has(COMPUTES)
+}
+
 fn isolation(value: &[u8]) -> Isolation {
     match value {
         b"READ-UNCOMMITTED" => Isolation::ReadUncommitted,
@@ -282,10 +298,15 @@ mod tests {
     use super::*;
     use crate::sql::classify;
 
-    /// Whether the session knows that it may have written without being told a GTID.
+    /// Whether a session that stands free knows that it may have written without being told a GTID.
     fn wrote_unnamed(sql: &str, told: impl FnOnce(&mut Told<'_>)) -> bool {
+        wrote_unnamed_in(Transaction::None, sql, told)
+    }
+
+    fn wrote_unnamed_in(transaction: Transaction, sql: &str, told: impl FnOnce(&mut Told<'_>)) -> bool {
         let mut session =
-            Session::new(Listener::ReadWrite, Consistency::Session, ServerKind::MySql, TextEncoding::Unknown);
+            Session::new(Listener::ReadWrite, Consistency::Session, ServerKind::MySql, TextEncoding::AsciiSafe);
+        session.transaction = transaction;
         let mut said = Told {
             status: Some(StatusFlags::AUTOCOMMIT),
             failed: false,
@@ -303,6 +324,29 @@ mod tests {
         let statement = classify(sql.as_bytes(), &session.dialect);
         session.learn(Some((&statement, sql.as_bytes())), &said);
         session.causality.unknown().is_some()
+    }
+
+    #[test]
+    fn what_only_sets_is_no_write_unless_it_may_commit_or_compute() {
+        let without_gtids = |told: &mut Told<'_>| told.names_writes = false;
+        for (sql, free, in_transaction) in [
+            ("SET NAMES utf8mb4", false, true),
+            ("SET autocommit = 1", false, true),
+            ("USE app", false, true),
+            ("BEGIN", false, true),
+            ("START TRANSACTION", false, true),
+            ("SET @x = 1", false, true),
+            ("SET @x = f()", true, true),
+            ("SET sql_mode = CONCAT(@@sql_mode, ',', f())", true, true),
+            ("SET GLOBAL read_only = 0", true, true),
+            ("SET PASSWORD = 'x'", true, true),
+            ("SET STATEMENT max_statement_time = 1 FOR INSERT INTO t VALUES (1)", true, true),
+            ("SET NAMES utf8mb4; INSERT INTO t VALUES (1)", true, true),
+            ("COMMIT", true, true),
+        ] {
+            let wrote = |transaction| wrote_unnamed_in(transaction, sql, without_gtids);
+            assert_eq!((wrote(Transaction::None), wrote(Transaction::ReadWrite)), (free, in_transaction), "{sql}");
+        }
     }
 
     #[test]

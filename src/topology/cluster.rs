@@ -221,6 +221,7 @@ impl Cluster {
             lag: fitness.lag,
             applied: if known.fresh && names_writes { known.applied(is_primary) } else { Arc::default() },
             names_writes: names_writes && report.executed.is_some(),
+            hides_confirmed: report.galera.as_ref().is_some_and(|node| node.confirmed.is_none()),
             caught_up_to: known.progress.caught_up_to.filter(|_| known.fresh && !is_primary),
         }
     }

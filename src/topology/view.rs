@@ -33,6 +33,9 @@ pub struct MemberView {
     pub applied: Arc<GtidSet>,
     /// It gives every transaction a GTID.
     pub names_writes: bool,
+    /// It is a Galera node that does not tell how far it has confirmed transactions: as long as it takes the writes, no
+    /// other node can be proven to have them.
+    pub hides_confirmed: bool,
     /// It has everything that the primary had executed at this instant.
     pub caught_up_to: Option<Instant>,
 }
@@ -52,6 +55,7 @@ impl MemberView {
             lag: None,
             applied: Arc::default(),
             names_writes: false,
+            hides_confirmed: false,
             caught_up_to: None,
         }
     }
@@ -112,7 +116,8 @@ pub struct View {
     pub character: Character,
     /// Why the newest look at DNS failed; the members are then the last known ones.
     pub discovery_problem: Option<Arc<str>>,
-    pub(super) rotor: AtomicUsize,
+    /// How many times a member was chosen among equals.
+    pub(super) turns: AtomicUsize,
 }
 
 impl Default for View {
@@ -132,7 +137,7 @@ impl View {
             assigned_primary,
             character: Character::default(),
             discovery_problem: None,
-            rotor: AtomicUsize::new(0),
+            turns: AtomicUsize::new(0),
         }
     }
 
