@@ -98,13 +98,11 @@ impl View {
         };
         let limit = idlest.member.in_flight().saturating_mul(2).saturating_add(STICKY_SLACK);
         let preferred = prefer.and_then(|id| self.member(id)).filter(fresh);
-        Ok(match preferred.filter(|view| view.member.in_flight() <= limit) {
-            Some(member) => Pick { member, because: PickReason::Sticky },
-            None => {
-                idlest.member.take_turn(self.turns.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
-                Pick { member: idlest, because: PickReason::Replica }
-            }
-        })
+        if let Some(member) = preferred.filter(|view| view.member.in_flight() <= limit) {
+            return Ok(Pick { member, because: PickReason::Sticky });
+        }
+        idlest.member.take_turn(self.turns.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+        Ok(Pick { member: idlest, because: PickReason::Replica })
     }
 
     /// The least busy of those that qualify; of equals the one that was chosen longest ago.

@@ -136,7 +136,9 @@ fn no_session_misses_its_writes_although_a_node_is_late(galera: &Galera, proxy: 
             })
         })
         .collect();
-    sessions.into_iter().for_each(|session| session.join().unwrap());
+    for session in sessions {
+        session.join().unwrap();
+    }
     assert_eq!(galera.status(2, "wsrep_local_state_comment"), "Synced");
     assert_eq!(galera.sql(2, "SELECT COUNT(*) FROM app.t WHERE session BETWEEN 10 AND 13"), "0", "it was late");
     assert_eq!(galera.run_by(2, "app", "r-chapter2").len(), 0, "and served none of these reads");
@@ -193,7 +195,9 @@ fn a_reader_that_loses_the_cluster_serves_nothing_and_comes_back(galera: &Galera
     galera.synced(1);
     reads_are_served_by(proxy, &[galera.address(1), galera.address(2)]);
     stop.store(true, Ordering::Relaxed);
-    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    for reader in readers {
+        reader.join().unwrap();
+    }
 }
 
 /// What is done at a writer that refuses it with error 1047 before the monitor knows that it does.
