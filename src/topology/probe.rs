@@ -75,6 +75,18 @@ pub async fn probe(member: &mut impl Converse, kind: ClusterKind) -> Result<Repo
     })
 }
 
+/// Prepares a new connection: a Galera node whose `wsrep_sync_wait` is on would have the questions wait until it has
+/// caught up, and be taken for dead while a table is altered. A server that does not know the setting needs none.
+pub async fn open(member: &mut impl Converse, kind: ClusterKind) -> Result<(), AskError> {
+    if !may_be_galera(kind, &member.server()) {
+        return Ok(());
+    }
+    match member.query("SET SESSION wsrep_sync_wait = 0").await {
+        Ok(_) | Err(AskError::Server { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Only `MariaDB` is asked: what others call their variables and what they promise is not known here.
 fn may_be_galera(kind: ClusterKind, server: &ServerInfo) -> bool {
     matches!(kind, ClusterKind::Auto | ClusterKind::Galera) && server.family == ServerFamily::MariaDb

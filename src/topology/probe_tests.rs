@@ -128,3 +128,21 @@ async fn a_galera_node_without_quorum_answers_and_says_so() {
     let report = probe(&mut FakeConversation::new(MARIADB, answers), ClusterKind::Galera).await.unwrap();
     assert_eq!(report.galera.unwrap().complaint(), Some(Unfit::NoQuorum { component: "non-Primary".to_owned() }));
 }
+
+#[tokio::test]
+async fn a_check_never_waits_for_a_galera_node_to_catch_up() {
+    for (kind, version, asked) in [
+        (ClusterKind::Galera, MARIADB, &["SET SESSION wsrep_sync_wait = 0"][..]),
+        (ClusterKind::Auto, MARIADB, &["SET SESSION wsrep_sync_wait = 0"]),
+        (ClusterKind::Auto, "9.7.4", &[]),
+        (ClusterKind::Replication, MARIADB, &[]),
+    ] {
+        for answer in [Ok(Answer::default()), Err(AskError::Server { code: 1193, message: String::new() })] {
+            let mut member = FakeConversation::new(version, vec![("SET", answer)]);
+            open(&mut member, kind).await.unwrap();
+            assert_eq!(member.asked, asked, "{kind:?} {version}");
+        }
+    }
+    let lost = Err(AskError::Lost("gone".to_owned()));
+    assert!(open(&mut FakeConversation::new(MARIADB, vec![("SET", lost)]), ClusterKind::Auto).await.is_err());
+}

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::ask::{Ask, AskError};
 use super::health::{Failure, Hysteresis};
 use super::member::MemberId;
-use super::probe::{Report, probe};
+use super::probe::{Report, open, probe};
 use super::settings::{CheckSettings, ClusterKind};
 use super::state::{BlindReason, DownReason, Health};
 
@@ -89,9 +89,12 @@ impl<A: Ask> Prober<A> {
     }
 
     async fn ask(&self, kept: &mut Option<A::Conversation>) -> Result<Report, Failure> {
-        let mut conversation = match kept.take() {
-            Some(conversation) => conversation,
-            None => self.within(self.asker.connect(self.address)).await?,
+        let mut conversation = if let Some(kept) = kept.take() {
+            kept
+        } else {
+            let mut fresh = self.within(self.asker.connect(self.address)).await?;
+            self.within(open(&mut fresh, self.kind)).await?;
+            fresh
         };
         let report = self.within(probe(&mut conversation, self.kind)).await?;
         *kept = Some(conversation);

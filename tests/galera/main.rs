@@ -34,6 +34,7 @@ fn a_galera_cluster_is_served_through_everything() {
     chapter("who serves", || writes_go_to_one_node_and_reads_to_the_others(&galera, &proxy));
     chapter("own writes", || no_session_misses_its_writes_although_a_node_is_late(&galera, &proxy));
     chapter("explicitly", || a_second_proxy_that_is_told_the_kind_chooses_the_same_node(&galera, &proxy));
+    chapter("checks", || a_late_node_whose_statements_wait_is_late_and_not_down(&galera, &proxy));
     chapter("desync", || a_node_that_is_desynced_serves_nothing_and_comes_back(&galera, &proxy));
     chapter("reader without quorum", || a_reader_that_loses_the_cluster_serves_nothing_and_comes_back(&galera, &proxy));
     chapter("rejecting writer", || a_writer_that_rejects_queries_is_left_without_an_error(&galera, &proxy));
@@ -154,6 +155,21 @@ fn a_second_proxy_that_is_told_the_kind_chooses_the_same_node(galera: &Galera, f
     let unnamed = Proxy::start_before(&galera.addresses(), "[cluster]\nkind = 'galera'\nprimary = 'auto'\n");
     assert_eq!(writer(&unnamed), galera.address(0));
     reads_are_served_by(&unnamed, &[galera.address(1), galera.address(2)]);
+}
+
+fn a_late_node_whose_statements_wait_is_late_and_not_down(galera: &Galera, proxy: &Proxy) {
+    galera.sql(2, "SET GLOBAL wsrep_sync_wait = 15");
+    let lock = galera.lock(2, "FLUSH TABLE app.t WITH READ LOCK");
+    Raw::app(proxy.read_write).run("INSERT INTO t VALUES (15, 0)");
+    for kind in ["auto", "galera"] {
+        let other = Proxy::start_before(&galera.addresses(), &format!("[cluster]\nkind = '{kind}'\n"));
+        thread::sleep(A_FEW_CHECKS * 3);
+        let up = format!("mysql_proxy_member_up{{member=\"{}\",role=\"replica\"}}", galera.address(2));
+        assert!((other.metric(&up) - 1.0).abs() < f64::EPSILON, "{kind}: {}", other.log());
+    }
+    galera.sql(2, "SET GLOBAL wsrep_sync_wait = 0");
+    drop(lock);
+    assert_eq!(galera.agreed("SELECT COUNT(*) FROM app.t WHERE session = 15"), "1");
 }
 
 fn a_node_that_is_desynced_serves_nothing_and_comes_back(galera: &Galera, proxy: &Proxy) {
