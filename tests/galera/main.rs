@@ -33,6 +33,9 @@ fn a_galera_cluster_is_served_through_everything() {
     let proxy = Proxy::start_before(&galera.addresses(), "");
     chapter("who serves", || writes_go_to_one_node_and_reads_to_the_others(&galera, &proxy));
     chapter("own writes", || no_session_misses_its_writes_although_a_node_is_late(&galera, &proxy));
+    if support::long() {
+        chapter("own writes of many", || no_session_of_many_misses_its_writes(&galera));
+    }
     chapter("explicitly", || a_second_proxy_that_is_told_the_kind_chooses_the_same_node(&galera, &proxy));
     chapter("checks", || a_late_node_whose_statements_wait_is_late_and_not_down(&galera, &proxy));
     chapter("desync", || a_node_that_is_desynced_serves_nothing_and_comes_back(&galera, &proxy));
@@ -146,6 +149,35 @@ fn no_session_misses_its_writes_although_a_node_is_late(galera: &Galera, proxy: 
     assert!(late.load(Ordering::Relaxed) >= 40, "of 80 later reads the other node has served few: {late:?}");
     drop(lock);
     assert_eq!(galera.agreed("SELECT COUNT(*) FROM app.t WHERE session BETWEEN 10 AND 13"), "800");
+}
+
+/// Many sessions whose commits are grouped, each reading until another node serves it: as soon as one may.
+fn no_session_of_many_misses_its_writes(galera: &Galera) {
+    let proxy =
+        Proxy::start_before(&galera.addresses(), "[monitor]\ninterval = '50ms'\ntimeout = '50ms'\nfall = 100\n");
+    let read_write = proxy.read_write;
+    let sessions = (100..124).map(|number| {
+        let (mut session, writer) = (Raw::app(read_write), galera.address(0));
+        thread::spawn(move || {
+            let mut elsewhere = 0;
+            for time in 0..300 {
+                session.run(&format!("INSERT INTO t VALUES ({number}, {time})"));
+                for _ in 0..200 {
+                    let seen = session.number(&format!("SELECT COUNT(*) FROM t WHERE session = {number}"));
+                    let at = member(&mut session);
+                    assert_eq!(seen, time + 1, "at {at}");
+                    elsewhere += u64::from(at != writer);
+                    if at != writer {
+                        break;
+                    }
+                }
+            }
+            elsewhere
+        })
+    });
+    let sessions: Vec<_> = sessions.collect();
+    let elsewhere: u64 = sessions.into_iter().map(|session| session.join().unwrap()).sum();
+    eprintln!("  {elsewhere} of {} were read back at another node", 24 * 300);
 }
 
 fn a_second_proxy_that_is_told_the_kind_chooses_the_same_node(galera: &Galera, first: &Proxy) {
