@@ -4,8 +4,8 @@
 //!
 //! A node is at a place in the one order of the cluster's transactions, a sequence number. It says two of them, and
 //! they are not the same: `wsrep_last_committed` is the newest of which everything up to it can be seen there, so it is
-//! what a reader *surely has*; a transaction that a client knows to be committed may already lie beyond it, for the
-//! time that a neighbour of the same group commit needs. `wsrep_checkpoint_position` is the newest that the storage
+//! what a reader *surely has*; a transaction that a client knows to be committed may already lie beyond it, as long as
+//! one before it in the same group commit has not finished. `wsrep_checkpoint_position` is the newest that the storage
 //! engine has committed, so it is what a writer *may have confirmed*. Its GTIDs say nothing: without `wsrep_gtid_mode`
 //! each node numbers by its own binary log, and with it the binary log runs ahead of what can be seen.
 
