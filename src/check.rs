@@ -69,7 +69,7 @@ pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     let view = topology.view();
     let mut findings = vec![discovery(config, &view), primary(&view)];
     for member in &view.members {
-        findings.extend(monitored(config, member));
+        findings.extend(monitored(config, &view, member));
     }
     findings.extend(users(config, &view).await);
     Ok(findings)
@@ -120,7 +120,7 @@ fn primary(view: &View) -> Finding {
 }
 
 /// What the monitor sees of a member.
-fn monitored(config: &Config, member: &MemberView) -> Vec<Finding> {
+fn monitored(config: &Config, view: &View, member: &MemberView) -> Vec<Finding> {
     let about = format!("{} as monitor {:?}", title(member), config.monitor.user);
     let mut findings = vec![match (&member.health, &member.unfit) {
         (Health::Unknown, _) => finding(Verdict::Wrong, about, format!("no answer within {PATIENCE:?}")),
@@ -129,8 +129,13 @@ fn monitored(config: &Config, member: &MemberView) -> Vec<Finding> {
         (Health::Up, Some(unfit)) => finding(Verdict::Wrong, about, format!("serves no reads: {unfit}")),
         (Health::Up, None) => finding(Verdict::Good, about, state(member)),
     }];
-    if member.is_up() && member.role == Role::Replica && member.read_only == Some(false) {
+    let should_refuse_writes = !view.is_galera() && member.role == Role::Replica;
+    if member.is_up() && should_refuse_writes && member.read_only == Some(false) {
         let text = "this replica is writable; read_only=ON there keeps stray writes away";
+        findings.push(finding(Verdict::Remark, title(member), text));
+    }
+    if view.is_galera() && member.is_up() && member.unfit.is_none() && member.hides_confirmed {
+        let text = "its version does not tell wsrep_checkpoint_position: sessions that have written read from the primary only";
         findings.push(finding(Verdict::Remark, title(member), text));
     }
     findings

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     memory::{Condition, Memory},
+    takeover::is_unprepared,
     texts::StatementText,
 };
 use crate::{
@@ -34,9 +35,24 @@ pub enum BringError {
     /// The member refuses to prepare a statement. The connection has the session's settings.
     #[error("{0}")]
     Prepare(SqlError),
+    /// The member did not come to have what the session has written elsewhere.
+    #[error("it has not caught up with the session's writes: {0}")]
+    Behind(SqlError),
     /// The member refused a setting, or the connection broke.
     #[error(transparent)]
     Query(#[from] QueryError),
+}
+
+impl BringError {
+    /// The member does not serve anybody now.
+    #[must_use]
+    pub const fn is_unprepared(&self) -> bool {
+        match self {
+            BringError::Behind(_) => true,
+            BringError::Query(QueryError::Sql(error)) => is_unprepared(error.code),
+            _ => false,
+        }
+    }
 }
 
 impl From<Unreachable> for BringError {

@@ -49,6 +49,8 @@ pub struct Connections {
     replica: Kept,
     /// Where the previous statement went.
     pub last: Side,
+    /// The member that confirmed the session's newest write that no GTID names.
+    pub wrote_at: Option<MemberId>,
     /// The open transaction is a read-only one, on the replica's side.
     pub transaction_on_replica: bool,
 }

@@ -88,6 +88,7 @@ impl Client {
                 Ok(choice) => {
                     if let Some(mut used) = kept.take() {
                         if used.member == choice.member.id {
+                            used.on_primary = choice.on_primary;
                             self.last_route.member = Some(used.address);
                             return Ok(used);
                         }
@@ -129,6 +130,12 @@ impl Client {
             Side::Primary => choose_primary(&view, &attempts.avoid),
             Side::Replica => {
                 let need = freshness(route, &self.session.causality);
+                let written_elsewhere = |primary: &MemberId| self.may_miss_own_write(&view, *primary);
+                if !matches!(need, Freshness::Any) && view.assigned_primary.as_ref().is_ok_and(written_elsewhere) {
+                    // Nothing is proven of that write, not even of the primary before it has caught up.
+                    let choice = choose_primary(&view, &attempts.avoid)?;
+                    return Ok(Choice { because: Some(PickReason::NotCaughtUp), ..choice });
+                }
                 let prefer = self.connections.last_used(Side::Replica).map(|(member, _)| member);
                 let pick = view.pick_replica(&need, prefer, &attempts.avoid).map_err(|error| error.to_string())?;
                 let member = pick.member;

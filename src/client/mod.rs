@@ -24,6 +24,7 @@ pub mod refusal;
 pub mod registry;
 mod run;
 mod shown;
+mod takeover;
 pub mod texts;
 mod unasked;
 mod untold;

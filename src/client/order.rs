@@ -12,6 +12,7 @@ use super::{
     refusal,
     registry::Running,
     run::{Client, Gone},
+    takeover::{has_done_nothing, is_unprepared},
     texts::StatementText,
 };
 use crate::{
@@ -272,6 +273,7 @@ impl Client {
     /// Brings the connection to the session's settings, to what the previous statement left, and prepares what is
     /// executed.
     async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, BringError> {
+        self.catch_up(used).await?;
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
         if memory.may_hide && memory.last_user != Some(self.registered.handle.id) {
@@ -311,14 +313,15 @@ impl Client {
                 lease.discard();
                 Ok(Attempt::Again)
             }
-            BringError::Query(QueryError::Sql(error)) if on_primary || held => {
+            BringError::Query(QueryError::Sql(error)) if (on_primary && !is_unprepared(error.code)) || held => {
                 lease.discard();
                 if held {
                     self.lose_what_stood(side);
                 }
                 self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused))
             }
-            error if !held && attempts.avoid.len() < MAX_TRIES => {
+            // Who takes the writes instead is for the monitor to find out, until the deadline.
+            error if !held && (attempts.avoid.len() < MAX_TRIES || error.is_unprepared()) => {
                 lease.discard();
                 attempts.failed(member, format!("{address}: {error}"));
                 self.proxy.topology.recheck();
@@ -344,8 +347,10 @@ impl Client {
         order: &mut Order<'_>,
         attempts: &mut Attempts,
     ) -> Result<Attempt, Gone> {
-        let counts = used.on_primary || used.held || attempts.avoid.len() >= MAX_TRIES;
+        let is_final = used.on_primary || attempts.avoid.len() >= MAX_TRIES;
+        let counts = used.held || (is_final && !is_unprepared(error.code));
         if !counts {
+            self.proxy.topology.recheck();
             attempts.failed(used.member, format!("{}: {error}", used.address));
         }
         self.settle(side, used);
@@ -397,13 +402,16 @@ impl Client {
         }
         if self.session.listener == Listener::ReadOnly {
             // Here a replica's refusal of a write is the answer.
-            return if order.route.is_repeatable() { is_shutdown } else { |_| false };
+            return if order.route.is_repeatable() { is_refusal } else { |_| false };
         }
+        // A text that is prepared is not executed.
+        let begins_anew = order.preparing.is_some() || order.statement.is_some_and(|(it, _)| has_done_nothing(it));
         match (order.route.target, used.on_primary, order.route.is_repeatable()) {
-            (Target::Replica, false, true) => |code| is_read_only_refusal(code) || is_shutdown(code),
+            (Target::Replica, false, true) => |code| is_read_only_refusal(code) || is_refusal(code),
             (Target::Replica, false, false) => is_read_only_refusal,
             (Target::All, false, _) => is_unknown_database,
-            (_, _, true) => is_shutdown,
+            (_, _, true) => is_refusal,
+            (Target::Primary, true, false) if begins_anew => is_unprepared,
             _ => |_| false,
         }
     }
@@ -417,7 +425,7 @@ impl Client {
         order: &mut Order<'_>,
         attempts: &mut Attempts,
     ) -> Attempt {
-        if is_shutdown(code) {
+        if is_refusal(code) {
             attempts.failed(used.member, format!("{}: error {code}", used.address));
             used.lease.discard();
             self.proxy.topology.recheck();
@@ -451,7 +459,7 @@ impl Client {
         if held {
             self.lose_what_stood(side);
         }
-        self.session.causality.wrote_unknown(Instant::now());
+        self.wrote_at(member);
         let (member, cause) = (address.to_string(), cause.to_string());
         let error = if order.route.commits() {
             refusal::outcome_unknown(&member, &cause)
@@ -472,6 +480,11 @@ impl Client {
         let (family, _) = read_version(&connection.greeting().version);
         // While a read-only transaction is open on a replica, the primary's status says nothing of it.
         let elsewhere = side == Side::Primary && self.connections.transaction_on_replica;
+        let view = self.proxy.topology.view();
+        let gtids = match family {
+            ServerFamily::MySql => GtidKind::MySql,
+            ServerFamily::MariaDb => GtidKind::MariaDb,
+        };
         let told = Told {
             status: reply.status.filter(|_| !elsewhere),
             failed: reply.error.is_some(),
@@ -479,17 +492,19 @@ impl Client {
             last_insert_id: reply.last_insert_id,
             untracked: reply.classic_eof,
             has_trackers: memory.has_trackers,
-            gtids: match family {
-                ServerFamily::MySql => GtidKind::MySql,
-                ServerFamily::MariaDb => GtidKind::MariaDb,
-            },
-            names_writes: self.proxy.topology.view().names_writes(),
+            gtids: Some(gtids).filter(|_| !view.is_galera()),
+            names_writes: view.names_writes(),
             may_write: order.route.commits(),
             on_primary: used.on_primary,
             now: Instant::now(),
         };
+        drop(view);
         let pins = self.session.ledger.pins.clone();
+        let unnamed = self.session.causality.unknown();
         self.session.learn(order.statement, &told);
+        if self.session.causality.unknown() != unnamed {
+            self.connections.wrote_at = Some(used.member);
+        }
         if !elsewhere {
             let open = self.session.transaction != Transaction::None;
             self.connections.transaction_on_replica = open && side == Side::Replica;
@@ -607,6 +622,11 @@ const fn is_read_only_refusal(code: u16) -> bool {
 /// 1927 and 3169 killed by an administrator.
 const fn is_shutdown(code: u16) -> bool {
     matches!(code, 1053 | 1927 | 3169 | 4031)
+}
+
+/// The member refuses before it has executed anything, and another may do it.
+const fn is_refusal(code: u16) -> bool {
+    is_shutdown(code) || is_unprepared(code)
 }
 
 const fn is_unknown_database(code: u16) -> bool {

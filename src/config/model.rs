@@ -82,7 +82,7 @@ pub enum ClusterKind {
     Auto,
     /// A primary and asynchronous or semi-synchronous replicas.
     Replication,
-    /// Galera.
+    /// `MariaDB` with Galera: every member could take writes, and one of them does.
     Galera,
     /// `MySQL` group replication.
     GroupReplication,

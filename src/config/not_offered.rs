@@ -26,8 +26,8 @@ const TABLE: [NotOffered; 9] = [
     NotOffered { key: "listen.admin_sql", when: When::NotEmpty, instead: "leave it out or give \"\"" },
     NotOffered {
         key: "cluster.kind",
-        when: When::OneOf(&["galera", "group_replication"]),
-        instead: "give auto, replication or single",
+        when: When::OneOf(&["group_replication"]),
+        instead: "give auto, replication, galera or single",
     },
     NotOffered { key: "routing.consistency", when: When::OneOf(&["global"]), instead: "give session or eventual" },
     NotOffered { key: "tls.client.cert", when: When::NotEmpty, instead: NO_CLIENT_TLS },

@@ -106,10 +106,9 @@ pub fn topology_settings(config: &Config) -> Result<TopologySettings, ServerErro
     let kind = match cluster.kind {
         config::ClusterKind::Replication => ClusterKind::Replication,
         config::ClusterKind::Single => ClusterKind::Single,
-        // The configuration refuses the kinds that are not offered yet.
-        config::ClusterKind::Auto | config::ClusterKind::Galera | config::ClusterKind::GroupReplication => {
-            ClusterKind::Auto
-        }
+        config::ClusterKind::Galera => ClusterKind::Galera,
+        // The configuration refuses the kind that is not offered yet.
+        config::ClusterKind::Auto | config::ClusterKind::GroupReplication => ClusterKind::Auto,
     };
     let members = match &cluster.discovery {
         Discovery::Service(name) => MemberSource::Service(host_port(name)?),

@@ -88,8 +88,8 @@ pub struct Told<'a> {
     pub names_writes: bool,
     /// Whether the statement may write although its text does not say so.
     pub may_write: bool,
-    /// How the member writes GTIDs.
-    pub gtids: GtidKind,
+    /// How the member writes GTIDs; none where they mean nothing to other members.
+    pub gtids: Option<GtidKind>,
     /// Whether the statement ran where writes run.
     pub on_primary: bool,
     /// When the reply was complete.
@@ -170,7 +170,10 @@ impl Session {
                 }
                 Change::Gtids(gtids) => {
                     wrote = true;
-                    self.causality.wrote(told.gtids, gtids, told.now);
+                    match told.gtids {
+                        Some(kind) => self.causality.wrote(kind, gtids, told.now),
+                        None => self.causality.wrote_unknown(told.now),
+                    }
                 }
                 Change::State => state_changed = true,
             }
@@ -309,8 +312,10 @@ fn keeps_to_the_session(statement: &Statement) -> bool {
         .union(Facts::UNKNOWN_FUNCTION)
         .union(Facts::MANY_FUNCTIONS)
         .union(Facts::READS_TABLES)
+        .union(Facts::SEVERAL)
         .union(Facts::VERSIONED);
-    matches!(statement.kind, Kind::Set | Kind::Use | Kind::SetTransaction | Kind::Diagnostics | Kind::Profile)
+    let kind = statement.kind;
+    matches!(kind, Kind::Set | Kind::Use | Kind::Begin | Kind::SetTransaction | Kind::Diagnostics | Kind::Profile)
         && statement.doubt.is_none()
         && !statement.has(MORE)
 }
@@ -329,10 +334,15 @@ mod tests {
     use super::*;
     use crate::sql::classify;
 
-    /// Whether the session knows that it may have written without being told a GTID.
+    /// Whether a session that stands free knows that it may have written without being told a GTID.
     fn wrote_unnamed(sql: &str, told: impl FnOnce(&mut Told<'_>)) -> bool {
+        wrote_unnamed_in(Transaction::None, sql, told)
+    }
+
+    fn wrote_unnamed_in(transaction: Transaction, sql: &str, told: impl FnOnce(&mut Told<'_>)) -> bool {
         let mut session =
             Session::new(Listener::ReadWrite, Consistency::Session, ServerKind::MySql, TextEncoding::AsciiSafe);
+        session.transaction = transaction;
         let mut said = Told {
             status: Some(StatusFlags::AUTOCOMMIT),
             failed: false,
@@ -342,7 +352,7 @@ mod tests {
             has_trackers: true,
             names_writes: true,
             may_write: false,
-            gtids: GtidKind::MySql,
+            gtids: Some(GtidKind::MySql),
             on_primary: true,
             now: Instant::now(),
         };
@@ -353,6 +363,29 @@ mod tests {
     }
 
     #[test]
+    fn what_only_sets_is_no_write_unless_it_may_commit_or_compute() {
+        let without_gtids = |told: &mut Told<'_>| told.names_writes = false;
+        for (sql, free, in_transaction) in [
+            ("SET NAMES utf8mb4", false, true),
+            ("SET autocommit = 1", false, true),
+            ("USE app", false, true),
+            ("BEGIN", false, true),
+            ("START TRANSACTION", false, true),
+            ("SET @x = 1", false, true),
+            ("SET @x = f()", true, true),
+            ("SET sql_mode = CONCAT(@@sql_mode, ',', f())", true, true),
+            ("SET GLOBAL read_only = 0", true, true),
+            ("SET PASSWORD = 'x'", true, true),
+            ("SET STATEMENT max_statement_time = 1 FOR INSERT INTO t VALUES (1)", true, true),
+            ("SET NAMES utf8mb4; INSERT INTO t VALUES (1)", true, true),
+            ("COMMIT", true, true),
+        ] {
+            let wrote = |transaction| wrote_unnamed_in(transaction, sql, without_gtids);
+            assert_eq!((wrote(Transaction::None), wrote(Transaction::ReadWrite)), (free, in_transaction), "{sql}");
+        }
+    }
+
+    #[test]
     fn a_write_that_no_gtid_names_is_remembered_by_its_time() {
         let insert = "INSERT INTO t VALUES (1), (2)";
         assert!(!wrote_unnamed(insert, |_| {}), "it changed nothing, else it had been named");
@@ -360,6 +393,11 @@ mod tests {
         assert!(wrote_unnamed(insert, |told| told.failed = true), "an error names nothing");
         assert!(wrote_unnamed("CALL p()", |told| told.failed = true));
         assert!(!wrote_unnamed("SELECT 1", |told| told.failed = true));
+        let galera = |told: &mut Told<'_>| {
+            (told.gtids, told.names_writes, told.on_primary) = (None, false, false);
+            told.changes = Box::leak(Box::new([Change::Gtids(b"0-1-5".to_vec())]));
+        };
+        assert!(wrote_unnamed("SELECT * FROM v", galera), "a GTID that means nothing elsewhere still tells of a write");
         let view_that_writes = |told: &mut Told<'_>| (told.untracked, told.may_write) = (true, true);
         assert!(wrote_unnamed("SELECT * FROM v", view_that_writes));
         let old = |told: &mut Told<'_>| told.has_trackers = false;

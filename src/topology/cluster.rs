@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::character::{Character, Word};
 use super::fitness::{Circumstances, Fitness, judge};
+use super::galera;
 use super::member::{Member, MemberId, Role};
 use super::names::Found;
 use super::probe::Report;
@@ -46,6 +48,7 @@ pub struct Cluster {
     settings: TopologySettings,
     members: BTreeMap<MemberId, Known>,
     next_id: u32,
+    character: Character,
     named_primary: Option<SocketAddr>,
     primary: Result<MemberId, NoPrimary>,
     history: PrimaryHistory,
@@ -58,6 +61,7 @@ impl Cluster {
     #[must_use]
     pub fn new(settings: TopologySettings) -> Self {
         Self {
+            character: Character::at_first(settings.kind),
             settings,
             members: BTreeMap::new(),
             next_id: 0,
@@ -114,6 +118,7 @@ impl Cluster {
         let primary_is_up = self.primary_member().is_some_and(|known| known.health == Health::Up && known.fresh);
         let members = self.members.values().map(|known| self.view_of(known, primary_is_up)).collect();
         let mut view = View::new(self.generation, members, self.primary.clone());
+        view.character = self.character;
         view.discovery_problem.clone_from(&self.discovery_problem);
         view
     }
@@ -136,20 +141,25 @@ impl Cluster {
         self.members.get(self.primary.as_ref().ok()?)
     }
 
+    /// What kind of cluster it is and who its primary is; what was proven counts no longer when either changes.
     fn assign_primary(&mut self) {
         let previous = self.primary.as_ref().ok().copied();
+        let before = self.character;
+        if !self.settings.is_single() {
+            self.character = before.after(self.settings.kind, self.members.values().map(Known::word));
+        }
         let candidates: Vec<Candidate<'_>> = self.members.values().map(Known::candidate).collect();
+        let bearer = candidates.iter().find(|one| Some(one.member.address) == self.named_primary);
+        let bearer = bearer.map(|one| one.member.id);
         let assigned = match &self.settings.primary {
             _ if self.settings.is_single() => roles::single(&candidates),
-            _ if candidates.is_empty() => Err(NoPrimary::NotSeenYet),
-            PrimaryRule::Named(name) => {
-                let bearer = candidates.iter().find(|one| Some(one.member.address) == self.named_primary);
-                roles::named(&name.host, bearer.map(|one| one.member.id))
-            }
+            _ if candidates.is_empty() || self.character == Character::Suspense => Err(NoPrimary::NotSeenYet),
+            _ if self.character == Character::Galera => roles::galera(&candidates, bearer, previous),
+            PrimaryRule::Named(name) => roles::named(&name.host, bearer),
             PrimaryRule::Writable => roles::writable(&candidates, previous),
         };
         let next = assigned.as_ref().ok().copied();
-        if next.is_some() && next != previous {
+        if (next.is_some() && next != previous) || self.character != before {
             self.begin_history(next);
         }
         self.primary = assigned;
@@ -163,7 +173,7 @@ impl Cluster {
         }
         let report = primary.and_then(|id| self.members.get(&id)).and_then(|known| known.report.as_ref());
         if let Some(report) = report {
-            self.history.record(report);
+            self.history.record(report, self.character);
         }
     }
 
@@ -171,7 +181,7 @@ impl Cluster {
     fn advance(&mut self, id: MemberId, before: Option<&Report>) {
         if self.primary == Ok(id) {
             if let Some(report) = self.members.get(&id).and_then(|known| known.report.as_ref()) {
-                self.history.record(report);
+                self.history.record(report, self.character);
             }
             return self.advance_replicas();
         }
@@ -197,6 +207,8 @@ impl Cluster {
         let Some(report) = &known.report else {
             return MemberView { health: known.health.clone(), ..MemberView::unseen(known.member.clone(), role) };
         };
+        // The GTIDs of one Galera node mean nothing to another.
+        let names_writes = self.character != Character::Galera;
         let fitness =
             if is_primary { Fitness { lag: None, unfit: None } } else { self.fitness(known, report, primary_is_up) };
         MemberView {
@@ -207,8 +219,9 @@ impl Cluster {
             server: Some(Arc::clone(&report.server) as Arc<ServerInfo>),
             read_only: Some(report.read_only),
             lag: fitness.lag,
-            applied: if known.fresh { known.applied(is_primary) } else { Arc::default() },
-            names_writes: known.report.as_ref().is_some_and(|report| report.executed.is_some()),
+            applied: if known.fresh && names_writes { known.applied(is_primary) } else { Arc::default() },
+            names_writes: names_writes && report.executed.is_some(),
+            hides_confirmed: report.galera.as_ref().is_some_and(|node| node.confirmed.is_none()),
             caught_up_to: known.progress.caught_up_to.filter(|_| known.fresh && !is_primary),
         }
     }
@@ -219,7 +232,10 @@ impl Cluster {
         }
         let staleness = known.progress.staleness(report);
         let around = Circumstances { primary_is_up, staleness, max_lag: self.settings.check.max_lag };
-        judge(&report.replication, &around)
+        match self.character {
+            Character::Galera => galera::judge(report.galera.as_ref(), &around),
+            _ => judge(&report.replication, &around),
+        }
     }
 }
 
@@ -229,6 +245,16 @@ impl Known {
             member: &self.member,
             health: &self.health,
             read_only: self.report.as_ref().map(|report| report.read_only),
+            galera: self.report.as_ref().and_then(|report| report.galera.as_ref()),
+        }
+    }
+
+    fn word(&self) -> Word {
+        match &self.report {
+            Some(Report { galera: Some(_), .. }) => Word::Galera,
+            Some(_) => Word::Other,
+            None if self.health == Health::Unknown => Word::NotAsked,
+            None => Word::Silence,
         }
     }
 

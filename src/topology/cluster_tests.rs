@@ -1,5 +1,5 @@
 use super::*;
-use crate::topology::fake::report;
+use crate::topology::fake::{galera_report, report};
 use crate::topology::pick::{Freshness, PickReason};
 use crate::topology::settings::{CheckSettings, ClusterKind, HostPort, MemberSource};
 use crate::topology::state::DownReason;
@@ -18,6 +18,22 @@ fn settings(primary: PrimaryRule, members: u8) -> TopologySettings {
         dns_servers: Vec::new(),
         check: CheckSettings::default(),
     }
+}
+
+fn galera_cluster(kind: ClusterKind) -> Cluster {
+    let name = HostPort { host: "mysql-1".into(), port: 3306 };
+    let mut cluster = Cluster::new(TopologySettings { kind, ..settings(PrimaryRule::Named(name), 3) });
+    cluster.discovered(&found(&[0, 1, 2], Some(1)));
+    cluster
+}
+
+fn writer(cluster: &mut Cluster) -> Result<u32, NoPrimary> {
+    cluster.view().primary().map(|primary| primary.member.id.0)
+}
+
+fn readers(cluster: &mut Cluster) -> Vec<u32> {
+    let view = cluster.view();
+    view.members.iter().filter(|member| member.serves_reads()).map(|member| member.member.id.0).collect()
 }
 
 fn found(lasts: &[u8], primary: Option<u8>) -> Found {
@@ -130,4 +146,76 @@ fn one_server_is_the_primary_whatever_it_says_and_whatever_the_name() {
     let view = cluster.view();
     assert_eq!(view.primary().unwrap().member.id, MemberId(0));
     assert_eq!(who_reads(&view, "1-1-9"), (0, PickReason::NoReplica));
+}
+
+#[test]
+fn galera_nodes_that_are_fit_serve_and_the_named_one_writes_as_long_as_it_is_fit() {
+    let unfit = [("wsrep_local_state", "2")];
+    for kind in [ClusterKind::Galera, ClusterKind::Auto] {
+        let mut cluster = galera_cluster(kind);
+        answers(&mut cluster, 0, galera_report(5, &[]));
+        // Others may be no Galera nodes, as far as `auto` knows; then it would be today's primary without replicas.
+        assert_eq!(writer(&mut cluster), Err(NoPrimary::NotSeenYet), "{kind:?}");
+        answers(&mut cluster, 1, galera_report(5, &[]));
+        answers(&mut cluster, 2, galera_report(5, &[]));
+        assert_eq!((writer(&mut cluster), readers(&mut cluster)), (Ok(1), vec![0, 2]), "{kind:?}");
+
+        answers(&mut cluster, 0, galera_report(5, &unfit));
+        assert_eq!((writer(&mut cluster), readers(&mut cluster)), (Ok(1), vec![2]), "a donor reads nothing");
+        fails(&mut cluster, 1, down());
+        assert_eq!((writer(&mut cluster), readers(&mut cluster)), (Ok(2), vec![]), "a donor is not the next one");
+        answers(&mut cluster, 2, galera_report(5, &[("wsrep_cluster_status", "non-Primary")]));
+        assert_eq!((writer(&mut cluster), readers(&mut cluster)), (Ok(0), vec![]), "unless it is the only one");
+        answers(&mut cluster, 0, galera_report(5, &[("wsrep_ready", "OFF")]));
+        assert!(matches!(writer(&mut cluster), Err(NoPrimary::NoneFit(_))), "{kind:?}");
+        answers(&mut cluster, 0, galera_report(5, &[]));
+        assert_eq!((writer(&mut cluster), readers(&mut cluster)), (Ok(0), vec![]), "{kind:?}");
+        answers(&mut cluster, 1, galera_report(5, &[]));
+        assert_eq!((writer(&mut cluster), readers(&mut cluster)), (Ok(1), vec![0]), "the named one is back at once");
+    }
+}
+
+#[test]
+fn a_galera_cluster_stays_one_while_a_member_restarts_without_its_provider() {
+    let mut cluster = galera_cluster(ClusterKind::Auto);
+    for id in 0..3 {
+        answers(&mut cluster, id, galera_report(5, &[]));
+    }
+    assert!(cluster.view().is_galera());
+    fails(&mut cluster, 1, down());
+    answers(&mut cluster, 1, report(1, "0-1-900", None));
+    let view = cluster.view();
+    assert!(view.is_galera());
+    assert_eq!(view.members[1].unfit, Some(Unfit::NoGalera));
+    assert_eq!((writer(&mut cluster), readers(&mut cluster)), (Ok(0), vec![2]));
+}
+
+#[test]
+fn members_that_contradict_each_other_are_taken_as_before() {
+    let mut cluster = galera_cluster(ClusterKind::Auto);
+    answers(&mut cluster, 0, galera_report(5, &[]));
+    answers(&mut cluster, 1, report(1, "1-1-8", None));
+    answers(&mut cluster, 2, report(2, "1-1-8", Some(0)));
+    let view = cluster.view();
+    assert_eq!((view.character, view.members[0].unfit.clone()), (Character::Replication, Some(Unfit::NoReplication)));
+    assert_eq!((writer(&mut cluster), readers(&mut cluster)), (Ok(1), vec![2]));
+    assert_eq!(who_reads(&cluster.view(), "1-1-8"), (2, PickReason::Replica), "by GTID");
+}
+
+#[test]
+fn the_gtids_of_galera_nodes_are_worth_nothing_and_their_place_in_the_clusters_order_everything() {
+    let mut cluster = galera_cluster(ClusterKind::Galera);
+    answers(&mut cluster, 0, galera_report(4, &[]));
+    answers(&mut cluster, 2, galera_report(5, &[]));
+    let wrote = std::time::Instant::now();
+    answers(&mut cluster, 1, galera_report(5, &[]));
+    let view = cluster.view();
+    assert!(!view.names_writes());
+    assert_eq!(who_reads(&view, "0-1-1"), (1, PickReason::NotCaughtUp), "every node's log is further than that");
+    let serving = |view: &View| view.pick_replica(&Freshness::After(wrote), None, &[]).unwrap().member.member.id;
+    assert_eq!(serving(&view), MemberId(2));
+    fails(&mut cluster, 2, down());
+    assert_eq!(serving(&cluster.view()), MemberId(1), "the other lacks something");
+    answers(&mut cluster, 0, galera_report(5, &[]));
+    assert_eq!(serving(&cluster.view()), MemberId(0));
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::ask::{Answer, Ask, AskError, Converse};
+use super::galera::Node;
 use super::probe::Report;
 use super::replication::{BinlogPosition, Channel, Replication, Thread, UsingGtid};
 use super::state::ServerInfo;
@@ -81,10 +82,71 @@ pub fn row(columns: &[(&str, &str)]) -> Answer {
     }
 }
 
+/// A table of names and values, some of them replaced.
+fn table(usual: &[(&str, &str)], replaced: &[(&str, &str)]) -> Answer {
+    let named = |name: &str| replaced.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
+    let rows = usual.iter().map(|(name, value)| (*name, named(name).unwrap_or(value)));
+    let bytes = |text: &str| Some(text.as_bytes().to_vec());
+    Answer {
+        columns: vec!["Variable_name".to_owned(), "Value".to_owned()],
+        rows: rows.map(|(name, value)| vec![bytes(name), bytes(value)]).collect(),
+    }
+}
+
+/// The variables of a Galera node that is as it should be, some of them replaced.
+pub fn galera_variables(replaced: &[(&str, &str)]) -> Answer {
+    let usual = [
+        ("wsrep_on", "ON"),
+        ("wsrep_provider", "/usr/lib/galera/libgalera_smm.so"),
+        ("wsrep_reject_queries", "NONE"),
+        ("wsrep_sst_method", "rsync"),
+    ];
+    table(&usual, replaced)
+}
+
+/// The status of a Galera node that is as it should be, at this place in the order of transactions.
+pub fn galera_status(sequence: u64, replaced: &[(&str, &str)]) -> Answer {
+    const CLUSTER: &str = "c45a5f86-e91d-11f1-b250-53bcb105a028";
+    let (committed, checkpoint) = (sequence.to_string(), format!("{CLUSTER}:{sequence}"));
+    let usual = [
+        ("wsrep_local_state_uuid", CLUSTER),
+        ("wsrep_last_committed", &*committed),
+        ("wsrep_checkpoint_position", &*checkpoint),
+        ("wsrep_local_state", "4"),
+        ("wsrep_local_state_comment", "Synced"),
+        ("wsrep_cluster_status", "Primary"),
+        ("wsrep_connected", "ON"),
+        ("wsrep_ready", "ON"),
+    ];
+    table(&usual, replaced)
+}
+
+/// What a Galera node answers whose own binary log is at `position`.
+pub fn galera_node(position: &str, sequence: u64, replaced: &[(&str, &str)]) -> Answers {
+    let state = [("server_id", "1"), ("read_only", "0"), ("log_bin", "1"), ("slave_pos", ""), ("binlog_pos", position)];
+    vec![
+        ("SELECT", Ok(row(&state))),
+        ("SHOW GLOBAL VARIABLES", Ok(galera_variables(replaced))),
+        ("SHOW GLOBAL STATUS", Ok(galera_status(sequence, replaced))),
+        ("SHOW ALL SLAVES STATUS", Ok(Answer::default())),
+    ]
+}
+
+/// What a check of a Galera node finds.
+pub fn galera_report(sequence: u64, replaced: &[(&str, &str)]) -> Report {
+    let galera = Node::read(&galera_variables(replaced), &galera_status(sequence, replaced));
+    Report { galera, ..report(1, "0-1-900", None) }
+}
+
+/// What a server answers that was built with Galera and does not use it.
+fn without_galera() -> (&'static str, Result<Answer, AskError>) {
+    ("SHOW GLOBAL VARIABLES", Ok(galera_variables(&[("wsrep_on", "OFF"), ("wsrep_provider", "none")])))
+}
+
 /// What a `MariaDB` primary answers.
 pub fn mariadb_primary(position: &str) -> Answers {
     let state = [("server_id", "1"), ("read_only", "0"), ("log_bin", "1"), ("slave_pos", ""), ("binlog_pos", position)];
-    vec![("SELECT", Ok(row(&state))), ("SHOW ALL SLAVES STATUS", Ok(Answer::default()))]
+    vec![("SELECT", Ok(row(&state))), ("SHOW ALL SLAVES STATUS", Ok(Answer::default())), without_galera()]
 }
 
 /// What a `MariaDB` replica answers.
@@ -97,7 +159,7 @@ pub fn mariadb_replica(position: &str, behind: &str) -> Answers {
         ("Seconds_Behind_Master", behind),
         ("Master_Server_Id", "1"),
     ];
-    vec![("SELECT", Ok(row(&state))), ("SHOW ALL SLAVES STATUS", Ok(row(&status)))]
+    vec![("SELECT", Ok(row(&state))), ("SHOW ALL SLAVES STATUS", Ok(row(&status))), without_galera()]
 }
 
 /// What a check of a `MariaDB` member finds; a replica if `behind` is given.
@@ -120,6 +182,7 @@ pub fn report(server_id: u64, position: &str, behind: Option<u64>) -> Report {
         executed: Some(Arc::clone(&set)),
         applied: set,
         binlog_end: None,
+        galera: None,
         replication: behind.map_or(Replication::None, |behind| Replication::Channels(vec![channel(behind)])),
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             Some(Unfit::NoReplication) => "none",
             Some(Unfit::Privilege { .. }) => "privilege",
             Some(Unfit::Unseen) => "unseen",
+            Some(_) => "another",
         }
     }
 

@@ -53,14 +53,22 @@ pub struct Member {
     pub name: Arc<str>,
     /// Where it listens.
     pub address: SocketAddr,
-    in_flight: Arc<AtomicUsize>,
+    load: Arc<Load>,
+}
+
+/// How busy the proxy keeps a member, shared by all clones.
+#[derive(Debug, Default)]
+struct Load {
+    in_flight: AtomicUsize,
+    /// When it was last chosen among equals; greater is later.
+    turn: AtomicUsize,
 }
 
 impl Member {
     /// A member with nothing in flight.
     #[must_use]
     pub fn new(id: MemberId, name: &str, address: SocketAddr) -> Self {
-        Self { id, name: name.into(), address, in_flight: Arc::default() }
+        Self { id, name: name.into(), address, load: Arc::default() }
     }
 
     /// The same member under another name.
@@ -72,24 +80,34 @@ impl Member {
     /// How many exchanges the proxy has under way with it, over all clients.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.load.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// When it was last chosen among equals; greater is later.
+    pub(super) fn turn(&self) -> usize {
+        self.load.turn.load(Ordering::Relaxed)
+    }
+
+    /// It is chosen among equals now.
+    pub(super) fn take_turn(&self, now: usize) {
+        self.load.turn.store(now, Ordering::Relaxed);
     }
 
     /// Counts one exchange until the returned value is dropped.
     #[must_use]
     pub fn begin(&self) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(&self.in_flight))
+        self.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(&self.load))
     }
 }
 
 /// One exchange under way; dropping it ends the count.
 #[derive(Debug)]
-pub struct InFlight(Arc<AtomicUsize>);
+pub struct InFlight(Arc<Load>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -7,18 +7,20 @@
 //! ```text
 //! discovery ─ addresses ─▶ monitor ─▶ cluster ─ View ─▶ everybody
 //! prober (one a member) ─ reports ─▶ │          │
-//!   probe, health                    │        roles, progress, fitness
+//!   probe, health                    │        character, roles, progress, fitness, galera
 //! ```
 
 mod account;
 mod announce;
 mod ask;
+mod character;
 mod cluster;
 mod discovery;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, missing_docs)]
 mod fake;
 mod fitness;
+mod galera;
 mod health;
 mod member;
 mod monitor;
@@ -36,6 +38,7 @@ mod view;
 
 pub use account::MonitorAccount;
 pub use ask::{Answer, Ask, AskError, Converse};
+pub use character::Character;
 pub use member::{InFlight, Member, MemberId, Role};
 pub use monitor::Topology;
 pub use pick::{Freshness, NoMember, Pick, PickReason};

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{mpsc, watch};
@@ -86,10 +87,13 @@ impl Topology {
     }
 
     /// Replaces the snapshot.
-    pub fn publish(&self, view: View) {
+    pub fn publish(&self, mut view: View) {
         let generation = view.generation;
+        let before = self.view.load();
+        // Equals go on taking turns, however rarely one is asked for.
+        view.turns = before.turns.load(Ordering::Relaxed).into();
         let view = Arc::new(view);
-        announce(&self.view.load(), &view);
+        announce(&before, &view);
         self.view.store(view);
         self.changed.send_replace(generation);
     }
@@ -138,6 +142,7 @@ impl<A: Ask> Monitor<A> {
                 member: member.id,
                 address: member.address,
                 asker: Arc::clone(&self.asker),
+                kind: self.settings.kind,
                 settings: self.settings.check,
             };
             let run = prober.run(results.clone(), self.topology.recheck.subscribe());

@@ -5,9 +5,11 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::topology::fake::{FakeMembers, mariadb_primary, mariadb_replica};
+use crate::topology::member::{Member, Role};
 use crate::topology::pick::{Freshness, PickReason};
 use crate::topology::settings::{CheckSettings, ClusterKind, HostPort, MemberSource, PrimaryRule};
 use crate::topology::state::Health;
+use crate::topology::view::MemberView;
 
 const VERSION: &str = "10.11.19-MariaDB";
 
@@ -75,4 +77,26 @@ async fn a_recheck_does_not_wait_for_the_interval() {
     topology.recheck();
     soon(&topology, |now| now.members.iter().any(|member| member.applied.to_string() == "1-1-9")).await;
     assert!(begun.elapsed() < Duration::from_secs(2) && topology.view().generation > view.generation);
+}
+
+#[test]
+fn equals_take_turns_from_one_snapshot_to_the_next() {
+    let members = [0, 1].map(|id: u8| Member::new(MemberId(id.into()), "replica", address(id)));
+    let snapshot = |generation| {
+        let replica = |member: &Member| {
+            let replica = MemberView::unseen(member.clone(), Role::Replica);
+            MemberView { health: Health::Up, unfit: None, ..replica }
+        };
+        View::new(generation, members.iter().map(replica).collect(), Ok(MemberId(9)))
+    };
+    let topology = Topology::fixed(snapshot(0));
+    let served: Vec<u32> = (1..=6)
+        .map(|generation| {
+            let view = topology.view();
+            let served = view.pick_replica(&Freshness::Any, None, &[]).unwrap().member.member.id.0;
+            topology.publish(snapshot(generation));
+            served
+        })
+        .collect();
+    assert_eq!(served, [0, 1, 0, 1, 0, 1]);
 }

@@ -2,6 +2,7 @@
 //!
 //! PURE. Knows the shapes of pod names. Must not know DNS.
 
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 
 use super::settings::HostPort;
@@ -83,9 +84,49 @@ pub fn pod_name(target: &str, service: &str) -> String {
     }
 }
 
+/// The order of members by name, numbers by their value: `mysql-2` comes before `mysql-10`. The same everywhere, so that
+/// all who know the same members choose the same one.
+#[must_use]
+pub fn in_order(one: &str, other: &str) -> Ordering {
+    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
+    loop {
+        let order = match (number(one), number(other)) {
+            (Some((a, after_a)), Some((b, after_b))) => {
+                (one, other) = (after_a, after_b);
+                (a.len(), a).cmp(&(b.len(), b))
+            }
+            _ => match (one.split_first(), other.split_first()) {
+                (Some((a, after_a)), Some((b, after_b))) => {
+                    (one, other) = (after_a, after_b);
+                    a.cmp(b)
+                }
+                (a, b) => return a.is_some().cmp(&b.is_some()),
+            },
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+/// The digits that a text begins with, without leading zeros, and what comes after them.
+fn number(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (digits, rest) = text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    (!digits.is_empty()).then_some((&digits[zeros..], rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_have_an_order() {
+        let mut names = ["mysql-10.mysql", "b", "mysql-2.mysql", "10.0.0.10:3306", "mysql-2", "a", "10.0.0.9:3306"];
+        names.sort_by(|one, other| in_order(one, other));
+        assert_eq!(names, ["10.0.0.9:3306", "10.0.0.10:3306", "a", "b", "mysql-2", "mysql-2.mysql", "mysql-10.mysql"]);
+        assert_eq!((in_order("a-01", "a-1"), in_order("", "")), (Ordering::Equal, Ordering::Equal));
+    }
 
     #[test]
     fn pods_are_called_by_their_short_names() {

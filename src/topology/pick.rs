@@ -98,17 +98,16 @@ impl View {
         };
         let limit = idlest.member.in_flight().saturating_mul(2).saturating_add(STICKY_SLACK);
         let preferred = prefer.and_then(|id| self.member(id)).filter(fresh);
-        Ok(match preferred.filter(|view| view.member.in_flight() <= limit) {
-            Some(member) => Pick { member, because: PickReason::Sticky },
-            None => Pick { member: idlest, because: PickReason::Replica },
-        })
+        if let Some(member) = preferred.filter(|view| view.member.in_flight() <= limit) {
+            return Ok(Pick { member, because: PickReason::Sticky });
+        }
+        idlest.member.take_turn(self.turns.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+        Ok(Pick { member: idlest, because: PickReason::Replica })
     }
 
-    /// The least busy of those that qualify; equals take turns.
+    /// The least busy of those that qualify; of equals the one that was chosen longest ago.
     fn idlest(&self, qualifies: impl Fn(&&MemberView) -> bool) -> Option<&MemberView> {
-        let count = self.members.len().max(1);
-        let (before, after) = self.members.split_at_checked(self.rotor.fetch_add(1, Ordering::Relaxed) % count)?;
-        after.iter().chain(before).filter(qualifies).min_by_key(|view| view.member.in_flight())
+        self.members.iter().filter(qualifies).min_by_key(|view| (view.member.in_flight(), view.member.turn()))
     }
 
     fn fall_back(&self, avoid: &[MemberId]) -> Result<Pick<'_>, NoMember> {

@@ -3,12 +3,17 @@
 //! Knows which question each version understands and which privilege it needs. Must not know roles, timing or other
 //! members: every member is asked the same, and says what it had executed (should it be the primary) as well as what
 //! it had applied (should it be a replica).
+//!
+//! What is asked of Galera needs no privilege, and a node without quorum answers it, too: `SHOW`, and a `SELECT` that
+//! reads no table.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::ask::{Answer, AskError, Converse, Row};
+use super::galera::{self, Node};
 use super::replication::{BinlogPosition, Replication, UsingGtid};
+use super::settings::ClusterKind;
 use super::state::ServerInfo;
 use crate::wire::gtid::{GtidKind, GtidSet};
 use crate::wire::server::{ServerFamily, Version};
@@ -32,25 +37,32 @@ pub struct Report {
     pub applied: Arc<GtidSet>,
     /// The end of its own binary log, asked only where GTIDs are off.
     pub binlog_end: Option<BinlogPosition>,
-    /// From whom it copies.
+    /// From whom it copies; not asked where the configuration says that it is a Galera cluster.
     pub replication: Replication,
+    /// What it says as a node of a Galera cluster, if it is one and was asked.
+    pub galera: Option<Node>,
 }
 
-/// Asks everything. A missing privilege is part of the answer; other errors of the server fail the check.
-pub async fn probe(member: &mut impl Converse) -> Result<Report, AskError> {
+/// Asks everything that concerns such a cluster. A missing privilege is part of the answer; other errors of the server
+/// fail the check.
+pub async fn probe(member: &mut impl Converse, kind: ClusterKind) -> Result<Report, AskError> {
     let mut server = member.server();
     let begun = Instant::now();
     let status = member.query(state_query(&server)).await?;
     let state = status.first().ok_or_else(|| unexpected("no row"))?;
     server.server_id = state.number(&["server_id"]).unwrap_or_default();
-    let replication = ask_replication(member, &server).await?;
+    let galera = if may_be_galera(kind, &server) { ask_galera(member).await? } else { None };
+    let replication = match kind {
+        ClusterKind::Galera => Replication::None,
+        _ => ask_replication(member, &server).await?,
+    };
     let gtids = match server.family {
         ServerFamily::MySql => mysql_gtids(state),
         ServerFamily::MariaDb => mariadb_gtids(state, &replication),
     }
     .map_err(|error| unexpected(&error.to_string()))?;
-    let has_binlog = is_on(state, "log_bin");
-    let binlog_end = if gtids.executed.is_none() && has_binlog { ask_binlog_end(member, &server).await? } else { None };
+    let by_position = gtids.executed.is_none() && is_on(state, "log_bin") && kind != ClusterKind::Galera;
+    let binlog_end = if by_position { ask_binlog_end(member, &server).await? } else { None };
     Ok(Report {
         begun,
         read_only: is_on(state, "read_only"),
@@ -58,8 +70,35 @@ pub async fn probe(member: &mut impl Converse) -> Result<Report, AskError> {
         applied: Arc::new(gtids.applied),
         binlog_end,
         replication,
+        galera,
         server: Arc::new(server),
     })
+}
+
+/// Prepares a new connection: a Galera node whose `wsrep_sync_wait` is on would have the questions wait until it has
+/// caught up, and be taken for dead while a table is altered. A server that does not know the setting needs none.
+pub async fn open(member: &mut impl Converse, kind: ClusterKind) -> Result<(), AskError> {
+    if !may_be_galera(kind, &member.server()) {
+        return Ok(());
+    }
+    match member.query("SET SESSION wsrep_sync_wait = 0").await {
+        Ok(_) | Err(AskError::Server { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Only `MariaDB` is asked: what others call their variables and what they promise is not known here.
+fn may_be_galera(kind: ClusterKind, server: &ServerInfo) -> bool {
+    matches!(kind, ClusterKind::Auto | ClusterKind::Galera) && server.family == ServerFamily::MariaDb
+}
+
+async fn ask_galera(member: &mut impl Converse) -> Result<Option<Node>, AskError> {
+    let variables = member.query("SHOW GLOBAL VARIABLES LIKE 'wsrep%'").await?;
+    if !galera::takes_part(&variables) {
+        return Ok(None);
+    }
+    let status = member.query("SHOW GLOBAL STATUS LIKE 'wsrep%'").await?;
+    Ok(Node::read(&variables, &status))
 }
 
 fn unexpected(what: &str) -> AskError {

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::ask::{Ask, AskError};
 use super::health::{Failure, Hysteresis};
 use super::member::MemberId;
-use super::probe::{Report, probe};
-use super::settings::CheckSettings;
+use super::probe::{Report, open, probe};
+use super::settings::{CheckSettings, ClusterKind};
 use super::state::{BlindReason, DownReason, Health};
 
 /// A check that was asked for comes at the earliest this part of the interval after the one before.
@@ -45,6 +45,8 @@ pub struct Prober<A: Ask> {
     pub address: SocketAddr,
     /// With what.
     pub asker: Arc<A>,
+    /// As a member of what.
+    pub kind: ClusterKind,
     /// When.
     pub settings: CheckSettings,
 }
@@ -87,11 +89,14 @@ impl<A: Ask> Prober<A> {
     }
 
     async fn ask(&self, kept: &mut Option<A::Conversation>) -> Result<Report, Failure> {
-        let mut conversation = match kept.take() {
-            Some(conversation) => conversation,
-            None => self.within(self.asker.connect(self.address)).await?,
+        let mut conversation = if let Some(kept) = kept.take() {
+            kept
+        } else {
+            let mut fresh = self.within(self.asker.connect(self.address)).await?;
+            self.within(open(&mut fresh, self.kind)).await?;
+            fresh
         };
-        let report = self.within(probe(&mut conversation)).await?;
+        let report = self.within(probe(&mut conversation, self.kind)).await?;
         *kept = Some(conversation);
         Ok(report)
     }

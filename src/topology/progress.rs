@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::character::Character;
+use super::galera::Position;
 use super::probe::Report;
 use super::replication::BinlogPosition;
 use crate::wire::gtid::GtidSet;
@@ -18,8 +20,30 @@ const MAX_POLLS: usize = 32;
 #[derive(Debug)]
 struct Poll {
     begun: Instant,
-    executed: Option<Arc<GtidSet>>,
-    binlog_end: Option<BinlogPosition>,
+    mark: Mark,
+}
+
+/// In which words; those in which a replica's can be compared.
+#[derive(Debug)]
+enum Mark {
+    Gtids(Arc<GtidSet>),
+    Binlog(BinlogPosition),
+    Galera(Position),
+    Nothing,
+}
+
+impl Mark {
+    fn of(report: &Report, character: Character) -> Self {
+        if character == Character::Galera {
+            let confirmed = report.galera.as_ref().and_then(|node| node.confirmed.clone());
+            return confirmed.map_or(Self::Nothing, Self::Galera);
+        }
+        match (&report.executed, &report.binlog_end) {
+            (Some(executed), _) => Self::Gtids(Arc::clone(executed)),
+            (None, Some(end)) => Self::Binlog(end.clone()),
+            (None, None) => Self::Nothing,
+        }
+    }
 }
 
 /// The primary's newest polls, oldest first.
@@ -30,8 +54,8 @@ pub struct PrimaryHistory {
 }
 
 impl PrimaryHistory {
-    /// Adds what the primary answered. Another server under the same role begins a new history.
-    pub fn record(&mut self, report: &Report) {
+    /// Adds what the primary of such a cluster answered. Another server under the same role begins a new history.
+    pub fn record(&mut self, report: &Report, character: Character) {
         if self.server_id != report.server.server_id {
             self.polls.clear();
             self.server_id = report.server.server_id;
@@ -39,8 +63,7 @@ impl PrimaryHistory {
         if self.polls.len() == MAX_POLLS {
             self.polls.pop_front();
         }
-        let executed = report.executed.clone();
-        self.polls.push_back(Poll { begun: report.begun, executed, binlog_end: report.binlog_end.clone() });
+        self.polls.push_back(Poll { begun: report.begun, mark: Mark::of(report, character) });
     }
 
     /// The newest instant of which the replica has everything, as far as its report shows.
@@ -55,15 +78,16 @@ impl PrimaryHistory {
     }
 
     fn has_all_of(&self, replica: &Report, poll: &Poll) -> bool {
-        match (&poll.executed, &poll.binlog_end) {
-            (Some(executed), _) => replica.applied.covers(executed),
-            (None, Some(end)) => replica
+        match &poll.mark {
+            Mark::Gtids(executed) => replica.applied.covers(executed),
+            Mark::Binlog(end) => replica
                 .replication
                 .channels()
                 .iter()
                 .filter(|channel| channel.source_server_id == self.server_id)
                 .any(|channel| channel.applied_to.as_ref().is_some_and(|applied| applied.covers(end))),
-            (None, None) => false,
+            Mark::Galera(confirmed) => applied(replica).is_some_and(|applied| applied.covers(confirmed)),
+            Mark::Nothing => false,
         }
     }
 }
@@ -101,6 +125,10 @@ impl Progress {
     }
 }
 
+fn applied(report: &Report) -> Option<&Position> {
+    report.galera.as_ref().and_then(|node| node.applied.as_ref())
+}
+
 fn went_forward(before: &Report, now: &Report) -> bool {
     let positions = |report: &Report| -> Vec<Option<BinlogPosition>> {
         report.replication.channels().iter().map(|channel| channel.applied_to.clone()).collect()
@@ -110,7 +138,13 @@ fn went_forward(before: &Report, now: &Report) -> bool {
         (_, None) => true,
         (None, Some(_)) => false,
     };
-    now.applied.covers(&before.applied)
+    let in_galera = match (applied(now), applied(before)) {
+        (Some(now), Some(before)) => now.covers(before),
+        (_, None) => true,
+        (None, Some(_)) => false,
+    };
+    in_galera
+        && now.applied.covers(&before.applied)
         && (!now.applied.is_empty() || positions(now).iter().zip(&positions(before)).all(forward))
 }
 

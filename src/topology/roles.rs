@@ -5,11 +5,17 @@
 //! A named primary stays the primary whatever it says: when it is read-only, writes get its own error, which tells the
 //! application and its operator the truth, and nothing is written anywhere else. With `auto` the proxy never guesses:
 //! two writable members are a mistake that writing to either would make worse.
+//!
+//! In a Galera cluster all members are writable, and writes to two of them at once may collide. So all proxies must
+//! choose the same one, also one that has just started: the named one if it is fit, else the first by name that is.
+//! Nothing else counts, above all not who it was before.
 
 use std::sync::Arc;
 
+use super::galera::{Ability, Node};
 use super::member::{Member, MemberId};
-use super::state::Health;
+use super::names;
+use super::state::{Health, Unfit};
 use super::view::NoPrimary;
 
 /// What decides a member's role.
@@ -21,11 +27,38 @@ pub struct Candidate<'a> {
     pub health: &'a Health,
     /// What it said last.
     pub read_only: Option<bool>,
+    /// What it said last of its Galera cluster.
+    pub galera: Option<&'a Node>,
 }
 
 impl Candidate<'_> {
     fn is_writable(&self) -> bool {
         *self.health == Health::Up && self.read_only == Some(false)
+    }
+
+    /// Whether it can be the one that writes in a Galera cluster. Who does not let the monitor look any more (`Blind`)
+    /// stays what it is and becomes nothing new.
+    fn ability(&self, previous: Option<MemberId>) -> Ability {
+        let counts = match self.health {
+            Health::Up => true,
+            Health::Blind(_) => previous == Some(self.member.id),
+            Health::Unknown | Health::Down(_) => false,
+        };
+        let node = self.galera.filter(|_| counts);
+        node.map_or(Ability::None, |node| node.ability(self.read_only == Some(true)))
+    }
+
+    /// Why it cannot, for who finds out that nobody can.
+    fn excuse(&self) -> String {
+        let why = match self.health {
+            Health::Unknown => "it has not been asked yet".to_owned(),
+            Health::Down(reason) => reason.to_string(),
+            Health::Blind(reason) => reason.to_string(),
+            Health::Up => {
+                self.galera.map_or(Some(Unfit::NoGalera), Node::complaint).unwrap_or(Unfit::Unseen).to_string()
+            }
+        };
+        format!("{}: {why}", self.member.name)
     }
 }
 
@@ -54,18 +87,46 @@ pub fn writable(members: &[Candidate<'_>], previous: Option<MemberId>) -> Result
             .find(|candidate| Some(candidate.member.id) == previous && *candidate.health != Health::Up)
             .map(|candidate| candidate.member.id)
             .ok_or(NoPrimary::NoneWritable),
-        several => Err(NoPrimary::Ambiguous(names(several))),
+        several => Err(NoPrimary::Ambiguous(names_of(several))),
     }
 }
 
-fn names(candidates: &[&Candidate<'_>]) -> Arc<str> {
+/// The primary of a Galera cluster: the best of those that can take writes; of equals the one that is named, then the
+/// first by name. `previous` only bridges the time until a better one that was not asked yet has answered.
+pub fn galera(
+    members: &[Candidate<'_>],
+    named: Option<MemberId>,
+    previous: Option<MemberId>,
+) -> Result<MemberId, NoPrimary> {
+    let mut ranked: Vec<&Candidate<'_>> = members.iter().collect();
+    ranked.sort_by(|one, other| {
+        let is_other = |candidate: &Candidate<'_>| named != Some(candidate.member.id);
+        let by_name = names::in_order(&one.member.name, &other.member.name);
+        is_other(one).cmp(&is_other(other)).then(by_name).then(one.member.address.cmp(&other.member.address))
+    });
+    let ability = |candidate: &Candidate<'_>| candidate.ability(previous);
+    let best = ranked.iter().map(|candidate| ability(candidate)).max().unwrap_or(Ability::None);
+    let chosen = ranked.iter().position(|candidate| ability(candidate) == best).filter(|_| best > Ability::None);
+    let ahead = chosen.filter(|_| best == Ability::Fit).unwrap_or(ranked.len());
+    if ranked[..ahead].iter().any(|candidate| *candidate.health == Health::Unknown) {
+        let stays = |candidate: &&&Candidate<'_>| Some(candidate.member.id) == previous;
+        let kept = ranked.iter().find(stays).filter(|candidate| ability(candidate) > Ability::None);
+        return kept.map(|candidate| candidate.member.id).ok_or(NoPrimary::NotSeenYet);
+    }
+    chosen.map(|at| ranked[at].member.id).ok_or_else(|| {
+        NoPrimary::NoneFit(ranked.iter().map(|candidate| candidate.excuse()).collect::<Vec<_>>().join("; ").into())
+    })
+}
+
+fn names_of(candidates: &[&Candidate<'_>]) -> Arc<str> {
     candidates.iter().map(|candidate| &*candidate.member.name).collect::<Vec<_>>().join(", ").into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topology::state::DownReason;
+    use crate::topology::fake::{galera_status, galera_variables};
+    use crate::topology::state::{BlindReason, DownReason};
 
     /// `w`ritable, `r`ead-only, `d`own (writable before), `?` not asked yet.
     fn decide(members: &str, previous: Option<u32>) -> Result<u32, NoPrimary> {
@@ -83,7 +144,7 @@ mod tests {
             .collect();
         let candidates: Vec<Candidate<'_>> = states
             .iter()
-            .map(|(member, health, read_only)| Candidate { member, health, read_only: *read_only })
+            .map(|(member, health, read_only)| Candidate { member, health, read_only: *read_only, galera: None })
             .collect();
         writable(&candidates, previous.map(MemberId)).map(|id| id.0)
     }
@@ -109,6 +170,90 @@ mod tests {
         ] {
             assert_eq!(decide(members, previous), primary, "{members} {previous:?}");
         }
+    }
+
+    /// Of a Galera cluster: `f`it, a `d`onor, `n`on-Primary, `r`ead-only, do`w`n, `b`lind (fit before), `?` not asked.
+    fn choose(members: &str, named: Option<u32>, previous: Option<u32>) -> Result<u32, NoPrimary> {
+        let node = |replaced: &[(&str, &str)]| Node::read(&galera_variables(&[]), &galera_status(1, replaced));
+        let count = members.len() as u32;
+        let states: Vec<(Member, Health, Option<Node>, bool)> = (0..)
+            .zip(members.chars())
+            .map(|(id, state)| {
+                // The last one is the first by name, so that the order of their ids says nothing.
+                let name = format!("db-{}", count + 8 - id);
+                let member = Member::new(MemberId(id), &name, ([10, 0, 0, id as u8], 3306).into());
+                let (health, node) = match state {
+                    'd' => (Health::Up, node(&[("wsrep_local_state", "2")])),
+                    'n' => (Health::Up, node(&[("wsrep_cluster_status", "non-Primary")])),
+                    'w' => (Health::Down(DownReason::Connect(String::new())), node(&[])),
+                    'b' => (Health::Blind(BlindReason::TooManyConnections(String::new())), node(&[])),
+                    '?' => (Health::Unknown, None),
+                    _ => (Health::Up, node(&[])),
+                };
+                (member, health, node, state == 'r')
+            })
+            .collect();
+        let candidates: Vec<Candidate<'_>> = states
+            .iter()
+            .map(|(member, health, node, read_only)| Candidate {
+                member,
+                health,
+                read_only: Some(*read_only),
+                galera: node.as_ref(),
+            })
+            .collect();
+        galera(&candidates, named.map(MemberId), previous.map(MemberId)).map(|id| id.0)
+    }
+
+    #[test]
+    fn all_who_see_the_same_galera_cluster_choose_the_same_member() {
+        for (members, named, expected) in [
+            ("fff", None, 2),
+            ("fff", Some(0), 0),
+            ("wff", Some(0), 2),
+            ("nff", Some(0), 2),
+            ("dff", Some(0), 2),
+            ("rff", Some(0), 2),
+            ("ffw", None, 1),
+            ("fwd", Some(1), 0),
+            ("wwd", Some(0), 2),
+            ("dwd", Some(0), 0),
+            ("wwr", Some(0), 2),
+            ("rrr", Some(1), 1),
+            ("rwd", Some(0), 2),
+            ("fff", Some(9), 2),
+            ("?ff", None, 2),
+        ] {
+            for previous in [None, Some(0), Some(1), Some(2)] {
+                let choice = choose(members, named, previous);
+                assert_eq!(choice, Ok(expected), "{members} {named:?} {previous:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_not_asked_yet_is_waited_for_while_it_might_be_the_one() {
+        for (members, named, previous, expected) in [
+            ("ff?", None, None, Err(NoPrimary::NotSeenYet)),
+            ("ff?", None, Some(0), Ok(0)),
+            ("fw?", None, Some(1), Err(NoPrimary::NotSeenYet)),
+            ("ff?", Some(0), None, Ok(0)),
+            ("?ff", Some(0), Some(2), Ok(2)),
+            ("?wd", None, None, Err(NoPrimary::NotSeenYet)),
+            ("?wd", None, Some(2), Ok(2)),
+            ("bff", Some(0), Some(0), Ok(0)),
+            ("bff", Some(0), Some(2), Ok(2)),
+            ("???", None, None, Err(NoPrimary::NotSeenYet)),
+        ] {
+            assert_eq!(choose(members, named, previous), expected, "{members} {named:?} {previous:?}");
+        }
+    }
+
+    #[test]
+    fn when_nobody_can_write_each_is_told_with_its_reason() {
+        let told = choose("wn", None, Some(0)).unwrap_err().to_string();
+        assert!(told.contains("db-9: its part of the Galera cluster has no quorum"), "{told}");
+        assert!(told.contains("; db-10: no connection"), "{told}");
     }
 
     #[test]

@@ -8,11 +8,14 @@ use std::time::Duration;
 /// What kind of cluster it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClusterKind {
-    /// One server if a list of exactly one member is given, else a primary with replicas.
+    /// One server if a list of exactly one member is given, else a Galera cluster if all members say so, else a primary
+    /// with replicas.
     #[default]
     Auto,
     /// A primary with replicas.
     Replication,
+    /// Galera: every member could take writes, and one of them does.
+    Galera,
     /// One server, which is the primary whatever it says of itself.
     Single,
 }
@@ -73,7 +76,7 @@ pub enum MemberSource {
 pub enum PrimaryRule {
     /// The member of this name or `host:port`.
     Named(HostPort),
-    /// Whoever is writable: one, and only one.
+    /// Whoever is writable: one, and only one. In a Galera cluster the first by name of those that are fit.
     Writable,
 }
 
@@ -125,7 +128,7 @@ impl TopologySettings {
     pub fn is_single(&self) -> bool {
         match self.kind {
             ClusterKind::Single => true,
-            ClusterKind::Replication => false,
+            ClusterKind::Replication | ClusterKind::Galera => false,
             ClusterKind::Auto => matches!(&self.members, MemberSource::List(list) if list.len() == 1),
         }
     }

@@ -71,7 +71,7 @@ pub enum DownReason {
     Error(String),
 }
 
-/// Why a member that answers may not serve reads as a replica.
+/// Why a member that answers may not serve reads as a replica. The last seven concern nodes of a Galera cluster.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// It copies from nobody.
@@ -111,6 +111,33 @@ pub enum Unfit {
     /// Its last check failed or it has not been asked yet.
     #[error("its state is not known")]
     Unseen,
+    /// In a Galera cluster: it takes no part in one.
+    #[error("it is no MariaDB server with wsrep_on=ON and a wsrep_provider")]
+    NoGalera,
+    /// It has lost its Galera cluster.
+    #[error("it is not connected to its Galera cluster (wsrep_connected is OFF)")]
+    Disconnected,
+    /// Its part of the Galera cluster is not the one that goes on.
+    #[error("its part of the Galera cluster has no quorum (wsrep_cluster_status is {component:?})")]
+    NoQuorum {
+        /// `non-Primary` or `Disconnected`.
+        component: String,
+    },
+    /// Its operator keeps everybody away.
+    #[error("it rejects queries (wsrep_reject_queries is not NONE)")]
+    RejectsQueries,
+    /// It joins its Galera cluster, or catches up with it.
+    #[error("it is not synced with its Galera cluster (its state is {state:?})")]
+    NotSynced {
+        /// `Joining`, `Joined`, `Initialized`, …
+        state: String,
+    },
+    /// It gives its state to another node, or was desynced on purpose (a backup, a global read lock).
+    #[error("it is a donor or desynced, and may fall behind its Galera cluster")]
+    Donor,
+    /// It does not take statements.
+    #[error("it does not take statements yet (wsrep_ready is OFF)")]
+    NotReady,
 }
 
 fn after_colon(error: &str) -> String {

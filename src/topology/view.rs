@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
+use super::character::Character;
 use super::member::{Member, MemberId, Role};
 use super::state::{BlindReason, DownReason, Health, ServerInfo, Unfit};
 use crate::wire::Capabilities;
@@ -33,6 +34,9 @@ pub struct MemberView {
     pub applied: Arc<GtidSet>,
     /// It gives every transaction a GTID.
     pub names_writes: bool,
+    /// It is a Galera node that does not tell how far it has confirmed transactions: as long as it takes the writes, no
+    /// other node can be proven to have them.
+    pub hides_confirmed: bool,
     /// It has everything that the primary had executed at this instant.
     pub caught_up_to: Option<Instant>,
 }
@@ -52,6 +56,7 @@ impl MemberView {
             lag: None,
             applied: Arc::default(),
             names_writes: false,
+            hides_confirmed: false,
             caught_up_to: None,
         }
     }
@@ -91,6 +96,9 @@ pub enum NoPrimary {
     /// `cluster.primary` is `auto` and more than one is writable.
     #[error("more than one member is writable ({0}); set read_only on the replicas, or name cluster.primary")]
     Ambiguous(Arc<str>),
+    /// No node of a Galera cluster can take writes.
+    #[error("no node of the Galera cluster can take writes: {0}")]
+    NoneFit(Arc<str>),
     /// The primary does not answer.
     #[error("the primary {0} is down: {1}")]
     Down(Arc<str>, DownReason),
@@ -105,9 +113,12 @@ pub struct View {
     pub members: Vec<MemberView>,
     /// Who takes the writes, whether or not it answers now, or why nobody does.
     pub assigned_primary: Result<MemberId, NoPrimary>,
+    /// How the members are kept alike.
+    pub character: Character,
     /// Why the newest look at DNS failed; the members are then the last known ones.
     pub discovery_problem: Option<Arc<str>>,
-    pub(super) rotor: AtomicUsize,
+    /// How many times a member was chosen among equals.
+    pub(super) turns: AtomicUsize,
 }
 
 impl Default for View {
@@ -121,7 +132,14 @@ impl View {
     #[must_use]
     pub fn new(generation: u64, mut members: Vec<MemberView>, assigned_primary: Result<MemberId, NoPrimary>) -> Self {
         members.sort_by_key(|view| view.member.id);
-        Self { generation, members, assigned_primary, discovery_problem: None, rotor: AtomicUsize::new(0) }
+        Self {
+            generation,
+            members,
+            assigned_primary,
+            character: Character::default(),
+            discovery_problem: None,
+            turns: AtomicUsize::new(0),
+        }
     }
 
     /// The member of this id, unless it is gone.
@@ -165,6 +183,12 @@ impl View {
     #[must_use]
     pub fn names_writes(&self) -> bool {
         self.usable_primary().is_some_and(|primary| primary.names_writes)
+    }
+
+    /// Whether it is a Galera cluster: every member takes writes, and the GTIDs of one mean nothing to another.
+    #[must_use]
+    pub fn is_galera(&self) -> bool {
+        self.character == Character::Galera
     }
 
     /// The family of the cluster's servers: the primary's, else that of any member that was reached.

@@ -33,6 +33,13 @@ impl Proxy {
         proxy
     }
 
+    /// Starts the proxy in front of these members, of which the first is the primary, and waits until it is ready.
+    pub fn start_before(members: &[SocketAddr], adjust: &str) -> Self {
+        let mut proxy = Self::launch_before(members, adjust);
+        proxy.wait_until_ready();
+        proxy
+    }
+
     /// Starts the proxy without waiting for it.
     pub fn launch(cluster: &Cluster, adjust: &str) -> Self {
         let members: Vec<SocketAddr> = cluster.members().iter().map(Member::address).collect();
