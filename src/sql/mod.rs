@@ -27,6 +27,7 @@ mod variables;
 
 pub use classify::{classify, classify_prefix};
 pub use dialect::{Dialect, ServerKind, TextEncoding};
+pub use functions::{Arguments, BuiltIn, built_ins};
 pub use hint::Hint;
 pub use lex::Doubt;
 pub use schemas::is_system_schema;

@@ -3,7 +3,7 @@
 //! Looks at each token once, whatever the statement. Must not know what the first word means.
 
 use super::dialect::Dialect;
-use super::functions::{self, Function};
+use super::functions::{self, Arguments, Function};
 use super::lex::{Kind as Lexeme, Lexer, Reading, Token};
 use super::schemas;
 use super::span::Span;
@@ -245,6 +245,8 @@ impl<'a> Scan<'a> {
         let adjacent = name.span.end == paren.span.start || dialect.ignore_space;
         match functions::look_up(self.text(name), adjacent, dialect.server) {
             Function::Plain => {}
+            Function::PlainWith(needed) if self.has_arguments(needed) => {}
+            Function::PlainWith(_) => self.unknown_function(name.span, paren),
             Function::Unknown => self.unknown_function(name.span, paren),
             Function::TakesLock => self.add(Facts::TAKES_LOCK),
             Function::AsksLock => self.add(Facts::ASKS_LOCK),
@@ -297,6 +299,28 @@ impl<'a> Scan<'a> {
                 return false;
             }
         }
+    }
+
+    /// Whether such arguments stand up to the closing parenthesis.
+    fn has_arguments(&self, needed: Arguments) -> bool {
+        /// The longest list that is read ahead, in tokens: each call in it is read ahead as well.
+        const FAR: u32 = 64;
+        if needed != Arguments::Two {
+            return needed == Arguments::Any || !self.peek().is(b')');
+        }
+        let mut ahead = self.lexer.clone();
+        let (mut depth, mut commas) = (0u32, 0u32);
+        for _ in 0..FAR {
+            match ahead.next().kind {
+                Lexeme::Punctuation(b'(') => depth += 1,
+                Lexeme::Punctuation(b')') if depth == 0 => return commas == 1,
+                Lexeme::Punctuation(b')') => depth -= 1,
+                Lexeme::Punctuation(b',') if depth == 0 => commas += 1,
+                Lexeme::End => return false,
+                _ => {}
+            }
+        }
+        false
     }
 
     fn own_id(&mut self, span: Span) {

@@ -13,6 +13,8 @@ use super::dialect::ServerKind;
 pub(super) enum Function {
     /// Built in, and only computes or reads; also a word of the grammar that may stand before a parenthesis.
     Plain,
+    /// The same with such arguments; otherwise a stored function.
+    PlainWith(Arguments),
     /// Not built in, or not in this form: a stored or loadable function, which may do anything.
     Unknown,
     /// Takes a named lock until it is released: `GET_LOCK`.
@@ -32,7 +34,7 @@ pub(super) enum Function {
 }
 
 /// How a name must be written to be the built-in.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Form {
     Never,
     /// With the parenthesis at once.
@@ -40,11 +42,58 @@ enum Form {
     Anywhere,
 }
 
+/// A name that calls no stored function when a parenthesis stands behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// In lower case.
+    pub name: &'static str,
+    /// Whether white space before the parenthesis makes it a stored function's name (without `IGNORE_SPACE`).
+    pub adjacent: bool,
+    /// With which arguments it is the built-in one.
+    pub arguments: Arguments,
+}
+
+/// `MariaDB` takes `polygon()` and `point(1)` for stored functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arguments {
+    /// Any, or none.
+    Any,
+    /// One at least.
+    Some,
+    /// Two, no more and no less.
+    Two,
+}
+
+/// The names that are taken for built-in ones on a family of servers; on an unknown one, those of all families.
+#[must_use]
+pub fn built_ins(server: ServerKind) -> Vec<BuiltIn> {
+    let names = TABLE.iter().filter(|slot| !slot.name.is_empty()).filter_map(|slot| {
+        let adjacent = match slot.form(server) {
+            Form::Never => return None,
+            Form::Adjacent => true,
+            Form::Anywhere => false,
+        };
+        Some(BuiltIn { name: slot.name, adjacent, arguments: arguments(slot.name) })
+    });
+    names.collect()
+}
+
 #[derive(Clone, Copy)]
 struct Slot {
     name: &'static str,
     mysql: Form,
     mariadb: Form,
+}
+
+impl Slot {
+    /// How the name must be written on this family; on an unknown one, as the stricter of them asks.
+    fn form(&self, server: ServerKind) -> Form {
+        match server {
+            ServerKind::MySql => self.mysql,
+            ServerKind::MariaDb => self.mariadb,
+            ServerKind::Unknown => self.mysql.min(self.mariadb),
+        }
+    }
 }
 
 const EMPTY: Slot = Slot { name: "", mysql: Form::Never, mariadb: Form::Never };
@@ -135,17 +184,19 @@ pub(super) fn look_up(name: &[u8], adjacent: bool, server: ServerKind) -> Functi
         }
         at = (at + 1) % SLOTS;
     };
-    let built_in = |form| form == Form::Anywhere || (form == Form::Adjacent && adjacent);
-    let known = match server {
-        ServerKind::MySql => built_in(slot.mysql),
-        ServerKind::MariaDb => built_in(slot.mariadb),
-        ServerKind::Unknown => built_in(slot.mysql) && built_in(slot.mariadb),
+    let known = match slot.form(server) {
+        Form::Anywhere => true,
+        Form::Adjacent => adjacent,
+        Form::Never => false,
     };
     match special(slot.name) {
         // A name with an effect is that effect on any family: if it is not built in, the call fails on the primary.
         Some(function) => function,
-        None if known => Function::Plain,
-        None => Function::Unknown,
+        None if !known => Function::Unknown,
+        None => match arguments(slot.name) {
+            Arguments::Any => Function::Plain,
+            needed => Function::PlainWith(needed),
+        },
     }
 }
 
@@ -156,6 +207,16 @@ fn sequence(name: &[u8], server: ServerKind) -> Option<Function> {
         return None;
     }
     (is("nextval") || is("setval") || is("lastval")).then_some(Function::Sequence)
+}
+
+fn arguments(name: &str) -> Arguments {
+    match name {
+        "point" => Arguments::Two,
+        "geometrycollection" | "linestring" | "multilinestring" | "multipoint" | "multipolygon" | "polygon" => {
+            Arguments::Some
+        }
+        _ => Arguments::Any,
+    }
 }
 
 fn special(name: &str) -> Option<Function> {
@@ -169,9 +230,13 @@ fn special(name: &str) -> Option<Function> {
         b'r' if name == "row_count" => Function::PreviousStatement,
         b'f' if name == "found_rows" => Function::PreviousStatement,
         b'c' if name == "connection_id" => Function::ConnectionId,
+        b'b' if name == "binlog_gtid_pos" => Function::Instance,
         b'm' if matches!(name, "master_pos_wait" | "master_gtid_wait") => Function::Instance,
         b's' if name == "source_pos_wait" => Function::Instance,
-        b'w' if matches!(name, "wait_for_executed_gtid_set" | "wsrep_sync_wait_upto_gtid") => Function::Instance,
+        b'w' if name == "wait_for_executed_gtid_set" => Function::Instance,
+        b'w' if matches!(name, "wsrep_sync_wait_upto_gtid" | "wsrep_last_seen_gtid" | "wsrep_last_written_gtid") => {
+            Function::Instance
+        }
         b'p' if matches!(name, "ps_thread_id" | "ps_current_thread_id") => Function::Instance,
         _ => return None,
     })
