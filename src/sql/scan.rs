@@ -242,7 +242,9 @@ impl<'a> Scan<'a> {
             return;
         }
         let dialect = self.lexer.dialect();
-        let adjacent = name.span.end == paren.span.start || dialect.ignore_space;
+        let (end, start) = (name.span.end, paren.span.start);
+        // A comment is no white space to IGNORE_SPACE.
+        let adjacent = end == start || (dialect.ignore_space && self.lexer.is_space(end, start));
         match functions::look_up(self.text(name), adjacent, dialect.server) {
             Function::Plain => {}
             Function::PlainWith(needed) if self.has_arguments(needed) => {}

@@ -165,7 +165,8 @@ const fn hash(name: &[u8]) -> usize {
     (h ^ (h >> 15)) as usize % SLOTS
 }
 
-/// What `name`, written before a parenthesis, calls. `adjacent`: nothing stands between them (or `IGNORE_SPACE` is on).
+/// What `name`, written before a parenthesis, calls. `adjacent`: nothing stands between them (or white
+/// space alone, and `IGNORE_SPACE` is on).
 pub(super) fn look_up(name: &[u8], adjacent: bool, server: ServerKind) -> Function {
     if let Some(function) = sequence(name, server) {
         return function;
