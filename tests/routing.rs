@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use mysql_proxy::explain::explain;
 use mysql_proxy::route::Reason;
-use mysql_proxy::session::Consistency;
+use mysql_proxy::session::{Consistency, PinReason};
 use routing_tables::lines;
 
 #[test]
@@ -22,8 +22,7 @@ fn every_line_of_the_tables_holds() {
                 continue;
             }
         };
-        let pins_hold =
-            line.pins.is_none() || line.pins.as_deref() == got.pins().map(mysql_proxy::session::PinReason::name);
+        let pins_hold = line.pins.as_deref() == got.pins().map(PinReason::name);
         if got.target().name() != line.target || got.reason().name() != line.reason || !pins_hold {
             wrong.push(format!("{}\n    got {}", line.place, got.to_json()));
         }
@@ -31,14 +30,101 @@ fn every_line_of_the_tables_holds() {
     assert!(wrong.is_empty(), "{} lines do not hold:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A text longer than what the proxy holds; the tables have none.
+fn long(sql: &str) -> Vec<u8> {
+    [sql.as_bytes(), &b" ".repeat(1 << 20)].concat()
+}
+
+#[test]
+fn what_is_too_long_to_be_read_whole_goes_by_its_first_word() {
+    for (sql, target, reason) in [
+        ("SELECT 1", "primary", "too_long"),
+        ("SHOW TABLES", "primary", "too_long"),
+        ("INSERT INTO t VALUES (1)", "primary", "write"),
+        ("SELECT CONNECTION_ID()", "primary", "too_long"),
+        ("DELETE FROM t", "primary", "write"),
+        ("SET NAMES utf8mb4", "all", "session_state"),
+    ] {
+        let got = explain(&long(sql), &[], &[], Consistency::Session).expect("no state");
+        assert_eq!((got.target().name(), got.reason().name()), (target, reason), "{sql}");
+    }
+}
+
 #[test]
 fn every_reason_is_reached() {
-    let reached: BTreeSet<String> = lines().into_iter().map(|line| line.reason).collect();
-    // Only a text longer than what is kept in memory is too long; `classify_prefix` is tested beside it.
-    let missing: Vec<_> = Reason::ALL
-        .map(Reason::name)
-        .into_iter()
-        .filter(|name| *name != "too_long" && !reached.contains(*name))
-        .collect();
+    let mut reached: BTreeSet<String> = lines().into_iter().map(|line| line.reason).collect();
+    let got = explain(&long("SELECT 1"), &[], &[], Consistency::Session).expect("no state");
+    reached.insert(got.reason().name().to_owned());
+    let missing: Vec<_> = Reason::ALL.map(Reason::name).into_iter().filter(|name| !reached.contains(*name)).collect();
     assert!(missing.is_empty(), "no line reaches {missing:?}");
+}
+
+/// Pins that no text begins: a reply does, or a command that is none of SQL.
+const NOT_BY_TEXT: [PinReason; 4] =
+    [PinReason::OpenCursor, PinReason::LongData, PinReason::StoredProcedure, PinReason::UnknownState];
+
+#[test]
+fn every_pin_is_begun_and_stands_in_some_line() {
+    let lines = lines();
+    for pin in PinReason::ALL {
+        let state = format!("pin={}", pin.name());
+        assert!(lines.iter().any(|line| line.states.contains(&state)), "no line has the state {state}");
+        let begun = lines.iter().any(|line| line.pins.as_deref() == Some(pin.name()));
+        assert_eq!(begun, !NOT_BY_TEXT.contains(&pin), "pins:{}", pin.name());
+    }
+}
+
+/// Every key of `explain --state`, with every value that is a word.
+const STATES: [&str; 31] = [
+    "transaction=read_write",
+    "transaction=read_only",
+    "autocommit=0",
+    "autocommit=1",
+    "transaction_isolation=READ-UNCOMMITTED",
+    "transaction_isolation=READ-COMMITTED",
+    "transaction_isolation=REPEATABLE-READ",
+    "transaction_isolation=SERIALIZABLE",
+    "transaction_read_only=0",
+    "transaction_read_only=1",
+    "transaction_read_only_next=0",
+    "transaction_read_only_next=1",
+    "sql_mode=ANSI_QUOTES",
+    "sql_mode=NO_BACKSLASH_ESCAPES",
+    "sql_mode=IGNORE_SPACE",
+    "sql_mode=ORACLE",
+    "character_set_client=gbk",
+    "character_set_client=latin1",
+    "database=mysql",
+    "wrote=yes",
+    "wrote=no",
+    "consistency=session",
+    "consistency=global",
+    "consistency=eventual",
+    "listener=read_write",
+    "listener=read_only",
+    "user_variable=@x:literal",
+    "user_variable=@x:other",
+    "server=mysql",
+    "server=mariadb",
+    "pin=temporary_table",
+];
+
+#[test]
+fn every_state_is_used() {
+    let used: BTreeSet<String> = lines().into_iter().flat_map(|line| line.states).collect();
+    let missing: Vec<_> = STATES.into_iter().filter(|state| !used.contains(*state)).collect();
+    assert!(missing.is_empty(), "no line has {missing:?}");
+}
+
+#[test]
+fn there_are_enough_lines_and_none_twice() {
+    let mut seen = BTreeSet::new();
+    let mut twice = Vec::new();
+    for line in lines() {
+        if !seen.insert((line.states, line.sql)) {
+            twice.push(line.place);
+        }
+    }
+    assert!(twice.is_empty(), "{}", twice.join("\n"));
+    assert!(seen.len() >= 1000, "only {} lines", seen.len());
 }

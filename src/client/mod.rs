@@ -26,5 +26,6 @@ mod shown;
 pub mod texts;
 
 pub use handshake::{Authenticated, LoginError, Origin, welcome};
+pub(crate) use incoming::HELD;
 pub use proxy::{Policy, Proxy};
 pub use run::Gone;

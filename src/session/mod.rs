@@ -15,6 +15,7 @@ mod settings;
 mod user_variables;
 
 pub use causality::Causality;
+pub(crate) use ledger::is_usual;
 pub use ledger::{Ledger, Reply};
 pub use pins::{PinReason, Pins};
 pub use session::{Session, Told};

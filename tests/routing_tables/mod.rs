@@ -1,7 +1,7 @@
 //! The tables in `tests/data/routing/`, line by line.
 //!
 //! A line is `state | statement | target | reason`; state is a list of `KEY=VALUE` as `mysql-proxy explain --state` takes
-//! them, separated by `;`, or empty; `pins:REASON` behind the reason says what the statement pins. `\n`, `\t`, `\xNN`
+//! them, separated by `;`, or empty; `pins:REASON` behind the reason says what the statement pins. `\n`, `\r`, `\t`, `\xNN`
 //! and `\\` stand for bytes, `\|` for a bar.
 
 // Each test program uses its own part of this.
@@ -37,12 +37,14 @@ fn unescape(text: &str) -> Vec<u8> {
         match rest.next() {
             Some(b'n') => bytes.push(b'\n'),
             Some(b't') => bytes.push(b'\t'),
+            Some(b'r') => bytes.push(b'\r'),
             Some(b'x') => {
                 let digits = [rest.next().expect("\\xNN"), rest.next().expect("\\xNN")];
                 let digits = std::str::from_utf8(&digits).expect("ASCII");
                 bytes.push(u8::from_str_radix(digits, 16).expect("hexadecimal"));
             }
-            Some(other) => bytes.push(other),
+            Some(other @ (b'\\' | b'|')) => bytes.push(other),
+            Some(other) => panic!("\\{} means nothing in {text:?}", other.escape_ascii()),
             None => panic!("a backslash ends {text:?}"),
         }
     }
