@@ -1,6 +1,6 @@
 # The ways to build, show and check mysql-proxy. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-drivers lockstep lint bench fmt clean
+.PHONY: help build demo test test-drivers lockstep refusals lint bench fmt clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -44,6 +44,12 @@ lockstep: ## 20,000 random sessions, statement by statement as on one server (MY
 	@tests/install.sh build servers
 	MYSQL_PROXY_LOCKSTEP_SESSIONS=$${MYSQL_PROXY_LOCKSTEP_SESSIONS:-20000} \
 	  $(CARGO) test --locked --test lockstep --test state -- --include-ignored --nocapture --test-threads 1
+
+refusals: ## 10,000,000 made statements: what is taken for a read is refused by no replica (MYSQL_PROXY_REFUSALS, _SEED)
+	@echo "==> refusals: what is taken for a read, on real read-only replicas"
+	@tests/install.sh build servers
+	MYSQL_PROXY_REFUSALS=$${MYSQL_PROXY_REFUSALS:-10000000} \
+	  $(CARGO) test --locked --release --test refusals -- --nocapture --test-threads 1
 
 lint: ## Check formatting, clippy and documentation; any warning is an error
 	@echo "==> lint: formatting, clippy, documentation"

@@ -4,11 +4,13 @@
 
 use std::fmt;
 
+use crate::client::HELD;
 use crate::route::{self, Held, Reason, Standing, Target, TrustedFunctions};
 use crate::session::{
     Consistency, Isolation, Listener, NextTransaction, PinReason, Pins, Transaction, UserValue, UserVariables,
 };
-use crate::sql::{self, Dialect, ServerKind, TextEncoding};
+use crate::sql::{self, Dialect, Release, ServerKind, TextEncoding};
+use crate::wire::HEADER_LEN;
 
 /// A `--state KEY=VALUE` that means nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +98,49 @@ const KEYS: &str = "transaction, autocommit, transaction_isolation, transaction_
      transaction_read_only_next, sql_mode, character_set_client, database, wrote, consistency, listener, pin, \
      user_variable, server";
 
+/// The longest text that is read whole; the header and the command's byte are held with it.
+const LONGEST: usize = HELD - HEADER_LEN - 1;
+
+/// The modes of all servers.
+const SQL_MODES: [&str; 36] = [
+    "ALLOW_INVALID_DATES",
+    "ANSI",
+    "ANSI_QUOTES",
+    "DB2",
+    "EMPTY_STRING_IS_NULL",
+    "ERROR_FOR_DIVISION_BY_ZERO",
+    "HIGH_NOT_PRECEDENCE",
+    "IGNORE_BAD_TABLE_OPTIONS",
+    "IGNORE_SPACE",
+    "MAXDB",
+    "MSSQL",
+    "MYSQL323",
+    "MYSQL40",
+    "NO_AUTO_CREATE_USER",
+    "NO_AUTO_VALUE_ON_ZERO",
+    "NO_BACKSLASH_ESCAPES",
+    "NO_DIR_IN_CREATE",
+    "NO_ENGINE_SUBSTITUTION",
+    "NO_FIELD_OPTIONS",
+    "NO_KEY_OPTIONS",
+    "NO_TABLE_OPTIONS",
+    "NO_UNSIGNED_SUBTRACTION",
+    "NO_ZERO_DATE",
+    "NO_ZERO_IN_DATE",
+    "ONLY_FULL_GROUP_BY",
+    "ORACLE",
+    "PAD_CHAR_TO_FULL_LENGTH",
+    "PIPES_AS_CONCAT",
+    "POSTGRESQL",
+    "REAL_AS_FLOAT",
+    "SIMULTANEOUS_ASSIGNMENT",
+    "STRICT_ALL_TABLES",
+    "STRICT_TRANS_TABLES",
+    "TIME_ROUND_FRACTIONAL",
+    "TIME_TRUNCATE_FRACTIONAL",
+    "TRADITIONAL",
+];
+
 impl Session {
     fn new(consistency: Consistency) -> Session {
         Session {
@@ -143,9 +188,19 @@ impl Session {
             "transaction_read_only_next" => {
                 self.next_transaction.read_only = Some(yes_or_no(&lower).ok_or_else(|| wrong("0 or 1"))?);
             }
-            "sql_mode" => self.dialect.apply_sql_mode(value.as_bytes()),
+            "sql_mode" => {
+                let known = |mode: &str| mode.is_empty() || SQL_MODES.contains(&mode);
+                if !value.to_ascii_uppercase().split(',').all(|mode| known(mode.trim())) {
+                    return Err(wrong("a list of SQL modes, such as ANSI_QUOTES,NO_BACKSLASH_ESCAPES"));
+                }
+                self.dialect.apply_sql_mode(value.as_bytes());
+            }
             "character_set_client" => {
                 self.dialect.encoding = TextEncoding::from_character_set(value.as_bytes());
+                // The one that servers have and the proxy does not read.
+                if self.dialect.encoding == TextEncoding::Unknown && lower != "swe7" {
+                    return Err(wrong("a character set that a client may use, such as utf8mb4, latin1 or gbk"));
+                }
             }
             "database" => self.in_system_schema = sql::is_system_schema(value.as_bytes()),
             "wrote" => self.wrote = yes_or_no(&lower).ok_or_else(|| wrong("yes or no"))?,
@@ -171,16 +226,28 @@ impl Session {
             }
             "user_variable" => self.set_user_variable(value).ok_or_else(|| wrong("@name:literal or @name:other"))?,
             "server" => {
-                self.dialect.server = match lower.as_str() {
-                    "mysql" => ServerKind::MySql,
-                    "mariadb" => ServerKind::MariaDb,
-                    "unknown" => ServerKind::Unknown,
-                    _ => return Err(wrong("mysql or mariadb")),
-                }
+                self.set_server(&lower)
+                    .ok_or_else(|| wrong("mysql or mariadb, also with a version, as in mysql:8.4"))?;
             }
             _ => return Err(StateError { key: key.to_owned(), value: None, right: KEYS.to_owned() }),
         }
         Ok(())
+    }
+
+    fn set_server(&mut self, value: &str) -> Option<()> {
+        let (name, version) = value.split_once(':').map_or((value, None), |(name, version)| (name, Some(version)));
+        self.dialect.server = match name {
+            "mysql" => ServerKind::MySql,
+            "mariadb" => ServerKind::MariaDb,
+            "unknown" => ServerKind::Unknown,
+            _ => return None,
+        };
+        if let Some(version) = version {
+            let (major, minor) = version.split_once('.')?;
+            let minor = minor.split('.').next()?;
+            self.dialect.release = Release(major.parse().ok()?, minor.parse().ok()?);
+        }
+        Some(())
     }
 
     fn set_user_variable(&mut self, value: &str) -> Option<()> {
@@ -243,7 +310,11 @@ pub fn explain(
         session.set(state)?;
     }
     let trusted = TrustedFunctions::new(trusted);
-    let statement = sql::classify(sql, &session.dialect);
+    // As the proxy does with a command of which it holds the beginning only.
+    let statement = match sql.get(..LONGEST) {
+        Some(beginning) if beginning.len() < sql.len() => sql::classify_prefix(beginning, &session.dialect),
+        _ => sql::classify(sql, &session.dialect),
+    };
     let route = route::decide(&statement, sql, &session.standing(&trusted));
     Ok(Explanation { target: route.target, reason: route.reason, pins: route.pins })
 }

@@ -1,95 +1,15 @@
 //! Runs the tables in `tests/data/routing/`: where every kind of statement goes, in which session state, and why.
-//!
-//! A line is `state | statement | target | reason`; state is a list of `KEY=VALUE` as `mysql-proxy explain --state` takes
-//! them, separated by `;`, or empty; `pins:REASON` behind the reason says what the statement pins. `\n`, `\t`, `\xNN`
-//! and `\\` stand for bytes, `\|` for a bar.
 
 #![allow(clippy::expect_used, clippy::panic)] // A test says so when its own table is wrong.
 
+mod routing_tables;
+
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use mysql_proxy::explain::explain;
 use mysql_proxy::route::Reason;
-use mysql_proxy::session::Consistency;
-
-struct Line {
-    place: String,
-    states: Vec<String>,
-    sql: Vec<u8>,
-    target: String,
-    reason: String,
-    pins: Option<String>,
-}
-
-fn unescape(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
-        }
-        match rest.next() {
-            Some(b'n') => bytes.push(b'\n'),
-            Some(b't') => bytes.push(b'\t'),
-            Some(b'x') => {
-                let digits = [rest.next().expect("\\xNN"), rest.next().expect("\\xNN")];
-                let digits = std::str::from_utf8(&digits).expect("ASCII");
-                bytes.push(u8::from_str_radix(digits, 16).expect("hexadecimal"));
-            }
-            Some(other) => bytes.push(other),
-            None => panic!("a backslash ends {text:?}"),
-        }
-    }
-    bytes
-}
-
-/// Splits at bars that have no backslash in front.
-fn columns(line: &str) -> Vec<String> {
-    let mut columns = vec![String::new()];
-    let mut escaped = false;
-    for letter in line.chars() {
-        if letter == '|' && !escaped {
-            columns.push(String::new());
-            continue;
-        }
-        escaped = letter == '\\' && !escaped;
-        columns.last_mut().expect("one at least").push(letter);
-    }
-    columns
-}
-
-fn lines() -> Vec<Line> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/routing");
-    let mut files: Vec<_> =
-        fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
-    files.sort();
-    let mut lines = Vec::new();
-    for file in files {
-        let text = fs::read_to_string(&file).expect("UTF-8");
-        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
-        for (number, line) in text.lines().enumerate() {
-            if line.trim().is_empty() || line.starts_with("##") {
-                continue;
-            }
-            let place = format!("{name}:{}: {line}", number + 1);
-            let columns = columns(line);
-            let [state, sql, target, reason] = columns.as_slice() else { panic!("four columns: {place}") };
-            let mut reason = reason.split_whitespace();
-            lines.push(Line {
-                states: state.split(';').map(str::trim).filter(|state| !state.is_empty()).map(String::from).collect(),
-                sql: unescape(sql.strip_prefix(' ').unwrap_or(sql).strip_suffix(' ').unwrap_or(sql)),
-                target: target.trim().to_owned(),
-                reason: reason.next().expect("a reason").to_owned(),
-                pins: reason.next().map(|pins| pins.strip_prefix("pins:").expect("pins:REASON").to_owned()),
-                place,
-            });
-        }
-    }
-    lines
-}
+use mysql_proxy::session::{Consistency, PinReason};
+use routing_tables::lines;
 
 #[test]
 fn every_line_of_the_tables_holds() {
@@ -102,8 +22,7 @@ fn every_line_of_the_tables_holds() {
                 continue;
             }
         };
-        let pins_hold =
-            line.pins.is_none() || line.pins.as_deref() == got.pins().map(mysql_proxy::session::PinReason::name);
+        let pins_hold = line.pins.as_deref() == got.pins().map(PinReason::name);
         if got.target().name() != line.target || got.reason().name() != line.reason || !pins_hold {
             wrong.push(format!("{}\n    got {}", line.place, got.to_json()));
         }
@@ -111,14 +30,101 @@ fn every_line_of_the_tables_holds() {
     assert!(wrong.is_empty(), "{} lines do not hold:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A text longer than what the proxy holds; the tables have none.
+fn long(sql: &str) -> Vec<u8> {
+    [sql.as_bytes(), &b" ".repeat(1 << 20)].concat()
+}
+
+#[test]
+fn what_is_too_long_to_be_read_whole_goes_by_its_first_word() {
+    for (sql, target, reason) in [
+        ("SELECT 1", "primary", "too_long"),
+        ("SHOW TABLES", "primary", "too_long"),
+        ("INSERT INTO t VALUES (1)", "primary", "write"),
+        ("SELECT CONNECTION_ID()", "primary", "too_long"),
+        ("DELETE FROM t", "primary", "write"),
+        ("SET NAMES utf8mb4", "all", "session_state"),
+    ] {
+        let got = explain(&long(sql), &[], &[], Consistency::Session).expect("no state");
+        assert_eq!((got.target().name(), got.reason().name()), (target, reason), "{sql}");
+    }
+}
+
 #[test]
 fn every_reason_is_reached() {
-    let reached: BTreeSet<String> = lines().into_iter().map(|line| line.reason).collect();
-    // Only a text longer than what is kept in memory is too long; `classify_prefix` is tested beside it.
-    let missing: Vec<_> = Reason::ALL
-        .map(Reason::name)
-        .into_iter()
-        .filter(|name| *name != "too_long" && !reached.contains(*name))
-        .collect();
+    let mut reached: BTreeSet<String> = lines().into_iter().map(|line| line.reason).collect();
+    let got = explain(&long("SELECT 1"), &[], &[], Consistency::Session).expect("no state");
+    reached.insert(got.reason().name().to_owned());
+    let missing: Vec<_> = Reason::ALL.map(Reason::name).into_iter().filter(|name| !reached.contains(*name)).collect();
     assert!(missing.is_empty(), "no line reaches {missing:?}");
+}
+
+/// Pins that no text begins: a reply does, or a command that is none of SQL.
+const NOT_BY_TEXT: [PinReason; 4] =
+    [PinReason::OpenCursor, PinReason::LongData, PinReason::StoredProcedure, PinReason::UnknownState];
+
+#[test]
+fn every_pin_is_begun_and_stands_in_some_line() {
+    let lines = lines();
+    for pin in PinReason::ALL {
+        let state = format!("pin={}", pin.name());
+        assert!(lines.iter().any(|line| line.states.contains(&state)), "no line has the state {state}");
+        let begun = lines.iter().any(|line| line.pins.as_deref() == Some(pin.name()));
+        assert_eq!(begun, !NOT_BY_TEXT.contains(&pin), "pins:{}", pin.name());
+    }
+}
+
+/// Every key of `explain --state`, with every value that is a word.
+const STATES: [&str; 31] = [
+    "transaction=read_write",
+    "transaction=read_only",
+    "autocommit=0",
+    "autocommit=1",
+    "transaction_isolation=READ-UNCOMMITTED",
+    "transaction_isolation=READ-COMMITTED",
+    "transaction_isolation=REPEATABLE-READ",
+    "transaction_isolation=SERIALIZABLE",
+    "transaction_read_only=0",
+    "transaction_read_only=1",
+    "transaction_read_only_next=0",
+    "transaction_read_only_next=1",
+    "sql_mode=ANSI_QUOTES",
+    "sql_mode=NO_BACKSLASH_ESCAPES",
+    "sql_mode=IGNORE_SPACE",
+    "sql_mode=ORACLE",
+    "character_set_client=gbk",
+    "character_set_client=latin1",
+    "database=mysql",
+    "wrote=yes",
+    "wrote=no",
+    "consistency=session",
+    "consistency=global",
+    "consistency=eventual",
+    "listener=read_write",
+    "listener=read_only",
+    "user_variable=@x:literal",
+    "user_variable=@x:other",
+    "server=mysql",
+    "server=mariadb",
+    "pin=temporary_table",
+];
+
+#[test]
+fn every_state_is_used() {
+    let used: BTreeSet<String> = lines().into_iter().flat_map(|line| line.states).collect();
+    let missing: Vec<_> = STATES.into_iter().filter(|state| !used.contains(*state)).collect();
+    assert!(missing.is_empty(), "no line has {missing:?}");
+}
+
+#[test]
+fn there_are_enough_lines_and_none_twice() {
+    let mut seen = BTreeSet::new();
+    let mut twice = Vec::new();
+    for line in lines() {
+        if !seen.insert((line.states, line.sql)) {
+            twice.push(line.place);
+        }
+    }
+    assert!(twice.is_empty(), "{}", twice.join("\n"));
+    assert!(seen.len() >= 1000, "only {} lines", seen.len());
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The most bytes of a command that are held in memory.
-const HELD: usize = 1024 * 1024;
+pub(crate) const HELD: usize = 1024 * 1024;
 
 /// A command, or the beginning of one.
 #[derive(Debug)]

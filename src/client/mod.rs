@@ -31,5 +31,6 @@ mod untold;
 mod values;
 
 pub use handshake::{Authenticated, LoginError, Origin, welcome};
+pub(crate) use incoming::HELD;
 pub use proxy::{Policy, Proxy};
 pub use run::Gone;

@@ -2,8 +2,9 @@
 
 use super::answer::{self, Answer};
 use super::{Reason, Route, Standing, Target};
-use crate::session::PinReason;
-use crate::sql::{Facts, Kind, Statement};
+use crate::session::{PinReason, is_usual};
+use crate::sql::details::{self, Assigned};
+use crate::sql::{Facts, Kind, Statement, set};
 
 /// The route that the statement alone asks for.
 pub(super) fn route(statement: &Statement, sql: &[u8], standing: &Standing<'_>) -> Route {
@@ -23,7 +24,7 @@ pub(super) fn route(statement: &Statement, sql: &[u8], standing: &Standing<'_>) 
         Kind::Read => read(statement, sql, standing, Reason::Read),
         Kind::Metadata => read(statement, sql, standing, Reason::Metadata),
         Kind::Diagnostics => pinned_by_facts(Route::new(Target::Same, Reason::Diagnostics), statement),
-        Kind::Set => set(statement),
+        Kind::Set => set_route(statement, sql),
         Kind::Use => Route::new(Target::All, Reason::SessionState),
         kind => pinned_by_facts(pinned_by_kind(Route::primary(reason_of(kind)), statement), statement),
     }
@@ -79,7 +80,7 @@ fn pinned_by_kind(route: Route, statement: &Statement) -> Route {
         Kind::CreateTemporary => route.pinning(PinReason::TemporaryTable),
         Kind::Prepare | Kind::Execute if !closes => route.pinning(PinReason::PreparedStatement),
         Kind::Handler if !closes => route.pinning(PinReason::Handler),
-        Kind::Xa => route.pinning(PinReason::Xa),
+        Kind::Xa if !closes => route.pinning(PinReason::Xa),
         Kind::LockTables => route.pinning(PinReason::LockTables),
         Kind::BackupLock => route.pinning(PinReason::BackupLock),
         Kind::SetTransaction => route.pinning(PinReason::NextTransaction),
@@ -169,7 +170,7 @@ fn variables_are_replayable(statement: &Statement, sql: &[u8], standing: &Standi
     statement.user_variables.as_slice().iter().all(|span| standing.user_variables.is_replayable(span.of(sql)))
 }
 
-fn set(statement: &Statement) -> Route {
+fn set_route(statement: &Statement, sql: &[u8]) -> Route {
     if statement.has(Facts::SETS_GLOBAL) {
         return pinned_by_facts(Route::primary(Reason::GlobalSetting), statement);
     }
@@ -180,7 +181,8 @@ fn set(statement: &Statement) -> Route {
         return Route::primary(Reason::NamedLock).pinning(PinReason::GetLock);
     }
     if statement.has(Facts::SETS_UNCARRIED) {
-        return Route::primary(Reason::UncarriedSetting).pinning(PinReason::SessionSetting);
+        let route = Route::primary(Reason::UncarriedSetting);
+        return if leaves_usual_values(statement, sql) { route } else { route.pinning(PinReason::SessionSetting) };
     }
     if statement.has(Facts::SETS_NEXT_TRANSACTION) {
         return Route::primary(Reason::TransactionControl).pinning(PinReason::NextTransaction);
@@ -191,6 +193,19 @@ fn set(statement: &Statement) -> Route {
         return route;
     }
     Route::new(Target::All, Reason::SessionState)
+}
+
+/// Whether every setting that must not be carried gets the value that it has in a fresh session.
+fn leaves_usual_values(statement: &Statement, sql: &[u8]) -> bool {
+    if statement.has(Facts::SETS_UNTOLD) {
+        return false;
+    }
+    details::assignments(sql, statement.dialect).iter().all(|assignment| match assignment.assigned {
+        Assigned::Session(name) | Assigned::Bare(name) if set::is_uncarried(name.of(sql)) => {
+            assignment.literal && is_usual(name.of(sql), assignment.value.of(sql))
+        }
+        _ => true,
+    })
 }
 
 /// Whether a hint may send it to a replica although it would go to the primary: it neither writes nor locks, nor leaves

@@ -458,7 +458,7 @@ fn is_off(value: &[u8]) -> bool {
 }
 
 /// Whether a setting that must not be carried has its usual value again.
-fn is_usual(name: &[u8], value: &[u8]) -> bool {
+pub(crate) fn is_usual(name: &[u8], value: &[u8]) -> bool {
     let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
     let value = value.strip_prefix(b"'").and_then(|value| value.strip_suffix(b"'")).unwrap_or(value);
     if value.eq_ignore_ascii_case(b"default") {

@@ -16,6 +16,7 @@ mod untold;
 mod user_variables;
 
 pub use causality::Causality;
+pub(crate) use ledger::is_usual;
 pub use ledger::{Ledger, Reply};
 pub use pins::{PinReason, Pins};
 pub use session::{Session, Told};

@@ -85,7 +85,7 @@ pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> (Kind, Token) 
         }
         b"deallocate" => Kind::Deallocate,
         b"handler" => return handler(scan),
-        b"xa" => Kind::Xa,
+        b"xa" => xa(scan),
         b"kill" => kill(scan),
         b"get" => Kind::Diagnostics,
         b"declare" | b"if" | b"loop" | b"while" | b"repeat" | b"case" | b"for" => {
@@ -251,6 +251,14 @@ fn handler(scan: &mut Scan<'_>) -> (Kind, Token) {
             }
         }
     }
+}
+
+/// `XA …`; what ends a transaction, or asks for those that wait, begins none.
+fn xa(scan: &mut Scan<'_>) -> Kind {
+    if scan.take("commit") || scan.take("rollback") || scan.take("recover") {
+        scan.add(Facts::CLOSES);
+    }
+    Kind::Xa
 }
 
 /// `KILL [HARD|SOFT] [CONNECTION|QUERY [ID]] n`, `KILL … USER u`

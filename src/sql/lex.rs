@@ -127,6 +127,11 @@ impl<'a> Lexer<'a> {
         self.leading_hint.or(self.trailing_hint)
     }
 
+    /// Whether nothing, or white space and no comment, stands from one place to another.
+    pub(super) fn is_space(&self, from: u32, to: u32) -> bool {
+        Span { start: from, end: to }.of(self.sql).iter().all(|byte| self.classes[*byte as usize] == Class::Space)
+    }
+
     fn raise(&mut self, doubt: Doubt) {
         if self.doubt.is_none() {
             self.doubt = Some(doubt);

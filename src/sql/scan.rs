@@ -3,7 +3,7 @@
 //! Looks at each token once, whatever the statement. Must not know what the first word means.
 
 use super::dialect::Dialect;
-use super::functions::{self, Function};
+use super::functions::{self, Arguments, Function};
 use super::lex::{Kind as Lexeme, Lexer, Reading, Token};
 use super::schemas;
 use super::span::Span;
@@ -21,6 +21,9 @@ pub(super) struct Scan<'a> {
     /// What stood before the last dot.
     qualifier: Span,
 }
+
+/// The longest list of arguments that is read ahead, in tokens: each call in it is read ahead as well.
+const FAR: u32 = 64;
 
 /// For each letter that a word may begin with, the lengths (as bits) of the words that are looked at.
 static LENGTHS: [u16; 32] = lengths();
@@ -242,9 +245,13 @@ impl<'a> Scan<'a> {
             return;
         }
         let dialect = self.lexer.dialect();
-        let adjacent = name.span.end == paren.span.start || dialect.ignore_space;
-        match functions::look_up(self.text(name), adjacent, dialect.server) {
+        let (end, start) = (name.span.end, paren.span.start);
+        // A comment is no white space to IGNORE_SPACE.
+        let adjacent = end == start || (dialect.ignore_space && self.lexer.is_space(end, start));
+        match functions::look_up(self.text(name), adjacent, dialect.server, dialect.release) {
             Function::Plain => {}
+            Function::PlainWith(needed) if self.has_arguments(needed) => {}
+            Function::PlainWith(_) => self.unknown_function(name.span, paren),
             Function::Unknown => self.unknown_function(name.span, paren),
             Function::TakesLock => self.add(Facts::TAKES_LOCK),
             Function::AsksLock => self.add(Facts::ASKS_LOCK),
@@ -274,7 +281,9 @@ impl<'a> Scan<'a> {
         let operand =
             self.before().is(b')') || self.before().kind == Lexeme::Text || self.before().is_word(self.sql(), "as");
         let json_table = self.prev_is("json_table")
-            && (self.before().is_word(self.sql(), "from") || self.before().is_word(self.sql(), "join"));
+            && (self.before().is_word(self.sql(), "from")
+                || self.before().is_word(self.sql(), "join")
+                || self.has_columns());
         if operand || json_table || (self.out.has(Facts::WITH) && self.is_column_list()) {
             return;
         }
@@ -301,6 +310,47 @@ impl<'a> Scan<'a> {
                 return false;
             }
         }
+    }
+
+    /// Whether a path and `COLUMNS` stand in the parentheses that have just been opened, which no call has.
+    fn has_columns(&self) -> bool {
+        let mut ahead = self.lexer.clone();
+        let (mut depth, mut path) = (0u32, false);
+        for _ in 0..FAR {
+            let token = ahead.next();
+            match token.kind {
+                Lexeme::Punctuation(b'(') => depth += 1,
+                Lexeme::Punctuation(b')') if depth == 0 => return false,
+                Lexeme::Punctuation(b')') => depth -= 1,
+                Lexeme::Word if depth == 0 && path && token.is_word(self.sql(), "columns") => {
+                    return ahead.next().is(b'(');
+                }
+                Lexeme::End => return false,
+                _ => {}
+            }
+            path = token.kind == Lexeme::Text;
+        }
+        false
+    }
+
+    /// Whether such arguments stand up to the closing parenthesis.
+    fn has_arguments(&self, needed: Arguments) -> bool {
+        if needed != Arguments::Two {
+            return needed == Arguments::Any || !self.peek().is(b')');
+        }
+        let mut ahead = self.lexer.clone();
+        let (mut depth, mut commas) = (0u32, 0u32);
+        for _ in 0..FAR {
+            match ahead.next().kind {
+                Lexeme::Punctuation(b'(') => depth += 1,
+                Lexeme::Punctuation(b')') if depth == 0 => return commas == 1,
+                Lexeme::Punctuation(b')') => depth -= 1,
+                Lexeme::Punctuation(b',') if depth == 0 => commas += 1,
+                Lexeme::End => return false,
+                _ => {}
+            }
+        }
+        false
     }
 
     fn own_id(&mut self, span: Span) {

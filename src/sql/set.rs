@@ -55,7 +55,9 @@ fn statement_for(scan: &mut Scan<'_>) -> (Kind, Token) {
             Lexeme::Punctuation(b')') => depth = depth.saturating_sub(1),
             Lexeme::Word if depth == 0 && token.is_word(scan.sql(), "for") => {
                 let first = scan.step();
-                return heads::statement(scan, first);
+                // One in the other, as deep as the text is long, is nobody's habit.
+                let nested = first.is_word(scan.sql(), "set");
+                return if nested { (Kind::Unknown, scan.rest()) } else { heads::statement(scan, first) };
             }
             _ => {}
         }

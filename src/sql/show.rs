@@ -71,11 +71,12 @@ fn variables(scan: &mut Scan<'_>) -> Kind {
     }
 }
 
+/// `_` is also written `\_` or stands for itself as a wild card. `transaction_read_only` is the session's own.
 fn names_read_only(text: &[u8]) -> bool {
-    let name = b"read_only";
-    text.windows(name.len()).enumerate().any(|(at, window)| {
-        // `_` is also written `\_` or stands for itself as a wild card.
-        window.eq_ignore_ascii_case(name)
-            && !text.get(..at).unwrap_or_default().to_ascii_lowercase().ends_with(b"transaction_")
-    }) || text.to_ascii_lowercase().windows(10).any(|window| window == b"read\\_only")
+    let is_at = |at: usize, word: &[u8]| text.get(at..at + word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word));
+    let own = b"transaction_";
+    (0..text.len()).any(|at| {
+        is_at(at, b"read\\_only")
+            || (is_at(at, b"read_only") && !at.checked_sub(own.len()).is_some_and(|start| is_at(start, own)))
+    })
 }

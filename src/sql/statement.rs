@@ -172,7 +172,7 @@ bitflags::bitflags! {
         const CHANGES = 1 << 38;
         /// Has a `COMMIT` (or what ends a transaction) somewhere in several statements.
         const ENDS = 1 << 39;
-        /// Closes: `HANDLER … CLOSE`, `BACKUP STAGE END`, `ROLLBACK TO`.
+        /// Closes: `HANDLER … CLOSE`, `ROLLBACK TO`, `XA COMMIT`.
         const CLOSES = 1 << 40;
         /// Sets the default of session transactions: `SET SESSION TRANSACTION`.
         const SETS_SESSION_TRANSACTION = 1 << 41;

@@ -191,12 +191,6 @@ impl View {
         self.character == Character::Galera
     }
 
-    /// The family of the cluster's servers: the primary's, else that of any member that was reached.
-    #[must_use]
-    pub fn family(&self) -> Option<ServerFamily> {
-        self.server().map(|server| server.family)
-    }
-
     /// Whether every member that was reached speaks of query attributes (MySQL, from 8.0.23 on): they change the bytes of
     /// commands, so a client that has agreed on them cannot be served by a member without.
     #[must_use]
