@@ -6,18 +6,18 @@ use super::scan::Scan;
 use super::statement::{Facts, IdSpan, IdUse, Kind};
 
 /// Behind `EXPLAIN`, `DESC` or `DESCRIBE`.
-pub(super) fn explain(scan: &mut Scan<'_>) -> (Kind, Token) {
+pub(super) fn explain(scan: &mut Scan<'_>) -> Kind {
     let mut executes = false;
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return (Kind::Metadata, token);
+            return Kind::Metadata;
         }
         if token.is(b'(') {
             return of_statement(scan, token, executes);
         }
         if token.kind != Lexeme::Word {
-            return (Kind::Metadata, scan.rest());
+            return scan.to_end(Kind::Metadata);
         }
         let word = Lower::new(scan.text(token));
         match word.as_slice() {
@@ -37,20 +37,20 @@ pub(super) fn explain(scan: &mut Scan<'_>) -> (Kind, Token) {
                     if id.kind == Lexeme::Number {
                         scan.id(IdSpan { span: id.span, id_use: IdUse::Explain });
                     }
-                    return (Kind::ExplainConnection, scan.rest());
+                    return scan.to_end(Kind::ExplainConnection);
                 }
                 // `EXPLAIN … FOR SCHEMA s statement`
                 scan.step();
                 scan.step();
             }
             _ if is_statement(scan, token) => return of_statement(scan, token, executes),
-            _ => return (Kind::Metadata, scan.rest()),
+            _ => return scan.to_end(Kind::Metadata),
         }
     }
 }
 
 /// Behind `ANALYZE`: a table's statistics, or `MariaDB`'s way to run and explain a statement.
-pub(super) fn analyze(scan: &mut Scan<'_>) -> (Kind, Token) {
+pub(super) fn analyze(scan: &mut Scan<'_>) -> Kind {
     let mut token = scan.step();
     if token.is_word(scan.sql(), "format") {
         scan.step();
@@ -62,9 +62,9 @@ pub(super) fn analyze(scan: &mut Scan<'_>) -> (Kind, Token) {
         return of_statement(scan, token, true);
     }
     if token.kind == Lexeme::End || token.is(b';') {
-        return (Kind::Administration, token);
+        return Kind::Administration;
     }
-    (Kind::Administration, scan.rest())
+    scan.to_end(Kind::Administration)
 }
 
 fn is_statement(scan: &Scan<'_>, token: Token) -> bool {
@@ -87,16 +87,16 @@ fn is_statement(scan: &Scan<'_>, token: Token) -> bool {
     )
 }
 
-fn of_statement(scan: &mut Scan<'_>, first: Token, executes: bool) -> (Kind, Token) {
-    let (kind, end) = heads::statement(scan, first);
+fn of_statement(scan: &mut Scan<'_>, first: Token, executes: bool) -> Kind {
+    let kind = heads::statement(scan, first);
     let writes = scan.out.has(Facts::WRITES);
     scan.out.facts.remove(Facts::WRITES);
     match kind {
-        Kind::Read if !writes => (Kind::Read, end),
+        Kind::Read if !writes => Kind::Read,
         _ if executes => {
             scan.add(Facts::WRITES);
-            (Kind::Write, end)
+            Kind::Write
         }
-        _ => (Kind::ExplainWrite, end),
+        _ => Kind::ExplainWrite,
     }
 }

@@ -29,18 +29,19 @@ impl Lower {
     }
 }
 
-/// The kind of the statement that begins with `first`; reads up to its end and gives that token too.
-pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> (Kind, Token) {
+/// The kind of the statement that begins with `first`; reads up to its end.
+#[inline]
+pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> Kind {
     let mut parentheses = false;
     while first.is(b'(') {
         parentheses = true;
         first = scan.step();
     }
     if first.kind == Lexeme::End || first.is(b';') {
-        return (if parentheses { Kind::Unknown } else { Kind::Empty }, first);
+        return if parentheses { Kind::Unknown } else { Kind::Empty };
     }
     if first.kind != Lexeme::Word {
-        return (Kind::Unknown, scan.rest());
+        return scan.to_end(Kind::Unknown);
     }
     let bytes = scan.text(first);
     if bytes.len() == 6 && bytes.eq_ignore_ascii_case(b"select") {
@@ -49,7 +50,7 @@ pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> (Kind, Token) 
     let word = Lower::new(bytes);
     let word = word.as_slice();
     if parentheses && !matches!(word, b"with" | b"table" | b"values") {
-        return (Kind::Unknown, scan.rest());
+        return scan.to_end(Kind::Unknown);
     }
     let kind = match word {
         b"table" | b"values" | b"with" => return read(scan),
@@ -62,7 +63,7 @@ pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> (Kind, Token) 
         b"use" => Kind::Use,
         b"begin" => return begin(scan),
         b"start" => start(scan),
-        b"commit" => return (Kind::Commit, end_of_transaction(scan)),
+        b"commit" => return end_of_transaction(scan, Kind::Commit),
         b"rollback" => return rollback(scan),
         b"savepoint" | b"release" => Kind::Savepoint,
         b"load" => Kind::Load,
@@ -89,30 +90,30 @@ pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> (Kind, Token) 
         b"kill" => kill(scan),
         b"get" => Kind::Diagnostics,
         b"declare" | b"if" | b"loop" | b"while" | b"repeat" | b"case" | b"for" => {
-            return (Kind::Compound, scan.everything());
+            return scan.to_end_of_text(Kind::Compound);
         }
         b"optimize" | b"repair" | b"check" | b"cache" | b"purge" | b"reset" | b"install" | b"uninstall" | b"clone"
         | b"change" | b"stop" | b"restart" | b"shutdown" | b"binlog" => Kind::Administration,
-        _ if scan.peek().is(b':') => return (Kind::Compound, scan.everything()),
+        _ if scan.peek().is(b':') => return scan.to_end_of_text(Kind::Compound),
         _ => Kind::Unknown,
     };
-    (kind, scan.rest())
+    scan.to_end(kind)
 }
 
 /// `SELECT` and its like. `WITH` may turn out to write.
-fn read(scan: &mut Scan<'_>) -> (Kind, Token) {
-    let end = scan.rest();
-    (Kind::Read, end)
+#[inline]
+fn read(scan: &mut Scan<'_>) -> Kind {
+    scan.to_end(Kind::Read)
 }
 
-fn begin(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn begin(scan: &mut Scan<'_>) -> Kind {
     let next = scan.step();
     let work = next.is_word(scan.sql(), "work");
     let next = if work { scan.step() } else { next };
     if next.kind == Lexeme::End || next.is(b';') {
-        return (Kind::Begin, next);
+        return Kind::Begin;
     }
-    (Kind::Compound, scan.everything())
+    scan.to_end_of_text(Kind::Compound)
 }
 
 fn start(scan: &mut Scan<'_>) -> Kind {
@@ -142,12 +143,12 @@ pub(super) fn access_mode(scan: &mut Scan<'_>) {
 }
 
 /// `[WORK] [AND [NO] CHAIN] [[NO] RELEASE]`
-fn end_of_transaction(scan: &mut Scan<'_>) -> Token {
+fn end_of_transaction(scan: &mut Scan<'_>, kind: Kind) -> Kind {
     let mut no = false;
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return token;
+            return kind;
         }
         if !no && token.is_word(scan.sql(), "chain") {
             scan.add(Facts::CHAIN);
@@ -158,40 +159,40 @@ fn end_of_transaction(scan: &mut Scan<'_>) -> Token {
     }
 }
 
-fn rollback(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn rollback(scan: &mut Scan<'_>) -> Kind {
     scan.take("work");
     if scan.take("to") {
         scan.add(Facts::CLOSES);
-        return (Kind::Savepoint, scan.rest());
+        return scan.to_end(Kind::Savepoint);
     }
-    (Kind::Rollback, end_of_transaction(scan))
+    end_of_transaction(scan, Kind::Rollback)
 }
 
 /// `CREATE …`: a temporary table, or a stored program whose body may hold semicolons.
-fn create(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn create(scan: &mut Scan<'_>) -> Kind {
     if scan.take("or") {
         scan.take("replace");
     }
     if scan.take("temporary") {
-        return (Kind::CreateTemporary, scan.rest());
+        return scan.to_end(Kind::CreateTemporary);
     }
     stored_program(scan)
 }
 
 /// Reads on for `PROCEDURE`, `FUNCTION`, `TRIGGER`, `EVENT` or `PACKAGE`: then the text is one statement to its end.
-fn stored_program(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn stored_program(scan: &mut Scan<'_>) -> Kind {
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return (Kind::Ddl, token);
+            return Kind::Ddl;
         }
         if token.kind == Lexeme::Word {
             let word = Lower::new(scan.text(token));
             if matches!(word.as_slice(), b"procedure" | b"function" | b"trigger" | b"event" | b"package" | b"library") {
-                return (Kind::Ddl, scan.everything());
+                return scan.to_end_of_text(Kind::Ddl);
             }
             if matches!(word.as_slice(), b"table" | b"view" | b"index" | b"user" | b"database" | b"schema") {
-                return (Kind::Ddl, scan.rest());
+                return scan.to_end(Kind::Ddl);
             }
         }
     }
@@ -218,13 +219,13 @@ fn unlock(scan: &mut Scan<'_>) -> Kind {
 }
 
 /// `FLUSH …`; with `READ LOCK` or `FOR EXPORT` it locks tables until `UNLOCK TABLES`.
-fn flush(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn flush(scan: &mut Scan<'_>) -> Kind {
     let mut tables = false;
     let mut kind = Kind::Administration;
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return (kind, token);
+            return kind;
         }
         tables |= token.is_word(scan.sql(), "tables") || token.is_word(scan.sql(), "table");
         if tables && (token.is_word(scan.sql(), "with") || token.is_word(scan.sql(), "for")) {
@@ -238,11 +239,11 @@ fn backup(scan: &mut Scan<'_>) -> Kind {
     if scan.take("unlock") || (scan.take("stage") && scan.take("end")) { Kind::BackupUnlock } else { Kind::BackupLock }
 }
 
-fn handler(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn handler(scan: &mut Scan<'_>) -> Kind {
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return (Kind::Handler, token);
+            return Kind::Handler;
         }
         if token.is_word(scan.sql(), "close") && scan.prev().kind == Lexeme::Word {
             let next = scan.peek();

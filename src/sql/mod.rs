@@ -6,6 +6,7 @@
 //! Knows the lexical rules and the vocabulary of `MySQL` and `MariaDB`. Must not know sessions, members, sockets or
 //! configuration; imports nothing of this crate.
 
+mod block;
 mod bytes;
 mod classify;
 mod connection_id;
@@ -15,14 +16,17 @@ mod dialect;
 mod functions;
 mod heads;
 mod hint;
+mod keywords;
 mod lex;
 mod literal;
 mod scan;
 mod schemas;
 pub(crate) mod set;
 mod show;
+mod skim;
 mod span;
 mod statement;
+mod stretch;
 mod variables;
 
 pub use classify::{classify, classify_prefix};
