@@ -7,6 +7,8 @@ use wide::u8x16;
 
 /// The number of bytes that are looked at together.
 pub(super) const BLOCK: usize = 64;
+/// The number that one instruction looks at.
+const LANE: usize = 16;
 
 /// The classes of a block's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +29,42 @@ impl Block {
     /// The block of `sql` that begins at `base`; behind the end of the text there are zeros.
     #[inline]
     pub(super) fn at(sql: &[u8], base: usize) -> Block {
-        Block::of(&Lanes::at(sql, base))
+        let rest = sql.get(base..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(whole) => Block::of::<4, BLOCK>(whole),
+            None if rest.len() <= LANE => Block::last::<1, LANE>(sql, rest),
+            None if rest.len() <= 2 * LANE => Block::last::<2, { 2 * LANE }>(sql, rest),
+            None => Block::last::<4, BLOCK>(sql, rest),
+        }
+    }
+
+    /// The block of the last bytes of `sql`: seen together with those before them, if there are any, since bytes
+    /// copied to a place of their own would have to be waited for.
+    #[inline]
+    fn last<const N: usize, const M: usize>(sql: &[u8], rest: &[u8]) -> Block {
+        match sql.last_chunk() {
+            Some(last) => Block::of::<N, M>(last).without_first(M - rest.len()),
+            None => Block::of::<N, M>(&padded(rest)),
+        }
+    }
+
+    fn without_first(self, bytes: usize) -> Block {
+        let rest = |bits: u64| bits.checked_shr(bytes as u32).unwrap_or(0);
+        Block {
+            word: rest(self.word),
+            digit: rest(self.digit),
+            dot: rest(self.dot),
+            quote: rest(self.quote),
+            special: rest(self.special),
+        }
+    }
+
+    /// The backslashes of that block, of which only strings ask.
+    #[inline]
+    pub(super) fn backslashes(sql: &[u8], base: usize) -> u64 {
+        let rest = sql.get(base..).unwrap_or_default();
+        let lanes = rest.first_chunk::<BLOCK>().map_or_else(|| lanes(&padded::<BLOCK>(rest)), lanes);
+        map::<4>(&lanes, |lane| is(lane, b'\\'))
     }
 
     /// For character sets in which 0xA0 is white space.
@@ -40,53 +77,44 @@ impl Block {
         self
     }
 
-    fn of(lanes: &Lanes) -> Block {
-        let digit = lanes.map(|lane| within(lane, b'0', b'9'));
-        let quote = lanes.map(|lane| is(lane, b'\''));
+    #[inline]
+    fn of<const N: usize, const M: usize>(bytes: &[u8; M]) -> Block {
+        let lanes: [u8x16; N] = lanes(bytes);
+        let digit = map(&lanes, |lane| within(lane, b'0', b'9'));
+        let quote = map(&lanes, |lane| is(lane, b'\''));
         Block {
             // A byte above 0x7F has the highest bit itself.
-            word: digit | lanes.map(|lane| letter(lane) | lane | is(lane, b'_')),
+            word: digit | map(&lanes, |lane| letter(lane) | lane | is(lane, b'_')),
             digit,
-            dot: lanes.map(|lane| is(lane, b'.')),
+            dot: map(&lanes, |lane| is(lane, b'.')),
             quote,
-            special: lanes.map(special) & !quote,
+            special: map(&lanes, special) & !quote,
         }
     }
 }
 
-/// The backslashes of a block, of which only strings ask.
-#[cold]
-pub(super) fn backslashes(sql: &[u8], base: usize) -> u64 {
-    Lanes::at(sql, base).map(|lane| is(lane, b'\\'))
+/// Up to as many bytes, with zeros behind.
+#[inline]
+fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut padded = [0; N];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    padded
 }
 
-/// A block's bytes, sixteen by sixteen.
-struct Lanes([u8x16; 4]);
+#[inline]
+fn lanes<const N: usize, const M: usize>(bytes: &[u8; M]) -> [u8x16; N] {
+    let chunks = bytes.as_chunks::<LANE>().0;
+    std::array::from_fn(|lane| u8x16::new(chunks[lane]))
+}
 
-impl Lanes {
-    #[inline]
-    fn at(sql: &[u8], base: usize) -> Lanes {
-        let rest = sql.get(base..).unwrap_or_default();
-        if let Some(whole) = rest.first_chunk::<BLOCK>() {
-            return Lanes::of(whole);
-        }
-        let mut padded = [0; BLOCK];
-        padded[..rest.len()].copy_from_slice(rest);
-        Lanes::of(&padded)
+/// The highest bit of what `class` makes of each byte.
+#[inline]
+fn map<const N: usize>(lanes: &[u8x16; N], class: impl Fn(u8x16) -> u8x16) -> u64 {
+    let mut bits = 0;
+    for (at, lane) in lanes.iter().enumerate() {
+        bits |= u64::from(class(*lane).to_bitmask()) << (LANE * at);
     }
-
-    #[inline]
-    fn of(bytes: &[u8; BLOCK]) -> Lanes {
-        let lanes = &bytes.as_chunks::<16>().0;
-        Lanes([lanes[0], lanes[1], lanes[2], lanes[3]].map(u8x16::new))
-    }
-
-    /// The highest bit of what `class` makes of each byte.
-    #[inline]
-    fn map(&self, class: impl Fn(u8x16) -> u8x16) -> u64 {
-        let [a, b, c, d] = self.0.map(|lane| u64::from(class(lane).to_bitmask()));
-        a | b << 16 | c << 32 | d << 48
-    }
+    bits
 }
 
 #[inline]
@@ -136,7 +164,7 @@ mod tests {
                 assert_eq!(block.digit, is(byte.is_ascii_digit()), "{byte}");
                 assert_eq!(block.dot, is(byte == b'.'), "{byte}");
                 assert_eq!(block.quote, is(byte == b'\''), "{byte}");
-                assert_eq!(backslashes(&bytes, 0), is(byte == b'\\'), "{byte}");
+                assert_eq!(Block::backslashes(&bytes, 0), is(byte == b'\\'), "{byte}");
                 assert_eq!(block.special, is(b"\"`#$%&(@-/:;".contains(&byte)), "{byte}");
             }
         }

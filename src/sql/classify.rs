@@ -3,7 +3,7 @@
 use super::connection_id;
 use super::dialect::Dialect;
 use super::heads;
-use super::lex::{Doubt, Kind as Lexeme, MAX_VERSIONED, Reading, Token};
+use super::lex::{Doubt, Kind as Lexeme, MAX_VERSIONED, Reading};
 use super::scan::Scan;
 use super::statement::{Facts, Kind, Statement};
 
@@ -35,25 +35,24 @@ pub fn classify_prefix(sql: &[u8], dialect: &Dialect) -> Statement {
 /// One reading of the text, written into an empty statement; gives how many versioned comments it met.
 fn read(sql: &[u8], dialect: Dialect, reading: Reading, out: &mut Statement) -> u32 {
     let mut scan = Scan::new(sql, dialect, reading, out);
-    let first = scan.step();
-    let mut kind = one(&mut scan, first);
+    scan.first();
+    let mut kind = one(&mut scan);
     // A semicolon at the end is no second statement; one before the first word is an error of the server's.
     while scan.prev().is(b';') {
-        let first = scan.step();
-        if first.kind == Lexeme::End {
+        if scan.step().kind == Lexeme::End {
             break;
         }
-        let next = one(&mut scan, first);
+        let next = one(&mut scan);
         kind = together(&mut scan, kind, next);
     }
     finish(&mut scan, kind);
     scan.lexer.versioned
 }
 
-/// One statement of the text, with the facts that follow from its kind.
+/// The statement that begins with the token read last, with the facts that follow from its kind.
 #[inline]
-fn one(scan: &mut Scan<'_>, first: Token) -> Kind {
-    let mut kind = heads::statement(scan, first);
+fn one(scan: &mut Scan<'_>) -> Kind {
+    let mut kind = heads::statement(scan);
     if kind == Kind::Read && scan.out.has(Facts::WRITES) {
         kind = Kind::Write;
     }

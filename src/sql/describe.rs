@@ -14,10 +14,10 @@ pub(super) fn explain(scan: &mut Scan<'_>) -> Kind {
             return Kind::Metadata;
         }
         if token.is(b'(') {
-            return of_statement(scan, token, executes);
+            return of_statement(scan, executes);
         }
         if token.kind != Lexeme::Word {
-            return scan.to_end(Kind::Metadata);
+            return scan.rest_of(Kind::Metadata);
         }
         let word = Lower::new(scan.text(token));
         match word.as_slice() {
@@ -37,14 +37,14 @@ pub(super) fn explain(scan: &mut Scan<'_>) -> Kind {
                     if id.kind == Lexeme::Number {
                         scan.id(IdSpan { span: id.span, id_use: IdUse::Explain });
                     }
-                    return scan.to_end(Kind::ExplainConnection);
+                    return scan.rest_of(Kind::ExplainConnection);
                 }
                 // `EXPLAIN … FOR SCHEMA s statement`
                 scan.step();
                 scan.step();
             }
-            _ if is_statement(scan, token) => return of_statement(scan, token, executes),
-            _ => return scan.to_end(Kind::Metadata),
+            _ if is_statement(scan, token) => return of_statement(scan, executes),
+            _ => return scan.rest_of(Kind::Metadata),
         }
     }
 }
@@ -59,12 +59,12 @@ pub(super) fn analyze(scan: &mut Scan<'_>) -> Kind {
     }
     let table = token.is_word(scan.sql(), "table");
     if (is_statement(scan, token) && !table) || token.is(b'(') {
-        return of_statement(scan, token, true);
+        return of_statement(scan, true);
     }
     if token.kind == Lexeme::End || token.is(b';') {
         return Kind::Administration;
     }
-    scan.to_end(Kind::Administration)
+    scan.rest_of(Kind::Administration)
 }
 
 fn is_statement(scan: &Scan<'_>, token: Token) -> bool {
@@ -87,8 +87,9 @@ fn is_statement(scan: &Scan<'_>, token: Token) -> bool {
     )
 }
 
-fn of_statement(scan: &mut Scan<'_>, first: Token, executes: bool) -> Kind {
-    let kind = heads::statement(scan, first);
+/// The token read last is the statement's first.
+fn of_statement(scan: &mut Scan<'_>, executes: bool) -> Kind {
+    let kind = heads::statement(scan);
     let writes = scan.out.has(Facts::WRITES);
     scan.out.facts.remove(Facts::WRITES);
     match kind {

@@ -259,7 +259,7 @@ pub fn parts(sql: &[u8], dialect: Dialect) -> Option<Vec<Span>> {
         if first.kind == Lexeme::End {
             return Some(found);
         }
-        heads::statement(&mut scan, first);
+        heads::statement(&mut scan);
         let end = scan.prev();
         if found.len() == MOST_PARTS {
             return None;

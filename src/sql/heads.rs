@@ -3,7 +3,8 @@
 //! Each function here begins behind the word that named it and reads as much as it needs; the rest of the statement is
 //! read for facts by [`Scan::rest`].
 
-use super::lex::{Kind as Lexeme, Token};
+use super::bytes::is_select;
+use super::lex::Kind as Lexeme;
 use super::scan::Scan;
 use super::statement::{Facts, IdSpan, IdUse, Kind};
 use super::{describe, set, show};
@@ -17,11 +18,9 @@ pub(super) struct Lower {
 impl Lower {
     /// Longer words than any that is looked for give the empty word.
     pub(super) fn new(word: &[u8]) -> Lower {
-        let mut bytes = [0; 16];
-        let Some(place) = bytes.get_mut(..word.len()) else { return Lower { bytes, len: 0 } };
-        place.copy_from_slice(word);
-        place.make_ascii_lowercase();
-        Lower { bytes, len: word.len() }
+        let mut bytes = whole(word).to_le_bytes();
+        bytes.make_ascii_lowercase();
+        Lower { bytes, len: if word.len() > 16 { 0 } else { word.len() } }
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {
@@ -29,9 +28,23 @@ impl Lower {
     }
 }
 
-/// The kind of the statement that begins with `first`; reads up to its end.
-#[inline]
-pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> Kind {
+/// Up to sixteen bytes as one number, the first byte lowest. Two halves that overlap are put together: bytes written
+/// to memory one by one would have to be waited for before they can be read together.
+fn whole(word: &[u8]) -> u128 {
+    if let (Some(first), Some(last)) = (word.first_chunk(), word.last_chunk()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        return if word.len() > 16 { 0 } else { u128::from(first) | u128::from(last) << (8 * (word.len() - 8)) };
+    }
+    if let (Some(first), Some(last)) = (word.first_chunk(), word.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u128::from(first) | u128::from(last) << (8 * (word.len() - 4));
+    }
+    word.iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+/// The kind of the statement that begins with the token read last; reads up to its end.
+pub(super) fn statement(scan: &mut Scan<'_>) -> Kind {
+    let mut first = scan.prev();
     let mut parentheses = false;
     while first.is(b'(') {
         parentheses = true;
@@ -41,16 +54,16 @@ pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> Kind {
         return if parentheses { Kind::Unknown } else { Kind::Empty };
     }
     if first.kind != Lexeme::Word {
-        return scan.to_end(Kind::Unknown);
+        return scan.rest_of(Kind::Unknown);
     }
     let bytes = scan.text(first);
-    if bytes.len() == 6 && bytes.eq_ignore_ascii_case(b"select") {
+    if bytes.try_into().is_ok_and(is_select) {
         return read(scan);
     }
     let word = Lower::new(bytes);
     let word = word.as_slice();
     if parentheses && !matches!(word, b"with" | b"table" | b"values") {
-        return scan.to_end(Kind::Unknown);
+        return scan.rest_of(Kind::Unknown);
     }
     let kind = match word {
         b"table" | b"values" | b"with" => return read(scan),
@@ -90,20 +103,20 @@ pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> Kind {
         b"kill" => kill(scan),
         b"get" => Kind::Diagnostics,
         b"declare" | b"if" | b"loop" | b"while" | b"repeat" | b"case" | b"for" => {
-            return scan.to_end_of_text(Kind::Compound);
+            return scan.everything_of(Kind::Compound);
         }
         b"optimize" | b"repair" | b"check" | b"cache" | b"purge" | b"reset" | b"install" | b"uninstall" | b"clone"
         | b"change" | b"stop" | b"restart" | b"shutdown" | b"binlog" => Kind::Administration,
-        _ if scan.peek().is(b':') => return scan.to_end_of_text(Kind::Compound),
+        _ if scan.peek().is(b':') => return scan.everything_of(Kind::Compound),
         _ => Kind::Unknown,
     };
-    scan.to_end(kind)
+    scan.rest_of(kind)
 }
 
 /// `SELECT` and its like. `WITH` may turn out to write.
 #[inline]
 fn read(scan: &mut Scan<'_>) -> Kind {
-    scan.to_end(Kind::Read)
+    scan.rest_of(Kind::Read)
 }
 
 fn begin(scan: &mut Scan<'_>) -> Kind {
@@ -113,7 +126,7 @@ fn begin(scan: &mut Scan<'_>) -> Kind {
     if next.kind == Lexeme::End || next.is(b';') {
         return Kind::Begin;
     }
-    scan.to_end_of_text(Kind::Compound)
+    scan.everything_of(Kind::Compound)
 }
 
 fn start(scan: &mut Scan<'_>) -> Kind {
@@ -163,7 +176,7 @@ fn rollback(scan: &mut Scan<'_>) -> Kind {
     scan.take("work");
     if scan.take("to") {
         scan.add(Facts::CLOSES);
-        return scan.to_end(Kind::Savepoint);
+        return scan.rest_of(Kind::Savepoint);
     }
     end_of_transaction(scan, Kind::Rollback)
 }
@@ -174,7 +187,7 @@ fn create(scan: &mut Scan<'_>) -> Kind {
         scan.take("replace");
     }
     if scan.take("temporary") {
-        return scan.to_end(Kind::CreateTemporary);
+        return scan.rest_of(Kind::CreateTemporary);
     }
     stored_program(scan)
 }
@@ -189,10 +202,10 @@ fn stored_program(scan: &mut Scan<'_>) -> Kind {
         if token.kind == Lexeme::Word {
             let word = Lower::new(scan.text(token));
             if matches!(word.as_slice(), b"procedure" | b"function" | b"trigger" | b"event" | b"package" | b"library") {
-                return scan.to_end_of_text(Kind::Ddl);
+                return scan.everything_of(Kind::Ddl);
             }
             if matches!(word.as_slice(), b"table" | b"view" | b"index" | b"user" | b"database" | b"schema") {
-                return scan.to_end(Kind::Ddl);
+                return scan.rest_of(Kind::Ddl);
             }
         }
     }

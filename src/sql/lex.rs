@@ -139,6 +139,17 @@ impl<'a> Lexer<'a> {
         self.at = at;
     }
 
+    /// The first word, if it is `SELECT` at the very beginning: what [`next`](Self::next) gives, but at once.
+    #[inline]
+    pub(super) fn select(&mut self) -> Option<Token> {
+        let (word, rest) = self.sql.split_first_chunk()?;
+        (bytes::is_select(*word) && matches!(rest, [b' ' | b'\n', ..])).then_some(())?;
+        self.at = word.len();
+        self.after_word = true;
+        self.started = true;
+        Some(Token { kind: Kind::Word, span: Span::new(0, self.at) })
+    }
+
     /// How the text is read.
     pub(super) fn dialect(&self) -> Dialect {
         self.dialect

@@ -79,6 +79,15 @@ impl<'a> Scan<'a> {
         self.last_kinds = [Lexeme::End; 2];
     }
 
+    /// The first token, noted.
+    #[inline]
+    pub(super) fn first(&mut self) {
+        match self.lexer.select() {
+            Some(select) => self.remember(select),
+            None => self.advance_once(),
+        }
+    }
+
     /// The next token, noted.
     #[inline]
     pub(super) fn step(&mut self) -> Token {
@@ -100,7 +109,7 @@ impl<'a> Scan<'a> {
         match token.kind {
             Lexeme::Word => {
                 let bytes = token.span.of(self.lexer.sql());
-                if keywords::may_end(bytes) {
+                if keywords::may_end(bytes, bytes.len()) {
                     self.word(bytes);
                 }
             }
@@ -142,13 +151,13 @@ impl<'a> Scan<'a> {
 
     /// [`rest`](Self::rest) of a statement of this kind.
     #[inline]
-    pub(super) fn to_end(&mut self, kind: Kind) -> Kind {
+    pub(super) fn rest_of(&mut self, kind: Kind) -> Kind {
         self.advance_to_end();
         kind
     }
 
     /// [`everything`](Self::everything) of a statement of this kind.
-    pub(super) fn to_end_of_text(&mut self, kind: Kind) -> Kind {
+    pub(super) fn everything_of(&mut self, kind: Kind) -> Kind {
         self.everything();
         kind
     }

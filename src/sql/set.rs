@@ -24,13 +24,13 @@ pub(super) fn set(scan: &mut Scan<'_>) -> Kind {
             scan.step();
             return statement_for(scan);
         }
-        b"password" | b"default" => return scan.to_end(Kind::SetAccount),
-        b"resource" => return scan.to_end(Kind::Administration),
-        b"role" => return scan.to_end(Kind::Set),
+        b"password" | b"default" => return scan.rest_of(Kind::SetAccount),
+        b"resource" => return scan.rest_of(Kind::Administration),
+        b"role" => return scan.rest_of(Kind::Set),
         b"transaction" => {
             scan.step();
             heads::access_mode(scan);
-            return scan.to_end(Kind::SetTransaction);
+            return scan.rest_of(Kind::SetTransaction);
         }
         _ => {}
     }
@@ -53,8 +53,8 @@ fn statement_for(scan: &mut Scan<'_>) -> Kind {
             Lexeme::Punctuation(b'(') => depth += 1,
             Lexeme::Punctuation(b')') => depth = depth.saturating_sub(1),
             Lexeme::Word if depth == 0 && token.is_word(scan.sql(), "for") => {
-                let first = scan.step();
-                return heads::statement(scan, first);
+                scan.step();
+                return heads::statement(scan);
             }
             _ => {}
         }

@@ -5,7 +5,7 @@
 //! bytes, what to do there is the scan's: this must give the facts that reading every token gives, and stopping too
 //! often is no error.
 
-use super::block::{self, Block};
+use super::block::Block;
 use super::bytes::Class;
 use super::dialect::TextEncoding;
 use super::functions::{self, Function};
@@ -22,6 +22,7 @@ const CONTEXT: usize = 4;
 impl Scan<'_> {
     /// Goes on to a place that may matter, and stands a few tokens before it; gives the place. Facts that need no
     /// looking around are noted on the way.
+    #[inline(never)]
     pub(super) fn skim(&mut self) -> usize {
         let mut stretch = Stretch::new(self.lexer.at());
         if self.lexer.in_versioned() {
@@ -62,8 +63,9 @@ impl Scan<'_> {
     }
 
     /// The backslashes that may hide a quote.
+    #[inline]
     fn backslashes(&self, base: usize) -> u64 {
-        if self.lexer.dialect().no_backslash_escapes { 0 } else { block::backslashes(self.sql(), base) }
+        if self.lexer.dialect().no_backslash_escapes { 0 } else { Block::backslashes(self.sql(), base) }
     }
 
     /// Whether reading on token by token from here may tell something.
@@ -72,7 +74,7 @@ impl Scan<'_> {
         let at = stretch.base + place as usize;
         let is_in = |bits: u64| bits >> place & 1 != 0;
         if is_in(places.word_ends)
-            && keywords::may_end(self.sql().get(..at).unwrap_or_default())
+            && keywords::may_end(self.sql(), at)
             && self.word_matters(stretch.word_start(places.word, place), at)
         {
             return true;
@@ -81,7 +83,7 @@ impl Scan<'_> {
             return is_in(places.quotes);
         }
         match self.byte(at) {
-            b'(' => self.call_matters(stretch, places, place),
+            b'(' => !self.opens_list(at) && self.call_matters(stretch, places, place),
             b'.' => self.dot_matters(stretch.word_start(places.word, place), at),
             b'-' => self.byte(at + 1) == b'-',
             b'/' => self.byte(at + 1) == b'*',
@@ -117,6 +119,13 @@ impl Scan<'_> {
     fn dot_matters(&self, start: usize, dot: usize) -> bool {
         let name = self.sql().get(start..dot).unwrap_or_default();
         name.is_empty() || (matches!(name.len(), 3 | 5 | 18) && schemas::is_system_schema(name))
+    }
+
+    /// Whether a parenthesis stands behind a comma or another one, as a row of values does.
+    #[inline]
+    fn opens_list(&self, paren: usize) -> bool {
+        let before = |count: usize| self.byte(paren.wrapping_sub(count));
+        matches!(if before(1) == b' ' { before(2) } else { before(1) }, b',' | b'(')
     }
 
     /// Whether a parenthesis may belong to a call of what is no plain built-in function.

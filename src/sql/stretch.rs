@@ -95,6 +95,8 @@ impl Stretch {
         let fraction = block.dot & carried(digit, before.digit, 1);
         let four = pair & carried(pair, before.pair, 2);
 
+        // No keyword ends with a digit, and most numbers end with one.
+        let four = four & !digit;
         let word_ends = !word & carried(four, before.four, 1);
         // A dot behind an alias of one letter is the usual one, and says nothing.
         let dots = block.dot & (carried(lettered, before.lettered, 1) | !carried(word, before.word, 1));
