@@ -57,3 +57,10 @@ impl Class {
         self as u8 <= Class::Dollar as u8
     }
 }
+
+/// Whether a word is `SELECT`, in any case: the most frequent one is compared at once.
+#[inline]
+pub(super) fn is_select(word: [u8; 6]) -> bool {
+    let number = |[a, b, c, d, e, f]: [u8; 6]| u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+    number(word) | number([b' '; 6]) == number(*b"select")
+}

@@ -11,8 +11,12 @@ use super::statement::{Facts, Kind, Statement};
 #[must_use]
 #[allow(clippy::trivially_copy_pass_by_ref)] // A dialect may grow.
 pub fn classify(sql: &[u8], dialect: &Dialect) -> Statement {
-    let (statement, versioned) = read(sql, *dialect, Reading::default());
-    if versioned == 0 { statement } else { every_reading(sql, *dialect, statement, versioned) }
+    let mut statement = Statement::new(*dialect);
+    let versioned = read(sql, *dialect, Reading::default(), &mut statement);
+    if versioned != 0 {
+        every_reading(sql, &mut statement, versioned);
+    }
+    statement
 }
 
 /// Reads a text of which only the beginning is known: its kind is that of its first word, and it is never a read that
@@ -28,29 +32,27 @@ pub fn classify_prefix(sql: &[u8], dialect: &Dialect) -> Statement {
     statement
 }
 
-/// One reading of the text; also how many versioned comments it met.
-fn read(sql: &[u8], dialect: Dialect, reading: Reading) -> (Statement, u32) {
-    let mut scan = Scan::new(sql, dialect, reading);
-    let first = scan.step();
-    let (kind, mut end) = one(&mut scan, first);
-    let mut kind = kind;
+/// One reading of the text, written into an empty statement; gives how many versioned comments it met.
+fn read(sql: &[u8], dialect: Dialect, reading: Reading, out: &mut Statement) -> u32 {
+    let mut scan = Scan::new(sql, dialect, reading, out);
+    scan.first();
+    let mut kind = one(&mut scan);
     // A semicolon at the end is no second statement; one before the first word is an error of the server's.
-    while end.is(b';') {
-        let first = scan.step();
-        if first.kind == Lexeme::End {
+    while scan.prev().is(b';') {
+        if scan.step().kind == Lexeme::End {
             break;
         }
-        let (next, next_end) = one(&mut scan, first);
+        let next = one(&mut scan);
         kind = together(&mut scan, kind, next);
-        end = next_end;
     }
-    let versioned = scan.lexer.versioned;
-    (finish(scan, kind), versioned)
+    finish(&mut scan, kind);
+    scan.lexer.versioned
 }
 
-/// One statement of the text, with the facts that follow from its kind.
-fn one(scan: &mut Scan<'_>, first: super::lex::Token) -> (Kind, super::lex::Token) {
-    let (mut kind, end) = heads::statement(scan, first);
+/// The statement that begins with the token read last, with the facts that follow from its kind.
+#[inline]
+fn one(scan: &mut Scan<'_>) -> Kind {
+    let mut kind = heads::statement(scan);
     if kind == Kind::Read && scan.out.has(Facts::WRITES) {
         kind = Kind::Write;
     }
@@ -58,7 +60,7 @@ fn one(scan: &mut Scan<'_>, first: super::lex::Token) -> (Kind, super::lex::Toke
     scan.out.facts.remove(Facts::WRITES);
     let facts = of_kind(kind, scan.out.facts);
     scan.add(facts);
-    (kind, end)
+    kind
 }
 
 /// The kind of several statements: a read only when each of them is one.
@@ -98,14 +100,12 @@ fn of_kind(kind: Kind, facts: Facts) -> Facts {
 /// Facts that leave something behind, whatever the kind.
 const EFFECTIVE: Facts = Facts::ASSIGNS.union(Facts::TAKES_LOCK).union(Facts::ASKS_LOCK).union(Facts::SETS_INSERT_ID);
 
-fn finish(scan: Scan<'_>, kind: Kind) -> Statement {
+fn finish(scan: &mut Scan<'_>, kind: Kind) {
     let sql = scan.sql();
-    let hint = scan.lexer.hint();
-    let doubt = scan.lexer.doubt;
-    let mut out = scan.out;
+    let out = &mut *scan.out;
     out.kind = kind;
-    out.hint = hint;
-    out.doubt = doubt;
+    out.hint = scan.lexer.hint();
+    out.doubt = scan.lexer.doubt;
     if kind == Kind::Metadata {
         // `SHOW PROCEDURE STATUS`
         out.facts.remove(Facts::PROCEDURE);
@@ -130,39 +130,38 @@ fn finish(scan: Scan<'_>, kind: Kind) -> Statement {
         out.facts |= Facts::CONNECTION_ID_ALONE;
         out.column = column;
     }
-    out
 }
 
 /// Versioned comments (`/*! … */`) may or may not be code for the server at hand. The statement is a read only if it is
 /// one in every reading; otherwise the reading of all of them as code says what it may leave behind.
-fn every_reading(sql: &[u8], dialect: Dialect, none: Statement, versioned: u32) -> Statement {
+#[cold]
+fn every_reading(sql: &[u8], statement: &mut Statement, versioned: u32) {
     let mut most = versioned;
-    let mut reads = none.is_read();
-    let mut facts = none.facts;
-    let mut doubt = none.doubt;
-    let mut last = none;
+    let mut reads = statement.is_read();
+    let mut facts = statement.facts;
+    let mut doubt = statement.doubt;
     let mut mask = 1u8;
     while u32::from(mask) < 1 << most.min(MAX_VERSIONED) {
-        let (statement, met) = read(sql, dialect, Reading { as_code: mask });
+        let mut next = Statement::new(statement.dialect);
+        let met = read(sql, next.dialect, Reading { as_code: mask }, &mut next);
         most = most.max(met);
-        reads &= statement.is_read();
+        reads &= next.is_read();
+        facts |= next.facts;
+        doubt = doubt.or(next.doubt);
+        *statement = merged(statement, next);
         facts |= statement.facts;
-        doubt = doubt.or(statement.doubt);
-        last = merged(&last, statement);
-        facts |= last.facts;
         mask += 1;
     }
     if most > MAX_VERSIONED {
         doubt = doubt.or(Some(Doubt::VersionedComments));
     }
-    last.facts = facts;
+    statement.facts = facts;
     // The spans of one reading are not those of another: the member's own answer is corrected by nobody.
-    last.facts.remove(Facts::CONNECTION_ID_ALONE);
+    statement.facts.remove(Facts::CONNECTION_ID_ALONE);
     if !reads {
-        last.facts |= Facts::VERSIONED | Facts::EFFECTS;
+        statement.facts |= Facts::VERSIONED | Facts::EFFECTS;
     }
-    last.doubt = doubt;
-    last
+    statement.doubt = doubt;
 }
 
 /// `later` with the names that only `earlier` has.

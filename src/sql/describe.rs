@@ -6,18 +6,18 @@ use super::scan::Scan;
 use super::statement::{Facts, IdSpan, IdUse, Kind};
 
 /// Behind `EXPLAIN`, `DESC` or `DESCRIBE`.
-pub(super) fn explain(scan: &mut Scan<'_>) -> (Kind, Token) {
+pub(super) fn explain(scan: &mut Scan<'_>) -> Kind {
     let mut executes = false;
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return (Kind::Metadata, token);
+            return Kind::Metadata;
         }
         if token.is(b'(') {
-            return of_statement(scan, token, executes);
+            return of_statement(scan, executes);
         }
         if token.kind != Lexeme::Word {
-            return (Kind::Metadata, scan.rest());
+            return scan.rest_of(Kind::Metadata);
         }
         let word = Lower::new(scan.text(token));
         match word.as_slice() {
@@ -37,20 +37,20 @@ pub(super) fn explain(scan: &mut Scan<'_>) -> (Kind, Token) {
                     if id.kind == Lexeme::Number {
                         scan.id(IdSpan { span: id.span, id_use: IdUse::Explain });
                     }
-                    return (Kind::ExplainConnection, scan.rest());
+                    return scan.rest_of(Kind::ExplainConnection);
                 }
                 // `EXPLAIN … FOR SCHEMA s statement`
                 scan.step();
                 scan.step();
             }
-            _ if is_statement(scan, token) => return of_statement(scan, token, executes),
-            _ => return (Kind::Metadata, scan.rest()),
+            _ if is_statement(scan, token) => return of_statement(scan, executes),
+            _ => return scan.rest_of(Kind::Metadata),
         }
     }
 }
 
 /// Behind `ANALYZE`: a table's statistics, or `MariaDB`'s way to run and explain a statement.
-pub(super) fn analyze(scan: &mut Scan<'_>) -> (Kind, Token) {
+pub(super) fn analyze(scan: &mut Scan<'_>) -> Kind {
     let mut token = scan.step();
     if token.is_word(scan.sql(), "format") {
         scan.step();
@@ -59,12 +59,12 @@ pub(super) fn analyze(scan: &mut Scan<'_>) -> (Kind, Token) {
     }
     let table = token.is_word(scan.sql(), "table");
     if (is_statement(scan, token) && !table) || token.is(b'(') {
-        return of_statement(scan, token, true);
+        return of_statement(scan, true);
     }
     if token.kind == Lexeme::End || token.is(b';') {
-        return (Kind::Administration, token);
+        return Kind::Administration;
     }
-    (Kind::Administration, scan.rest())
+    scan.rest_of(Kind::Administration)
 }
 
 fn is_statement(scan: &Scan<'_>, token: Token) -> bool {
@@ -87,18 +87,19 @@ fn is_statement(scan: &Scan<'_>, token: Token) -> bool {
     )
 }
 
-fn of_statement(scan: &mut Scan<'_>, first: Token, executes: bool) -> (Kind, Token) {
+/// The token read last is the statement's first.
+fn of_statement(scan: &mut Scan<'_>, executes: bool) -> Kind {
     // `SET STATEMENT … FOR EXPLAIN SET STATEMENT …` without end: no `SET` is explained, so none is followed.
-    let (kind, end) =
-        if first.is_word(scan.sql(), "set") { (Kind::Unknown, scan.rest()) } else { heads::statement(scan, first) };
+    let is_set = scan.prev().is_word(scan.sql(), "set");
+    let kind = if is_set { scan.rest_of(Kind::Unknown) } else { heads::statement(scan) };
     let writes = scan.out.has(Facts::WRITES);
     scan.out.facts.remove(Facts::WRITES);
     match kind {
-        Kind::Read if !writes => (Kind::Read, end),
+        Kind::Read if !writes => Kind::Read,
         _ if executes => {
             scan.add(Facts::WRITES);
-            (Kind::Write, end)
+            Kind::Write
         }
-        _ => (Kind::ExplainWrite, end),
+        _ => Kind::ExplainWrite,
     }
 }

@@ -10,6 +10,7 @@ use super::literal::Shape;
 use super::scan::Scan;
 use super::schemas::unquoted;
 use super::span::Span;
+use super::statement::Statement;
 
 const AS_CODE: Reading = Reading { as_code: u8::MAX };
 
@@ -315,21 +316,24 @@ const MOST_PARTS: usize = 256;
 /// The statements of a text that holds several; none if they are too many.
 #[must_use]
 pub fn parts(sql: &[u8], dialect: Dialect) -> Option<Vec<Span>> {
-    let mut scan = Scan::new(sql, dialect, AS_CODE);
+    let mut whole = Statement::new(dialect);
+    let mut scan = Scan::new(sql, dialect, AS_CODE, &mut whole);
     let mut found = Vec::new();
     loop {
         let first = scan.step();
         if first.kind == Lexeme::End {
             return Some(found);
         }
-        let (_, end) = heads::statement(&mut scan, first);
+        heads::statement(&mut scan);
+        let end = scan.prev();
         if found.len() == MOST_PARTS {
             return None;
         }
-        found.push(Span { start: first.span.start, end: end.span.start });
-        if end.kind == Lexeme::End {
+        if !end.is(b';') {
+            found.push(Span::new(first.span.start as usize, sql.len()));
             return Some(found);
         }
+        found.push(Span { start: first.span.start, end: end.span.start });
     }
 }
 

@@ -3,7 +3,8 @@
 //! Each function here begins behind the word that named it and reads as much as it needs; the rest of the statement is
 //! read for facts by [`Scan::rest`].
 
-use super::lex::{Kind as Lexeme, Token};
+use super::bytes::is_select;
+use super::lex::Kind as Lexeme;
 use super::scan::Scan;
 use super::statement::{Facts, IdSpan, IdUse, Kind};
 use super::{describe, set, show};
@@ -17,11 +18,9 @@ pub(super) struct Lower {
 impl Lower {
     /// Longer words than any that is looked for give the empty word.
     pub(super) fn new(word: &[u8]) -> Lower {
-        let mut bytes = [0; 16];
-        let Some(place) = bytes.get_mut(..word.len()) else { return Lower { bytes, len: 0 } };
-        place.copy_from_slice(word);
-        place.make_ascii_lowercase();
-        Lower { bytes, len: word.len() }
+        let mut bytes = whole(word).to_le_bytes();
+        bytes.make_ascii_lowercase();
+        Lower { bytes, len: if word.len() > 16 { 0 } else { word.len() } }
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {
@@ -29,27 +28,42 @@ impl Lower {
     }
 }
 
-/// The kind of the statement that begins with `first`; reads up to its end and gives that token too.
-pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> (Kind, Token) {
+/// Up to sixteen bytes as one number, the first byte lowest. Two halves that overlap are put together: bytes written
+/// to memory one by one would have to be waited for before they can be read together.
+fn whole(word: &[u8]) -> u128 {
+    if let (Some(first), Some(last)) = (word.first_chunk(), word.last_chunk()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        return if word.len() > 16 { 0 } else { u128::from(first) | u128::from(last) << (8 * (word.len() - 8)) };
+    }
+    if let (Some(first), Some(last)) = (word.first_chunk(), word.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u128::from(first) | u128::from(last) << (8 * (word.len() - 4));
+    }
+    word.iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+/// The kind of the statement that begins with the token read last; reads up to its end.
+pub(super) fn statement(scan: &mut Scan<'_>) -> Kind {
+    let mut first = scan.prev();
     let mut parentheses = false;
     while first.is(b'(') {
         parentheses = true;
         first = scan.step();
     }
     if first.kind == Lexeme::End || first.is(b';') {
-        return (if parentheses { Kind::Unknown } else { Kind::Empty }, first);
+        return if parentheses { Kind::Unknown } else { Kind::Empty };
     }
     if first.kind != Lexeme::Word {
-        return (Kind::Unknown, scan.rest());
+        return scan.rest_of(Kind::Unknown);
     }
     let bytes = scan.text(first);
-    if bytes.len() == 6 && bytes.eq_ignore_ascii_case(b"select") {
+    if bytes.try_into().is_ok_and(is_select) {
         return read(scan);
     }
     let word = Lower::new(bytes);
     let word = word.as_slice();
     if parentheses && !matches!(word, b"with" | b"table" | b"values") {
-        return (Kind::Unknown, scan.rest());
+        return scan.rest_of(Kind::Unknown);
     }
     let kind = match word {
         b"table" | b"values" | b"with" => return read(scan),
@@ -62,7 +76,7 @@ pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> (Kind, Token) 
         b"use" => Kind::Use,
         b"begin" => return begin(scan),
         b"start" => start(scan),
-        b"commit" => return (Kind::Commit, end_of_transaction(scan)),
+        b"commit" => return end_of_transaction(scan, Kind::Commit),
         b"rollback" => return rollback(scan),
         b"savepoint" | b"release" => Kind::Savepoint,
         b"load" => Kind::Load,
@@ -89,30 +103,30 @@ pub(super) fn statement(scan: &mut Scan<'_>, mut first: Token) -> (Kind, Token) 
         b"kill" => kill(scan),
         b"get" => Kind::Diagnostics,
         b"declare" | b"if" | b"loop" | b"while" | b"repeat" | b"case" | b"for" => {
-            return (Kind::Compound, scan.everything());
+            return scan.everything_of(Kind::Compound);
         }
         b"optimize" | b"repair" | b"check" | b"cache" | b"purge" | b"reset" | b"install" | b"uninstall" | b"clone"
         | b"change" | b"stop" | b"restart" | b"shutdown" | b"binlog" => Kind::Administration,
-        _ if scan.peek().is(b':') => return (Kind::Compound, scan.everything()),
+        _ if scan.peek().is(b':') => return scan.everything_of(Kind::Compound),
         _ => Kind::Unknown,
     };
-    (kind, scan.rest())
+    scan.rest_of(kind)
 }
 
 /// `SELECT` and its like. `WITH` may turn out to write.
-fn read(scan: &mut Scan<'_>) -> (Kind, Token) {
-    let end = scan.rest();
-    (Kind::Read, end)
+#[inline]
+fn read(scan: &mut Scan<'_>) -> Kind {
+    scan.rest_of(Kind::Read)
 }
 
-fn begin(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn begin(scan: &mut Scan<'_>) -> Kind {
     let next = scan.step();
     let work = next.is_word(scan.sql(), "work");
     let next = if work { scan.step() } else { next };
     if next.kind == Lexeme::End || next.is(b';') {
-        return (Kind::Begin, next);
+        return Kind::Begin;
     }
-    (Kind::Compound, scan.everything())
+    scan.everything_of(Kind::Compound)
 }
 
 fn start(scan: &mut Scan<'_>) -> Kind {
@@ -142,12 +156,12 @@ pub(super) fn access_mode(scan: &mut Scan<'_>) {
 }
 
 /// `[WORK] [AND [NO] CHAIN] [[NO] RELEASE]`
-fn end_of_transaction(scan: &mut Scan<'_>) -> Token {
+fn end_of_transaction(scan: &mut Scan<'_>, kind: Kind) -> Kind {
     let mut no = false;
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return token;
+            return kind;
         }
         if !no && token.is_word(scan.sql(), "chain") {
             scan.add(Facts::CHAIN);
@@ -158,40 +172,40 @@ fn end_of_transaction(scan: &mut Scan<'_>) -> Token {
     }
 }
 
-fn rollback(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn rollback(scan: &mut Scan<'_>) -> Kind {
     scan.take("work");
     if scan.take("to") {
         scan.add(Facts::CLOSES);
-        return (Kind::Savepoint, scan.rest());
+        return scan.rest_of(Kind::Savepoint);
     }
-    (Kind::Rollback, end_of_transaction(scan))
+    end_of_transaction(scan, Kind::Rollback)
 }
 
 /// `CREATE …`: a temporary table, or a stored program whose body may hold semicolons.
-fn create(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn create(scan: &mut Scan<'_>) -> Kind {
     if scan.take("or") {
         scan.take("replace");
     }
     if scan.take("temporary") {
-        return (Kind::CreateTemporary, scan.rest());
+        return scan.rest_of(Kind::CreateTemporary);
     }
     stored_program(scan)
 }
 
 /// Reads on for `PROCEDURE`, `FUNCTION`, `TRIGGER`, `EVENT` or `PACKAGE`: then the text is one statement to its end.
-fn stored_program(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn stored_program(scan: &mut Scan<'_>) -> Kind {
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return (Kind::Ddl, token);
+            return Kind::Ddl;
         }
         if token.kind == Lexeme::Word {
             let word = Lower::new(scan.text(token));
             if matches!(word.as_slice(), b"procedure" | b"function" | b"trigger" | b"event" | b"package" | b"library") {
-                return (Kind::Ddl, scan.everything());
+                return scan.everything_of(Kind::Ddl);
             }
             if matches!(word.as_slice(), b"table" | b"view" | b"index" | b"user" | b"database" | b"schema") {
-                return (Kind::Ddl, scan.rest());
+                return scan.rest_of(Kind::Ddl);
             }
         }
     }
@@ -218,13 +232,13 @@ fn unlock(scan: &mut Scan<'_>) -> Kind {
 }
 
 /// `FLUSH …`; with `READ LOCK` or `FOR EXPORT` it locks tables until `UNLOCK TABLES`.
-fn flush(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn flush(scan: &mut Scan<'_>) -> Kind {
     let mut tables = false;
     let mut kind = Kind::Administration;
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return (kind, token);
+            return kind;
         }
         tables |= token.is_word(scan.sql(), "tables") || token.is_word(scan.sql(), "table");
         if tables && (token.is_word(scan.sql(), "with") || token.is_word(scan.sql(), "for")) {
@@ -238,11 +252,11 @@ fn backup(scan: &mut Scan<'_>) -> Kind {
     if scan.take("unlock") || (scan.take("stage") && scan.take("end")) { Kind::BackupUnlock } else { Kind::BackupLock }
 }
 
-fn handler(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn handler(scan: &mut Scan<'_>) -> Kind {
     loop {
         let token = scan.step();
         if token.kind == Lexeme::End || token.is(b';') {
-            return (Kind::Handler, token);
+            return Kind::Handler;
         }
         if token.is_word(scan.sql(), "close") && scan.prev().kind == Lexeme::Word {
             let next = scan.peek();

@@ -117,6 +117,41 @@ impl<'a> Lexer<'a> {
         self.sql
     }
 
+    /// Where the next token is looked for.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Whether what is read stands in a versioned comment.
+    pub(super) fn in_versioned(&self) -> bool {
+        self.in_versioned
+    }
+
+    /// Whether the next token is the end of a word that has been taken for a number: `FOR` of `1.5FOR`.
+    pub(super) fn is_inside_word(&self) -> bool {
+        self.at > 0 && self.class(self.at).in_word() && self.class(self.at - 1).in_word()
+    }
+
+    /// Goes on at `at`, where a token begins; between here and there are whole tokens, and no comment.
+    pub(super) fn jump(&mut self, at: usize) {
+        if self.trailing_hint.is_some() && (self.at..at).any(|at| self.class(at) != Class::Space) {
+            self.trailing_hint = None;
+        }
+        self.after_word &= at == self.at;
+        self.at = at;
+    }
+
+    /// The first word, if it is `SELECT` at the very beginning: what [`next`](Self::next) gives, but at once.
+    #[inline]
+    pub(super) fn select(&mut self) -> Option<Token> {
+        let (word, rest) = self.sql.split_first_chunk()?;
+        (bytes::is_select(*word) && matches!(rest, [b' ' | b'\n', ..])).then_some(())?;
+        self.at = word.len();
+        self.after_word = true;
+        self.started = true;
+        Some(Token { kind: Kind::Word, span: Span::new(0, self.at) })
+    }
+
     /// How the text is read.
     pub(super) fn dialect(&self) -> Dialect {
         self.dialect
@@ -142,7 +177,7 @@ impl<'a> Lexer<'a> {
         self.sql.get(at).copied().unwrap_or(0)
     }
 
-    fn class(&self, at: usize) -> Class {
+    pub(super) fn class(&self, at: usize) -> Class {
         self.sql.get(at).map_or(Class::Punctuation, |byte| self.classes[*byte as usize])
     }
 

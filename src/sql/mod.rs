@@ -1,11 +1,13 @@
 //! PURE. From the bytes of a statement to a [`Statement`]: lexer, classification.
 //!
 //! The path: `lex` separates the bytes into tokens, `scan` notes the facts in them, `heads` (with `set`, `show`,
-//! `describe`) names the kind by the first words, [`classify()`] puts them together.
+//! `describe`) names the kind by the first words, [`classify()`] puts them together. `skim` (with `block`, `stretch`,
+//! `keywords`) passes over the bytes of which no fact can come.
 //!
 //! Knows the lexical rules and the vocabulary of `MySQL` and `MariaDB`. Must not know sessions, members, sockets or
 //! configuration; imports nothing of this crate.
 
+mod block;
 mod bytes;
 mod classify;
 mod connection_id;
@@ -15,14 +17,17 @@ mod dialect;
 mod functions;
 mod heads;
 mod hint;
+mod keywords;
 mod lex;
 mod literal;
 mod scan;
 mod schemas;
 pub(crate) mod set;
 mod show;
+mod skim;
 mod span;
 mod statement;
+mod stretch;
 mod variables;
 
 pub use classify::{classify, classify_prefix};

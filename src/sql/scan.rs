@@ -4,16 +4,19 @@
 
 use super::dialect::Dialect;
 use super::functions::{self, Arguments, Function};
+use super::keywords;
 use super::lex::{Kind as Lexeme, Lexer, Reading, Token};
 use super::schemas;
+#[cfg(test)]
+use super::skim;
 use super::span::Span;
-use super::statement::{Facts, IdSpan, IdUse, Statement};
+use super::statement::{Facts, IdSpan, IdUse, Kind, Statement};
 use super::variables::{self, Variable};
 
 /// Reads tokens and writes what it notices into a [`Statement`].
 pub(super) struct Scan<'a> {
     pub(super) lexer: Lexer<'a>,
-    pub(super) out: Statement,
+    pub(super) out: &'a mut Statement,
     /// The last two tokens, the newer one at `newest`: nothing is copied from token to token.
     last_kinds: [Lexeme; 2],
     last_spans: [Span; 2],
@@ -25,46 +28,14 @@ pub(super) struct Scan<'a> {
 /// The longest list of arguments that is read ahead, in tokens: each call in it is read ahead as well.
 const FAR: u32 = 64;
 
-/// For each letter that a word may begin with, the lengths (as bits) of the words that are looked at.
-static LENGTHS: [u16; 32] = lengths();
-
-const WORDS: [&str; 18] = [
-    "for",
-    "share",
-    "update",
-    "delete",
-    "insert",
-    "replace",
-    "lock",
-    "into",
-    "procedure",
-    "value",
-    "nextval",
-    "currval",
-    "from",
-    "with",
-    "in",
-    "table",
-    "lastval",
-    "general",
-];
-
-const fn lengths() -> [u16; 32] {
-    let mut table = [0; 32];
-    let mut i = 0;
-    while i < WORDS.len() {
-        let word = WORDS[i].as_bytes();
-        table[(word[0] & 0x1f) as usize] |= 1 << word.len();
-        i += 1;
-    }
-    table
-}
+/// Fewer bytes than this between two places are not worth skimming.
+const CROWDED: usize = 32;
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(sql: &'a [u8], dialect: Dialect, reading: Reading) -> Self {
+    pub(super) fn new(sql: &'a [u8], dialect: Dialect, reading: Reading, out: &'a mut Statement) -> Self {
         Scan {
             lexer: Lexer::new(sql, dialect, reading),
-            out: Statement::new(dialect),
+            out,
             last_kinds: [Lexeme::End; 2],
             last_spans: [Span::EMPTY; 2],
             newest: 0,
@@ -100,17 +71,37 @@ impl<'a> Scan<'a> {
 
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn remember(&mut self, token: Token) {
+    pub(super) fn remember(&mut self, token: Token) {
         self.newest = (self.newest & 1) ^ 1;
         self.last_kinds[self.newest & 1] = token.kind;
         self.last_spans[self.newest & 1] = token.span;
     }
 
+    /// Forgets the last tokens: others stand before the next one.
+    pub(super) fn forget(&mut self) {
+        self.last_kinds = [Lexeme::End; 2];
+    }
+
+    /// The first token, noted.
+    #[inline]
+    pub(super) fn first(&mut self) {
+        match self.lexer.select() {
+            Some(select) => self.remember(select),
+            None => self.advance_once(),
+        }
+    }
+
     /// The next token, noted.
-    #[inline(never)]
+    #[inline]
     pub(super) fn step(&mut self) -> Token {
-        self.advance();
+        self.advance_once();
         self.prev()
+    }
+
+    // Returns nothing: a token put together in memory must be waited for, while its parts can be read one by one.
+    #[inline(never)]
+    fn advance_once(&mut self) {
+        self.advance();
     }
 
     /// [`step`](Self::step) for the loop: the kind alone.
@@ -121,10 +112,7 @@ impl<'a> Scan<'a> {
         match token.kind {
             Lexeme::Word => {
                 let bytes = token.span.of(self.lexer.sql());
-                if let [first, ..] = bytes
-                    && bytes.len() < 16
-                    && LENGTHS[(first & 0x1f) as usize] & (1 << bytes.len()) != 0
-                {
+                if keywords::may_end(bytes, bytes.len()) {
                     self.word(bytes);
                 }
             }
@@ -158,12 +146,50 @@ impl<'a> Scan<'a> {
     }
 
     /// To the end of the statement: a semicolon or the end of the text.
+    #[inline]
     pub(super) fn rest(&mut self) -> Token {
+        self.advance_to_end();
+        self.prev()
+    }
+
+    /// [`rest`](Self::rest) of a statement of this kind.
+    #[inline]
+    pub(super) fn rest_of(&mut self, kind: Kind) -> Kind {
+        self.advance_to_end();
+        kind
+    }
+
+    /// [`everything`](Self::everything) of a statement of this kind.
+    pub(super) fn everything_of(&mut self, kind: Kind) -> Kind {
+        self.everything();
+        kind
+    }
+
+    #[inline(never)]
+    fn advance_to_end(&mut self) {
+        #[cfg(test)]
+        if skim::is_off() {
+            return self.advance_token_by_token();
+        }
+        let mut patience = 0;
         loop {
-            if matches!(self.advance(), Lexeme::End | Lexeme::Punctuation(b';')) {
-                return self.prev();
+            let start = self.lexer.at();
+            let place = self.skim();
+            // Where places are crowded, going from token to token is faster.
+            let until = place + patience;
+            patience = if place - start < CROWDED { (2 * patience + 8).min(4 * CROWDED) } else { 0 };
+            while self.lexer.at() <= until || self.lexer.is_inside_word() {
+                if matches!(self.advance(), Lexeme::End | Lexeme::Punctuation(b';')) {
+                    return;
+                }
             }
         }
+    }
+
+    /// What [`advance_to_end`](Self::advance_to_end) must agree with.
+    #[cfg(test)]
+    fn advance_token_by_token(&mut self) {
+        while !matches!(self.advance(), Lexeme::End | Lexeme::Punctuation(b';')) {}
     }
 
     /// To the end of the text.

@@ -16,7 +16,7 @@ enum Scope {
 }
 
 /// Behind `SET`.
-pub(super) fn set(scan: &mut Scan<'_>) -> (Kind, Token) {
+pub(super) fn set(scan: &mut Scan<'_>) -> Kind {
     let next = scan.peek();
     let word = Lower::new(if next.kind == Lexeme::Word { scan.text(next) } else { &[] });
     match word.as_slice() {
@@ -24,13 +24,13 @@ pub(super) fn set(scan: &mut Scan<'_>) -> (Kind, Token) {
             scan.step();
             return statement_for(scan);
         }
-        b"password" | b"default" => return (Kind::SetAccount, scan.rest()),
-        b"resource" => return (Kind::Administration, scan.rest()),
-        b"role" => return (Kind::Set, scan.rest()),
+        b"password" | b"default" => return scan.rest_of(Kind::SetAccount),
+        b"resource" => return scan.rest_of(Kind::Administration),
+        b"role" => return scan.rest_of(Kind::Set),
         b"transaction" => {
             scan.step();
             heads::access_mode(scan);
-            return (Kind::SetTransaction, scan.rest());
+            return scan.rest_of(Kind::SetTransaction);
         }
         _ => {}
     }
@@ -38,26 +38,26 @@ pub(super) fn set(scan: &mut Scan<'_>) -> (Kind, Token) {
         let end = assignment(scan);
         if !end.is(b',') {
             // What an expression notes as an assignment by `:=` is this statement's own.
-            return (Kind::Set, end);
+            return Kind::Set;
         }
     }
 }
 
 /// `SET STATEMENT name = value, … FOR statement` (`MariaDB`) is routed as the statement.
-fn statement_for(scan: &mut Scan<'_>) -> (Kind, Token) {
+fn statement_for(scan: &mut Scan<'_>) -> Kind {
     scan.add(Facts::SETS_FOR_ITSELF);
     let mut depth = 0u32;
     loop {
         let token = scan.step();
         match token.kind {
-            Lexeme::End | Lexeme::Punctuation(b';') => return (Kind::Unknown, token),
+            Lexeme::End | Lexeme::Punctuation(b';') => return Kind::Unknown,
             Lexeme::Punctuation(b'(') => depth += 1,
             Lexeme::Punctuation(b')') => depth = depth.saturating_sub(1),
             Lexeme::Word if depth == 0 && token.is_word(scan.sql(), "for") => {
                 let first = scan.step();
                 // One in the other, as deep as the text is long, is nobody's habit.
                 let nested = first.is_word(scan.sql(), "set");
-                return if nested { (Kind::Unknown, scan.rest()) } else { heads::statement(scan, first) };
+                return if nested { scan.rest_of(Kind::Unknown) } else { heads::statement(scan) };
             }
             _ => {}
         }

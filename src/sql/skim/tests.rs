@@ -1,0 +1,104 @@
+//! Skimming gives what reading every token gives, whatever the bytes.
+
+use std::cell::Cell;
+
+use proptest::prelude::*;
+
+use super::super::{Dialect, ServerKind, Statement, TextEncoding, classify};
+
+thread_local! {
+    static OFF: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread reads token by token.
+pub(in super::super) fn is_off() -> bool {
+    OFF.get()
+}
+
+fn token_by_token(sql: &[u8], dialect: Dialect) -> Statement {
+    OFF.set(true);
+    let statement = classify(sql, &dialect);
+    OFF.set(false);
+    statement
+}
+
+const HEADS: &[&str] =
+    &["SELECT ", "SELECT * FROM t WHERE ", "INSERT INTO t VALUES ", "UPDATE t SET ", "WITH c (a, b) AS (", "DO "];
+
+/// What is treacherous, and what fills the space between: places must come to stand anywhere in a block.
+#[rustfmt::skip]
+const PIECES: &[&str] = &[
+    "a", "f", "sys", "mysql", "performance_schema", "information_schema", "PROCESSLIST", "TABLES", "columns_of_it",
+    " ", "  ", "\n", "                              ", ",", ", ", "*", "(", ")", "()", "=", "<", "+", "-", "--", "-- ",
+    "/", "/*", "*/", "/**/", "/* proxy:primary */", "/*!", "/*!99999 ", "#", ":", ":=", ";", ".", "..", "\\", "|",
+    "'", "''", "'''", "'x'", "'a''b'", "'it\\'s'", "'a long string of forty-one characters, ended'", "\"", "\"q\"",
+    "`", "`q`", "x'41'", "N'x'", "_utf8", "1", "12", "1.5", "1.", ".5", "1e5", "1e+5", "1e", "0x41", "5abc", "a1",
+    "a1b2", "1.5FOR", " UPDATE ", " for update", "FOR", " SHARE", "LOCK IN SHARE MODE", " INTO ", " INTO OUTFILE 'x'",
+    " FROM ", "procedure", "delete", "replace", "insert", " NEXT VALUE FOR ", "nextval", "count", "now", "IN",
+    "VALUES", "CONNECTION_ID", "GET_LOCK", "last_insert_id", "json_table", " AS ", "@", "@x", "@@", "@@version",
+    "@@pseudo_thread_id", "@'x'", "$", "$$", "a$b$c", "\u{a0}", "é", "\0", "word", "0123456789", "table",
+    "longer_word_than_most_others_here", "SELECT ", "DELETE ", "BEGIN",
+];
+
+fn dialects() -> impl Strategy<Value = Dialect> {
+    let server = prop_oneof![Just(ServerKind::Unknown), Just(ServerKind::MySql), Just(ServerKind::MariaDb)];
+    let encoding = prop_oneof![
+        4 => Just(TextEncoding::AsciiSafe),
+        2 => Just(TextEncoding::Latin1),
+        1 => Just(TextEncoding::Treacherous),
+        1 => Just(TextEncoding::Unknown)
+    ];
+    (server, encoding, any::<(bool, bool, bool, bool)>()).prop_map(|(server, encoding, modes)| Dialect {
+        server,
+        encoding,
+        ansi_quotes: modes.0,
+        no_backslash_escapes: modes.1,
+        ignore_space: modes.2,
+        oracle: modes.3,
+    })
+}
+
+fn texts() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(PIECES).prop_map(|piece| match piece {
+        "\u{a0}" => b"\xa0".to_vec(),
+        _ => piece.as_bytes().to_vec(),
+    });
+    (prop::sample::select(HEADS), prop::collection::vec(piece, 0..60))
+        .prop_map(|(head, pieces)| [head.as_bytes(), &pieces.concat()].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    #[test]
+    fn it_agrees_with_reading_every_token(sql in texts(), dialect in dialects()) {
+        prop_assert_eq!(classify(&sql, &dialect), token_by_token(&sql, dialect), "{}", String::from_utf8_lossy(&sql));
+    }
+}
+
+#[test]
+fn places_are_found_wherever_they_stand_in_a_block() {
+    let places = [
+        "FOR UPDATE",
+        ", f(1)",
+        ", @x",
+        ", 'it\\'s' FOR SHARE",
+        ", mysql.x",
+        ", 1.5FROM",
+        "; DELETE",
+        ", a := 1",
+        "-- x",
+    ];
+    for place in places {
+        for filler in ["a, ", "'text', ", "17, ", "x.y + ", "longer_word_than_most, "] {
+            for count in 0..140 / filler.len() {
+                for spaces in 0..filler.len() {
+                    let sql = format!("SELECT {}{}b {place} c", filler.repeat(count), " ".repeat(spaces));
+                    let dialect = Dialect::default();
+                    let expected = token_by_token(sql.as_bytes(), dialect);
+                    assert_eq!(classify(sql.as_bytes(), &dialect), expected, "{sql}");
+                }
+            }
+        }
+    }
+}
