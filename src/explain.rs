@@ -9,7 +9,7 @@ use crate::route::{self, Held, Reason, Standing, Target, TrustedFunctions};
 use crate::session::{
     Consistency, Isolation, Listener, NextTransaction, PinReason, Pins, Transaction, UserValue, UserVariables,
 };
-use crate::sql::{self, Dialect, ServerKind, TextEncoding};
+use crate::sql::{self, Dialect, Release, ServerKind, TextEncoding};
 use crate::wire::HEADER_LEN;
 
 /// A `--state KEY=VALUE` that means nothing.
@@ -226,16 +226,28 @@ impl Session {
             }
             "user_variable" => self.set_user_variable(value).ok_or_else(|| wrong("@name:literal or @name:other"))?,
             "server" => {
-                self.dialect.server = match lower.as_str() {
-                    "mysql" => ServerKind::MySql,
-                    "mariadb" => ServerKind::MariaDb,
-                    "unknown" => ServerKind::Unknown,
-                    _ => return Err(wrong("mysql or mariadb")),
-                }
+                self.set_server(&lower)
+                    .ok_or_else(|| wrong("mysql or mariadb, also with a version, as in mysql:8.4"))?;
             }
             _ => return Err(StateError { key: key.to_owned(), value: None, right: KEYS.to_owned() }),
         }
         Ok(())
+    }
+
+    fn set_server(&mut self, value: &str) -> Option<()> {
+        let (name, version) = value.split_once(':').map_or((value, None), |(name, version)| (name, Some(version)));
+        self.dialect.server = match name {
+            "mysql" => ServerKind::MySql,
+            "mariadb" => ServerKind::MariaDb,
+            "unknown" => ServerKind::Unknown,
+            _ => return None,
+        };
+        if let Some(version) = version {
+            let (major, minor) = version.split_once('.')?;
+            let minor = minor.split('.').next()?;
+            self.dialect.release = Release(major.parse().ok()?, minor.parse().ok()?);
+        }
+        Some(())
     }
 
     fn set_user_variable(&mut self, value: &str) -> Option<()> {

@@ -101,6 +101,7 @@ fn dialects() -> impl Strategy<Value = Dialect> {
         no_backslash_escapes: modes.1,
         ignore_space: modes.2,
         oracle: modes.3,
+        ..Dialect::default()
     })
 }
 

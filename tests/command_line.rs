@@ -227,7 +227,14 @@ fn a_wrong_state_is_2_and_says_what_would_be_right() {
         ("user_variable=x:literal", "`user_variable` cannot be `x:literal`; it is @name:literal or @name:other"),
         ("user_variable=@x", "`user_variable` cannot be `@x`; it is @name:literal or @name:other"),
         ("user_variable=@x:5", "`user_variable` cannot be `@x:5`; it is @name:literal or @name:other"),
-        ("server=postgres", "`server` cannot be `postgres`; it is mysql or mariadb"),
+        (
+            "server=postgres",
+            "`server` cannot be `postgres`; it is mysql or mariadb, also with a version, as in mysql:8.4",
+        ),
+        (
+            "server=mysql:new",
+            "`server` cannot be `mysql:new`; it is mysql or mariadb, also with a version, as in mysql:8.4",
+        ),
     ] {
         let output = program(&["explain", "--state", state, "SELECT 1"], &[]);
         assert_eq!(output.status.code(), Some(2));

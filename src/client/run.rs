@@ -19,7 +19,7 @@ use crate::{
     net::PacketStream,
     pool::Identity,
     session::Session,
-    sql::{ServerKind, TextEncoding},
+    sql::{Release, ServerKind, TextEncoding},
     wire::{
         Capabilities, Command, StatusFlags, err::SqlError, greeting::Salt, login::Login, ok::OkPacket,
         server::ServerFamily,
@@ -104,14 +104,18 @@ impl Authenticated {
 
 /// A session with the settings of its login.
 pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Session {
-    let server = match proxy.topology.view().family() {
-        Some(ServerFamily::MySql) => ServerKind::MySql,
-        Some(ServerFamily::MariaDb) => ServerKind::MariaDb,
-        None => ServerKind::Unknown,
-    };
+    let view = proxy.topology.view();
+    let (server, release) = view.server().map_or((ServerKind::Unknown, Release::UNKNOWN), |server| {
+        let kind = match server.family {
+            ServerFamily::MySql => ServerKind::MySql,
+            ServerFamily::MariaDb => ServerKind::MariaDb,
+        };
+        (kind, Release(server.version.0, server.version.1))
+    });
     // Known once a member has said what the collation of the login means.
     let mut session = Session::new(origin.listener, proxy.policy.consistency, server, TextEncoding::Unknown);
     session.start_in(login.database.clone());
+    session.dialect.release = release;
     session.dialect.ignore_space = login.capabilities.contains(Capabilities::IGNORE_SPACE);
     session
 }

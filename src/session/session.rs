@@ -127,8 +127,9 @@ impl Session {
 
     /// `COM_RESET_CONNECTION`: only the database, the role and the writes that its reads must see stay.
     pub fn reset(&mut self) {
-        let encoding = self.dialect.encoding;
-        let fresh = Session::new(self.listener, self.consistency, self.dialect.server, encoding);
+        let Dialect { server, release, encoding, .. } = self.dialect;
+        let mut fresh = Session::new(self.listener, self.consistency, server, encoding);
+        fresh.dialect.release = release;
         let Settings { database, role, multi_statements, .. } = Settings::clone(&self.settings);
         let causality = std::mem::take(&mut self.causality);
         let in_system_schema = self.in_system_schema;

@@ -12,6 +12,15 @@ pub enum ServerKind {
     MariaDb,
 }
 
+/// The first two numbers of a server's version: 8.4 is `(8, 4)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release(pub u16, pub u16);
+
+impl Release {
+    /// Not known (yet).
+    pub const UNKNOWN: Release = Release(0, 0);
+}
+
 /// What the lexer must know of `character_set_client`: whether bytes below 0x80 always stand for themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TextEncoding {
@@ -31,6 +40,8 @@ pub enum TextEncoding {
 pub struct Dialect {
     /// The family of the cluster's servers.
     pub server: ServerKind,
+    /// Their release, which decides about some built-in functions.
+    pub release: Release,
     /// `character_set_client`.
     pub encoding: TextEncoding,
     /// `sql_mode` has `ANSI_QUOTES`: a double quote opens an identifier.

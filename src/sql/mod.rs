@@ -26,7 +26,7 @@ mod statement;
 mod variables;
 
 pub use classify::{classify, classify_prefix};
-pub use dialect::{Dialect, ServerKind, TextEncoding};
+pub use dialect::{Dialect, Release, ServerKind, TextEncoding};
 pub use functions::{Arguments, BuiltIn, built_ins};
 pub use hint::Hint;
 pub use lex::Doubt;

@@ -245,7 +245,7 @@ impl<'a> Scan<'a> {
         let (end, start) = (name.span.end, paren.span.start);
         // A comment is no white space to IGNORE_SPACE.
         let adjacent = end == start || (dialect.ignore_space && self.lexer.is_space(end, start));
-        match functions::look_up(self.text(name), adjacent, dialect.server) {
+        match functions::look_up(self.text(name), adjacent, dialect.server, dialect.release) {
             Function::Plain => {}
             Function::PlainWith(needed) if self.has_arguments(needed) => {}
             Function::PlainWith(_) => self.unknown_function(name.span, paren),

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use super::member::{Member, MemberId, Role};
 use super::state::{BlindReason, DownReason, Health, ServerInfo, Unfit};
 use crate::wire::gtid::GtidSet;
-use crate::wire::server::ServerFamily;
 
 /// One member at one moment.
 #[derive(Clone, Debug)]
@@ -164,12 +163,6 @@ impl View {
     #[must_use]
     pub fn names_writes(&self) -> bool {
         self.usable_primary().is_some_and(|primary| primary.names_writes)
-    }
-
-    /// The family of the cluster's servers: the primary's, else that of any member that was reached.
-    #[must_use]
-    pub fn family(&self) -> Option<ServerFamily> {
-        self.server().map(|server| server.family)
     }
 
     /// What the primary's greeting told, else that of any member that was reached.

@@ -24,7 +24,7 @@ use support::on_both;
 on_both!(what_is_more_than_a_read_shows, no_read_of_the_tables_is_refused, no_read_made_of_pieces_is_refused);
 
 /// How many statements are made when nobody asks for more.
-const SHORT: u64 = 250_000;
+const SHORT: u64 = 150_000;
 /// Statements between two looks at what they have left behind.
 const BATCH: usize = 400;
 
@@ -89,7 +89,7 @@ fn what_is_more_than_a_read_shows(flavor: Flavor) {
     for sql in MORE_THAN_READS.iter().chain(own) {
         assert!(!replica.feed(&reading, &[sql.as_bytes().to_vec()]).is_empty(), "{flavor}: nothing shows of {sql}");
     }
-    let reads = ["SELECT * FROM t", "SHOW TABLES", "CHECKSUM TABLE t", "EXPLAIN SELECT 1"].map(|sql| sql.into());
+    let reads = ["SELECT * FROM t", "SHOW TABLES", "CHECKSUM TABLE t", "EXPLAIN SELECT 1"].map(Into::into);
     assert_eq!(replica.feed(&reading, &reads), Vec::<String>::new());
 }
 

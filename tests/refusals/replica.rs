@@ -79,21 +79,20 @@ impl Replica {
     pub fn start(flavor: Flavor) -> Option<Self> {
         let cluster = support::cluster(flavor, |options| {
             options.replicas = 1;
-            options.extra_cnf = "log-bin-trust-function-creators=ON\n".to_owned();
+            options.extra_cnf.push_str("log-bin-trust-function-creators=ON\n");
         })?;
-        let mut setup = format!("USE app; {SCHEMA}");
-        if flavor == Flavor::MariaDb {
-            setup.push_str("CREATE SEQUENCE s;");
-        }
-        setup.push_str("\nDELIMITER //\n");
-        for (name, count) in FUNCTIONS {
+        let functions = FUNCTIONS.map(|(name, count)| {
             let parameters = ["", "a TEXT"][count];
-            setup.push_str(&format!(
+            format!(
                 "CREATE FUNCTION `{name}`({parameters}) RETURNS INT MODIFIES SQL DATA \
                  BEGIN INSERT INTO app.w VALUES (2, 2); RETURN 1; END //\n"
-            ));
-        }
-        setup.push_str("CREATE PROCEDURE p() INSERT INTO app.w VALUES (3, 3) //\nDELIMITER ;\n");
+            )
+        });
+        let sequence = if flavor == Flavor::MariaDb { "CREATE SEQUENCE s;" } else { "" };
+        let setup = format!(
+            "USE app; {SCHEMA}{sequence}\nDELIMITER //\n{}CREATE PROCEDURE p() INSERT INTO app.w VALUES (3, 3) //\n",
+            functions.concat()
+        );
         cluster.sql(0, &setup).unwrap();
         cluster.catch_up(1, Duration::from_secs(20)).unwrap();
         if flavor == Flavor::MySql {

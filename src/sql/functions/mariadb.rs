@@ -21,9 +21,8 @@ pub(super) const ANYWHERE: &[&str] = &[
     "numinteriorrings", "numpoints", "nvl", "nvl2", "old_password", "overlaps", "password", "point", "pointfromtext",
     "pointfromwkb", "pointn", "pointonsurface", "polyfromtext", "polyfromwkb", "polygon", "polygonfromtext",
     "polygonfromwkb", "replace_oracle", "rownum", "rpad_oracle", "rtrim_oracle", "sformat", "sha", "sha1", "sql_cache",
-    "sql_tsi_day", "sql_tsi_hour", "sql_tsi_minute", "sql_tsi_month", "sql_tsi_second", "sql_tsi_year", "srid",
-    "st_boundary", "st_isring", "st_pointonsurface", "st_relate", "startpoint", "substr_oracle", "sys_guid", "sysdate",
-    "to_char", "touches", "unique", "within", "wsrep_last_seen_gtid", "wsrep_last_written_gtid",
+    "srid", "st_boundary", "st_isring", "st_pointonsurface", "st_relate", "startpoint", "substr_oracle", "sys_guid",
+    "sysdate", "to_char", "touches", "unique", "within", "wsrep_last_seen_gtid", "wsrep_last_written_gtid",
     "wsrep_sync_wait_upto_gtid", "x", "y",
 ];
 

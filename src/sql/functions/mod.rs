@@ -5,8 +5,10 @@
 mod common;
 mod mariadb;
 mod mysql;
+mod releases;
 
-use super::dialect::ServerKind;
+use super::dialect::{Release, ServerKind};
+use releases::BOUNDS;
 
 /// What a call of a name means for routing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +68,14 @@ pub enum Arguments {
 
 /// The names that are taken for built-in ones on a family of servers; on an unknown one, those of all families.
 #[must_use]
-pub fn built_ins(server: ServerKind) -> Vec<BuiltIn> {
+pub fn built_ins(server: ServerKind, release: Release) -> Vec<BuiltIn> {
     let names = TABLE.iter().filter(|slot| !slot.name.is_empty()).filter_map(|slot| {
-        let adjacent = match slot.form(server) {
+        let adjacent = match slot.form(server, release) {
             Form::Never => return None,
             Form::Adjacent => true,
             Form::Anywhere => false,
         };
-        Some(BuiltIn { name: slot.name, adjacent, arguments: arguments(slot.name) })
+        Some(BuiltIn { name: slot.name, adjacent, arguments: arguments(slot.name, server) })
     });
     names.collect()
 }
@@ -83,11 +85,18 @@ struct Slot {
     name: &'static str,
     mysql: Form,
     mariadb: Form,
+    /// The place in [`BOUNDS`], counted from one; 0 for the many that have none.
+    bound: u8,
 }
 
 impl Slot {
     /// How the name must be written on this family; on an unknown one, as the stricter of them asks.
-    fn form(&self, server: ServerKind) -> Form {
+    fn form(&self, server: ServerKind, release: Release) -> Form {
+        if self.bound != 0
+            && let Some(bound) = BOUNDS.get(self.bound as usize - 1).filter(|bound| bound.server == server)
+        {
+            return if bound.holds(release) { Form::Anywhere } else { Form::Never };
+        }
         match server {
             ServerKind::MySql => self.mysql,
             ServerKind::MariaDb => self.mariadb,
@@ -96,7 +105,7 @@ impl Slot {
     }
 }
 
-const EMPTY: Slot = Slot { name: "", mysql: Form::Never, mariadb: Form::Never };
+const EMPTY: Slot = Slot { name: "", mysql: Form::Never, mariadb: Form::Never, bound: 0 };
 const SLOTS: usize = 2048;
 /// The longest name in the lists; anything longer is not built in.
 const LONGEST: usize = 40;
@@ -112,7 +121,24 @@ const fn build() -> [Slot; SLOTS] {
     table = fill(table, mysql::ANYWHERE, Form::Anywhere, true, false);
     table = fill(table, mysql::ADJACENT, Form::Adjacent, true, false);
     table = fill(table, mariadb::ANYWHERE, Form::Anywhere, false, true);
-    fill(table, mariadb::ADJACENT, Form::Adjacent, false, true)
+    table = fill(table, mariadb::ADJACENT, Form::Adjacent, false, true);
+    let mut i = 0;
+    while i < BOUNDS.len() {
+        let at = place(&table, BOUNDS[i].name);
+        table[at].name = BOUNDS[i].name;
+        table[at].bound = i as u8 + 1;
+        i += 1;
+    }
+    table
+}
+
+/// Where a name is, or would be.
+const fn place(table: &[Slot; SLOTS], name: &str) -> usize {
+    let mut at = hash(name.as_bytes());
+    while !table[at].name.is_empty() && !same(table[at].name.as_bytes(), name.as_bytes()) {
+        at = (at + 1) % SLOTS;
+    }
+    at
 }
 
 const fn fill(
@@ -124,10 +150,7 @@ const fn fill(
 ) -> [Slot; SLOTS] {
     let mut i = 0;
     while i < names.len() {
-        let mut at = hash(names[i].as_bytes());
-        while !table[at].name.is_empty() && !same(table[at].name.as_bytes(), names[i].as_bytes()) {
-            at = (at + 1) % SLOTS;
-        }
+        let at = place(&table, names[i]);
         table[at].name = names[i];
         if mysql {
             table[at].mysql = form;
@@ -167,7 +190,7 @@ const fn hash(name: &[u8]) -> usize {
 
 /// What `name`, written before a parenthesis, calls. `adjacent`: nothing stands between them (or white
 /// space alone, and `IGNORE_SPACE` is on).
-pub(super) fn look_up(name: &[u8], adjacent: bool, server: ServerKind) -> Function {
+pub(super) fn look_up(name: &[u8], adjacent: bool, server: ServerKind, release: Release) -> Function {
     if let Some(function) = sequence(name, server) {
         return function;
     }
@@ -185,7 +208,7 @@ pub(super) fn look_up(name: &[u8], adjacent: bool, server: ServerKind) -> Functi
         }
         at = (at + 1) % SLOTS;
     };
-    let known = match slot.form(server) {
+    let known = match slot.form(server, release) {
         Form::Anywhere => true,
         Form::Adjacent => adjacent,
         Form::Never => false,
@@ -194,7 +217,7 @@ pub(super) fn look_up(name: &[u8], adjacent: bool, server: ServerKind) -> Functi
         // A name with an effect is that effect on any family: if it is not built in, the call fails on the primary.
         Some(function) => function,
         None if !known => Function::Unknown,
-        None => match arguments(slot.name) {
+        None => match arguments(slot.name, server) {
             Arguments::Any => Function::Plain,
             needed => Function::PlainWith(needed),
         },
@@ -210,8 +233,9 @@ fn sequence(name: &[u8], server: ServerKind) -> Option<Function> {
     (is("nextval") || is("setval") || is("lastval")).then_some(Function::Sequence)
 }
 
-fn arguments(name: &str) -> Arguments {
+fn arguments(name: &str, server: ServerKind) -> Arguments {
     match name {
+        _ if server == ServerKind::MySql => Arguments::Any,
         "point" => Arguments::Two,
         "geometrycollection" | "linestring" | "multilinestring" | "multipoint" | "multipolygon" | "polygon" => {
             Arguments::Some
@@ -247,6 +271,10 @@ fn special(name: &str) -> Option<Function> {
 mod tests {
     use super::*;
 
+    fn look_up(name: &[u8], adjacent: bool, server: ServerKind) -> Function {
+        super::look_up(name, adjacent, server, Release::UNKNOWN)
+    }
+
     #[test]
     fn every_listed_name_is_found_and_no_name_is_too_long() {
         for (names, server) in [
@@ -273,5 +301,27 @@ mod tests {
         assert_eq!(look_up(b"md5", true, ServerKind::MariaDb), Function::Plain);
         assert_eq!(look_up(b"nextval", true, ServerKind::MariaDb), Function::Sequence);
         assert_eq!(look_up(b"my_function", true, ServerKind::MariaDb), Function::Unknown);
+    }
+
+    #[test]
+    fn the_release_counts() {
+        use ServerKind::{MariaDb, MySql, Unknown};
+
+        let known =
+            |name: &str, server, release| super::look_up(name.as_bytes(), true, server, release) == Function::Plain;
+        for (name, server, without, with) in [
+            ("MD5", MySql, Release(9, 6), Release(8, 4)),
+            ("sha1", MySql, Release::UNKNOWN, Release(5, 7)),
+            ("string_to_vector", MySql, Release(8, 4), Release(9, 0)),
+            ("string_to_vector", MySql, Release(5, 7), Release::UNKNOWN),
+            ("uuid_v7", MariaDb, Release(11, 4), Release(11, 8)),
+            ("uuid_v7", MariaDb, Release::UNKNOWN, Release(12, 0)),
+            ("json_schema_valid", MariaDb, Release(10, 11), Release(11, 4)),
+        ] {
+            assert!(!known(name, server, without), "{name} {without:?}");
+            assert!(known(name, server, with), "{name} {with:?}");
+        }
+        assert!(known("md5", MariaDb, Release(11, 4)) && known("json_schema_valid", MySql, Release(8, 0)));
+        assert!(!known("md5", Unknown, Release(8, 4)) && !known("uuid_v7", Unknown, Release(11, 8)));
     }
 }

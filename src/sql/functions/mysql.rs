@@ -56,6 +56,8 @@ pub(super) const ANYWHERE: &[&str] = &[
     "roles_graphml",
     "sets",
     "source_pos_wait",
+    "sql_tsi_quarter",
+    "sql_tsi_week",
     "st_buffer_strategy",
     "st_frechetdistance",
     "st_geohash",
