@@ -32,16 +32,9 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
 }
 
-const fn server(flavor: Flavor) -> &'static str {
-    match flavor {
-        Flavor::MariaDb => "mariadb",
-        Flavor::MySql => "mysql",
-    }
-}
-
 /// Whether the text alone makes it a read: a hint would be the client's own risk.
-fn is_read(flavor: Flavor, reading: &Reading, sql: &[u8]) -> bool {
-    let mut states = vec![format!("server={}", server(flavor)), format!("sql_mode={}", reading.sql_mode)];
+fn is_read(server: &str, reading: &Reading, sql: &[u8]) -> bool {
+    let mut states = vec![format!("server={server}"), format!("sql_mode={}", reading.sql_mode)];
     states.push(format!("character_set_client={}", reading.character_set));
     states.extend(reading.database.map(|database| format!("database={database}")));
     let got = explain(sql, &states, &[], Consistency::Session).unwrap_or_else(|error| panic!("{error}"));
@@ -95,13 +88,14 @@ fn what_is_more_than_a_read_shows(flavor: Flavor) {
 
 fn no_read_of_the_tables_is_refused(flavor: Flavor) {
     let Some(mut replica) = Replica::start(flavor) else { return };
+    let server = replica.server();
     let mut wrong = Vec::new();
     let mut fed = 0;
     for reading in replica.readings() {
         let reads: Vec<Vec<u8>> = routing_tables::lines()
             .into_iter()
             .map(|line| line.sql)
-            .filter(|sql| is_read(flavor, &reading, sql))
+            .filter(|sql| is_read(&server, &reading, sql))
             .collect();
         fed += reads.len();
         wrong.extend(replica.feed(&reading, &reads));
@@ -116,13 +110,13 @@ fn no_read_made_of_pieces_is_refused(flavor: Flavor) {
     let made = number("MYSQL_PROXY_REFUSALS", SHORT);
     let seed = number("MYSQL_PROXY_REFUSALS_SEED", 1);
     let seeds: Vec<Vec<u8>> = routing_tables::lines().into_iter().map(|line| line.sql).collect();
-    let readings = replica.readings();
+    let (server, readings) = (replica.server(), replica.readings());
     let (mut fed, mut wrong, mut ran) = (0, Vec::new(), 0);
     for round in 0..made.div_ceil(BATCH as u64) {
         let mut mutation = Mutation::new(seed + round, &seeds);
         let reading = &readings[mutation.below(readings.len())];
         let reads: Vec<Vec<u8>> =
-            (0..BATCH).map(|_| mutation.statement()).filter(|sql| is_read(flavor, reading, sql)).collect();
+            (0..BATCH).map(|_| mutation.statement()).filter(|sql| is_read(&server, reading, sql)).collect();
         fed += reads.len();
         wrong.extend(replica.feed(reading, &reads).into_iter().map(|fault| format!("seed {}: {fault}", seed + round)));
         ran = replica.answered();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mysql_proxy::demo::{Cluster, Flavor};
 use mysql_proxy::wire::Command;
 use mysql_proxy::wire::err::SqlError;
+use mysql_proxy::wire::server::read_version;
 
 use crate::support;
 use crate::support::raw::{Raw, Who};
@@ -67,7 +68,7 @@ pub struct Replica {
     flavor: Flavor,
     cluster: Cluster,
     /// Holds every row.
-    _holder: Raw,
+    holder: Raw,
     answered: u64,
 }
 
@@ -109,7 +110,17 @@ impl Replica {
         if flavor == Flavor::MySql {
             cluster.sql(1, "SET GLOBAL super_read_only = ON").unwrap();
         }
-        Some(Self { flavor, cluster, _holder: holder, answered: 0 })
+        Some(Self { flavor, cluster, holder, answered: 0 })
+    }
+
+    /// Its family and release, as `explain --state server=…` takes them.
+    pub fn server(&self) -> String {
+        let family = match self.flavor {
+            Flavor::MariaDb => "mariadb",
+            Flavor::MySql => "mysql",
+        };
+        let (_, version) = read_version(&self.holder.greeting.version);
+        format!("{family}:{}.{}", version.0, version.1)
     }
 
     /// The ways in which statements are read here.
