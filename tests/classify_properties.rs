@@ -179,6 +179,8 @@ const SHAPES: &[(&str, &str, &str)] = &[
     ("SELECT f(", "a,", "a)"),
     ("SELECT ", "point(", ""),
     ("SELECT ", "point(1,", ""),
+    ("SELECT ", "json_table(", ""),
+    ("SELECT ", "json_table(1, 'x' ", ""),
     ("SELECT ", "LAST_INSERT_ID(", ""),
     ("SELECT ", "CONNECTION_ID(),", "1"),
     ("SELECT ", "db.f(", ""),

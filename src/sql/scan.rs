@@ -22,6 +22,9 @@ pub(super) struct Scan<'a> {
     qualifier: Span,
 }
 
+/// The longest list of arguments that is read ahead, in tokens: each call in it is read ahead as well.
+const FAR: u32 = 64;
+
 /// For each letter that a word may begin with, the lengths (as bits) of the words that are looked at.
 static LENGTHS: [u16; 32] = lengths();
 
@@ -274,7 +277,9 @@ impl<'a> Scan<'a> {
         let operand =
             self.before().is(b')') || self.before().kind == Lexeme::Text || self.before().is_word(self.sql(), "as");
         let json_table = self.prev_is("json_table")
-            && (self.before().is_word(self.sql(), "from") || self.before().is_word(self.sql(), "join"));
+            && (self.before().is_word(self.sql(), "from")
+                || self.before().is_word(self.sql(), "join")
+                || self.has_columns());
         if operand || json_table || (self.out.has(Facts::WITH) && self.is_column_list()) {
             return;
         }
@@ -303,10 +308,29 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Whether a path and `COLUMNS` stand in the parentheses that have just been opened, which no call has.
+    fn has_columns(&self) -> bool {
+        let mut ahead = self.lexer.clone();
+        let (mut depth, mut path) = (0u32, false);
+        for _ in 0..FAR {
+            let token = ahead.next();
+            match token.kind {
+                Lexeme::Punctuation(b'(') => depth += 1,
+                Lexeme::Punctuation(b')') if depth == 0 => return false,
+                Lexeme::Punctuation(b')') => depth -= 1,
+                Lexeme::Word if depth == 0 && path && token.is_word(self.sql(), "columns") => {
+                    return ahead.next().is(b'(');
+                }
+                Lexeme::End => return false,
+                _ => {}
+            }
+            path = token.kind == Lexeme::Text;
+        }
+        false
+    }
+
     /// Whether such arguments stand up to the closing parenthesis.
     fn has_arguments(&self, needed: Arguments) -> bool {
-        /// The longest list that is read ahead, in tokens: each call in it is read ahead as well.
-        const FAR: u32 = 64;
         if needed != Arguments::Two {
             return needed == Arguments::Any || !self.peek().is(b')');
         }
