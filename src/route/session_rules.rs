@@ -62,7 +62,14 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
         Kind::CreateTemporary => {
             Route { target: Target::Primary, answer: Some(Answer::RefuseInReadOnlyTransaction), pins: None, ..wish }
         }
-        Kind::DropTemporary if standing.pins.contains(PinReason::TemporaryTable) => wish,
+        // MariaDB refuses this one too where there is none to be dropped.
+        Kind::DropTemporary
+            if statement.dialect.server == ServerKind::MariaDb
+                && !standing.pins.contains(PinReason::TemporaryTable) =>
+        {
+            Route { target: Target::Primary, answer: Some(Answer::RefuseInReadOnlyTransaction), ..wish }
+        }
+        Kind::DropTemporary => wish,
         // It commits nothing, on either family of servers.
         Kind::Set if statement.has(Facts::SETS_GLOBAL) => wish,
         // It is for what will be written, and that is not here.

@@ -75,7 +75,7 @@ pub fn built_ins(server: ServerKind, release: Release) -> Vec<BuiltIn> {
             Form::Adjacent => true,
             Form::Anywhere => false,
         };
-        Some(BuiltIn { name: slot.name, adjacent, arguments: arguments(slot.name) })
+        Some(BuiltIn { name: slot.name, adjacent, arguments: arguments(slot.name, server) })
     });
     names.collect()
 }
@@ -217,7 +217,7 @@ pub(super) fn look_up(name: &[u8], adjacent: bool, server: ServerKind, release: 
         // A name with an effect is that effect on any family: if it is not built in, the call fails on the primary.
         Some(function) => function,
         None if !known => Function::Unknown,
-        None => match arguments(slot.name) {
+        None => match arguments(slot.name, server) {
             Arguments::Any => Function::Plain,
             needed => Function::PlainWith(needed),
         },
@@ -233,8 +233,9 @@ fn sequence(name: &[u8], server: ServerKind) -> Option<Function> {
     (is("nextval") || is("setval") || is("lastval")).then_some(Function::Sequence)
 }
 
-fn arguments(name: &str) -> Arguments {
+fn arguments(name: &str, server: ServerKind) -> Arguments {
     match name {
+        _ if server == ServerKind::MySql => Arguments::Any,
         "point" => Arguments::Two,
         "geometrycollection" | "linestring" | "multilinestring" | "multipoint" | "multipolygon" | "polygon" => {
             Arguments::Some

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 
-use super::super::{Dialect, ServerKind, Statement, TextEncoding, classify};
+use super::super::{Dialect, Release, ServerKind, Statement, TextEncoding, classify};
 
 thread_local! {
     static OFF: Cell<bool> = const { Cell::new(false) };
@@ -48,13 +48,17 @@ fn dialects() -> impl Strategy<Value = Dialect> {
         1 => Just(TextEncoding::Treacherous),
         1 => Just(TextEncoding::Unknown)
     ];
-    (server, encoding, any::<(bool, bool, bool, bool)>()).prop_map(|(server, encoding, modes)| Dialect {
-        server,
-        encoding,
-        ansi_quotes: modes.0,
-        no_backslash_escapes: modes.1,
-        ignore_space: modes.2,
-        oracle: modes.3,
+    let release = prop::sample::select(&[Release::UNKNOWN, Release(8, 4), Release(9, 7), Release(10, 11)][..]);
+    (server, release, encoding, any::<(bool, bool, bool, bool)>()).prop_map(|(server, release, encoding, modes)| {
+        Dialect {
+            server,
+            release,
+            encoding,
+            ansi_quotes: modes.0,
+            no_backslash_escapes: modes.1,
+            ignore_space: modes.2,
+            oracle: modes.3,
+        }
     })
 }
 
