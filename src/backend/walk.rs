@@ -232,14 +232,13 @@ fn rewritten(ok: &OkPacket<'_>, seq: u8, rewrite: &Rewrite) -> Option<Vec<u8>> {
 /// What a client that speaks of trackers gets from a server without being asked: the schema and the variables of
 /// `session_track_system_variables`' default, and the state of its transaction, of which the proxy asks nothing.
 fn is_tracked_by_default(tracked: &Tracked<'_>) -> bool {
-    const DEFAULT: [&[u8]; 7] = [
+    const DEFAULT: [&[u8]; 6] = [
         b"autocommit",
         b"character_set_client",
         b"character_set_connection",
         b"character_set_results",
         b"redirect_url",
         b"time_zone",
-        b"tx_isolation",
     ];
     match tracked {
         Tracked::Schema(_) | Tracked::Other { .. } => true,

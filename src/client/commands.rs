@@ -212,7 +212,9 @@ impl Client {
         self.account = account;
         // Another account, but the same application: it has seen its own writes.
         let causality = std::mem::take(&mut self.session.causality);
+        let multi_statements = self.session.settings.multi_statements;
         self.session = new_session(&proxy, &self.origin, &login);
+        Arc::make_mut(&mut self.session.settings).multi_statements = multi_statements;
         self.session.causality = causality;
         self.previous = Previous::default();
         self.login = login;

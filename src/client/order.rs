@@ -253,12 +253,21 @@ impl Client {
         }
     }
 
-    /// While a read-only transaction is open on a replica, the primary does not know of it.
+    /// On which side a transaction is open; the other one does not know of it.
+    fn transaction_side(&self) -> Option<Side> {
+        let open = self.session.transaction != Transaction::None;
+        open.then_some(if self.connections.transaction_on_replica { Side::Replica } else { Side::Primary })
+    }
+
+    fn is_elsewhere(&self, side: Side) -> bool {
+        self.transaction_side().is_some_and(|transaction| transaction != side)
+    }
+
     fn status_elsewhere(&self, side: Side) -> StatusFlags {
-        if side == Side::Primary && self.connections.transaction_on_replica {
-            StatusFlags::IN_TRANS | StatusFlags::IN_TRANS_READONLY
-        } else {
-            StatusFlags::empty()
+        match self.session.transaction {
+            Transaction::ReadOnly if self.is_elsewhere(side) => StatusFlags::IN_TRANS | StatusFlags::IN_TRANS_READONLY,
+            Transaction::ReadWrite if self.is_elsewhere(side) => StatusFlags::IN_TRANS,
+            _ => StatusFlags::empty(),
         }
     }
 
@@ -478,8 +487,8 @@ impl Client {
     async fn learn(&mut self, side: Side, used: &mut Used, order: &Order<'_>, reply: &Reply) {
         let (connection, memory) = used.lease.parts();
         let (family, _) = read_version(&connection.greeting().version);
-        // While a read-only transaction is open on a replica, the primary's status says nothing of it.
-        let elsewhere = side == Side::Primary && self.connections.transaction_on_replica;
+        // Where the transaction is not, the status says nothing of it.
+        let elsewhere = self.is_elsewhere(side);
         let view = self.proxy.topology.view();
         let gtids = match family {
             ServerFamily::MySql => GtidKind::MySql,

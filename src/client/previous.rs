@@ -109,7 +109,8 @@ pub(super) fn clears(statement: &Statement, server: ServerKind) -> bool {
             | Kind::Several
     );
     let opens_tables = opens_tables
-        || (statement.kind != Kind::Prepare && statement.has(Facts::READS_TABLES | Facts::UNKNOWN_FUNCTION));
+        || (!matches!(statement.kind, Kind::Prepare | Kind::Call)
+            && statement.has(Facts::READS_TABLES | Facts::UNKNOWN_FUNCTION));
     server == ServerKind::MySql || opens_tables
 }
 

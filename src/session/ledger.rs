@@ -152,7 +152,9 @@ impl Ledger {
         if statement.is_truncated() && !matches!(statement.kind, Kind::Write | Kind::Load | Kind::Read | Kind::Ddl) {
             self.pins.insert(PinReason::UnknownState);
         }
-        self.begun(statement, in_transaction);
+        if certainty != Certainty::Failed || in_transaction {
+            self.begun(statement, in_transaction);
+        }
         if statement.has(Facts::ASSIGNS) {
             self.assigned(statement, sql);
         }
@@ -166,7 +168,7 @@ impl Ledger {
         }
     }
 
-    /// A waiting `SET TRANSACTION` is used up by the next transaction, or by a statement that is its own transaction.
+    /// A waiting `SET TRANSACTION` is used up, unless the statement is refused (a write where it asks for READ ONLY), by the next transaction, or by a statement that is its own transaction.
     fn begun(&mut self, statement: &Statement, in_transaction: bool) {
         if self.next_transaction.is_empty() {
             return;

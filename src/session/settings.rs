@@ -192,9 +192,9 @@ impl SetStatement {
         let same = client == connection && connection == results;
         match wanted {
             _ if results.is_empty() => {}
-            ResultsCollation::AsConnection if same => {
-                self.names(client, collation);
-                variables.retain(|name, _| !NAMES.contains(name));
+            ResultsCollation::AsConnection if connection == results => {
+                self.names(results, collation);
+                variables.retain(|name, _| !NAMES.contains(name) || (*name == NAMES[0] && client != results));
             }
             ResultsCollation::Default if same => {
                 self.names(client, collation);

@@ -164,7 +164,8 @@ impl Response {
         match self.state {
             State::Rows if self.ends_rows(header.len, first) => Need::Whole,
             State::Rows => Need::Skip,
-            State::Columns(u64::MAX) if first == Some(EOF) && header.len < 9 || first == Some(ERR) => Need::Whole,
+            // No column definition begins with either; with trackers the closing OK may be of any length.
+            State::Columns(u64::MAX) if matches!(first, Some(EOF | ERR)) => Need::Whole,
             State::Columns(u64::MAX) => Need::Skip,
             State::Columns(left) => {
                 self.state = self.after_column(left);
@@ -368,6 +369,7 @@ mod tests {
             ),
             (Shape::Prepare, DEPRECATE, &[&[0, 1, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0], b"?", b"?", b"\x03def"]),
             (Shape::Fields, NONE, &[b"\x03def", b"\x03def", EOF_PACKET]),
+            (Shape::Fields, DEPRECATE, &[b"\x03def", b"\xfe\0\0\x02\x40\x01\0\0\x04\x02\x02\x011"]),
             (Shape::Rows, NONE, &[&[0, 1], &[0, 2], EOF_PACKET]),
             (Shape::Text, NONE, &[b"Uptime: 7"]),
             (Shape::Acknowledgement, NONE, &[EOF_PACKET]),

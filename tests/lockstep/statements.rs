@@ -170,7 +170,7 @@ const VARIABLES: [&str; 24] = [
     "SELECT {v}, @`x`, @'y', @X",
     "SELECT a FROM t WHERE a < {v}",
     "SELECT b FROM t WHERE b = {v}",
-    "SELECT COLLATION({v}), COERCIBILITY({v}), HEX({v})",
+    "SELECT COLLATION({v}), HEX({v})",
     "INSERT INTO t (b) VALUES ({v})",
     "UPDATE t SET c = (@z := {a}) WHERE a = {a}",
     "SET {v} = {n}\n@pause\nSELECT {v}, a FROM t",
