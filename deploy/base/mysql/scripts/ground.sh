@@ -1,0 +1,97 @@
+#!/bin/bash
+# What the other scripts stand on: who this member is, where its things are, and how to ask a member. Sourced by all.
+set -euo pipefail
+
+name=${POD_NAME:?the name of the pod}
+set_name=${name%-*}
+ordinal=${name##*-}
+# The headless Service has the StatefulSet's name.
+primary=$set_name-0.$set_name
+
+volume=/var/lib/mysql
+# `data` is there only once it is complete: it is made as `incoming` and then renamed, which happens or does not.
+data=$volume/data
+incoming=$volume/incoming
+conf=/etc/mysql/conf.d/my.cnf
+secrets=/secrets
+# In memory, shared by the pod's containers, and gone with the pod.
+run=/var/run/mysqld
+umask 077
+
+is_primary() { [ "$ordinal" -eq 0 ]; }
+
+log() { printf '%(%FT%TZ)T %s: %s\n' -1 "${0##*/}" "$*" >&2; }
+
+die() {
+  log "$@"
+  exit 1
+}
+
+# A password, and the same as a string of SQL and of an option file.
+password() { cat "$secrets/$1-password"; }
+literal() {
+  local text=${1//\\/\\\\}
+  printf "'%s'" "${text//\'/\'\'}"
+}
+quoted() { printf '"%s"' "${1//\\/\\\\}"; }
+
+# Writes an option file with which a client logs in, and names it. Passwords are never arguments: those can be seen.
+login() { # root|replication|…, then further lines
+  local file=$run/login-$1.$BASHPID
+  {
+    printf '[client]\nuser=%s\npassword=%s\nconnect-timeout=3\nget-server-public-key\n' "$1" "$(quoted "$(password "$2")")"
+    printf '%s\n' "${@:3}"
+  } >"$file"
+  # The same name for everybody, and never a half of it.
+  mv -f "$file" "$run/login-$1"
+  printf '%s' "$run/login-$1"
+}
+
+# Statements from the arguments, or from standard input; rows with tabs.
+ask_here() {
+  timeout 20 mysql --defaults-file="$(login root root "socket=$run/mysqld.sock")" --batch --skip-column-names "$@"
+}
+here() { ask_here --execute="$1"; }
+ask() { # host statement
+  timeout 20 mysql --defaults-file="$(login replication replication)" --host="$1" --port=3306 --protocol=tcp \
+    --batch --skip-column-names --execute="$2"
+}
+
+executed="REPLACE(@@global.gtid_executed, '\n', '')"
+is_subset() { [ "$(here "SELECT GTID_SUBSET('$1', '$2')")" = 1 ]; }
+
+# What a member says of itself, as one word, in `standing`, and what it has executed, in `has`:
+#   absent      there is no pod of this name
+#   silent      there is one, and it does not answer: nobody knows what it has
+#   empty       it waits to be filled
+#   filled      it has data
+standing= has=
+look_at() { # ordinal
+  local answer
+  has=
+  if answer=$(ask "$set_name-$1.$set_name" "SELECT $executed" 2>&1); then
+    has=$answer
+    if [ -n "$has" ]; then standing=filled; else standing=empty; fi
+  else
+    case $answer in
+      # The resolver's own numbers: the name, or an address of it, does not exist. Another number is a failure of DNS.
+      *"Unknown MySQL server host"*"(-2)"* | *"Unknown MySQL server host"*"(-5)"*) standing=absent ;;
+      *) standing=silent ;;
+    esac
+  fi
+}
+
+# Fields of SHOW REPLICA STATUS, in `replica`; empty if there is no replication.
+declare -A replica=()
+look_at_replication() {
+  local line answer
+  replica=()
+  answer=$(ask_here --vertical --column-names --execute="SHOW REPLICA STATUS") || return 1
+  while IFS= read -r line; do
+    line=${line#"${line%%[! ]*}"}
+    case $line in
+      *': '*) replica[${line%%: *}]=${line#*: } ;;
+    esac
+  done <<<"$answer"
+}
+is_replicating() { [ "${replica[Replica_IO_Running]:-}${replica[Replica_SQL_Running]:-}" = YesYes ]; }

@@ -1,0 +1,127 @@
+#!/bin/bash
+# Looks after the member for as long as it runs. A member starts offline: nobody but root can connect. The steward
+# opens it once it is proven sound, and closes it when it is not:
+#
+#   the primary     when no other member has anything that it has not
+#   a replica       when the primary has all that it has, and it follows the primary; while the primary is away, when it
+#                   has followed the primary before
+#
+# It writes new passwords of the Secret into the accounts, and does not restart anything. It may be killed at any time.
+# shellcheck source=ground.sh
+. "$(dirname "$0")/ground.sh"
+
+trap 'exit 0' TERM INT
+said=
+say() {
+  if [ "$*" != "$said" ]; then log "$@"; fi
+  said=$*
+}
+
+is_offline() { [ "$(here "SELECT @@global.offline_mode")" = 1 ]; }
+open() {
+  here "SET GLOBAL offline_mode = OFF"
+  say "open: $1"
+}
+close() {
+  here "SET GLOBAL offline_mode = ON"
+  say "closed: $1"
+}
+
+# --- the primary
+
+others_have_no_more() {
+  local other missing=0 all=yes
+  for ((other = 1; missing < 3; other++)); do
+    look_at "$other"
+    case $standing in
+      absent) missing=$((missing + 1)) ;;
+      empty | silent) missing=0 ;;
+      filled)
+        missing=0
+        if ! is_subset "$has" "$(here "SELECT $executed")"; then
+          say "closed: $set_name-$other has transactions that this primary has not: $has"
+          all=no
+        fi
+        ;;
+    esac
+  done
+  [ $all = yes ]
+}
+
+# A password that was changed in the Secret: both count until the next change, so that nobody is locked out meanwhile.
+renew_password() { # account secret
+  local answer
+  answer=$(timeout 20 mysql --defaults-file="$(login "$1" "$2")" --host=127.0.0.1 --protocol=tcp --execute="DO 0" 2>&1) && return
+  case $answer in
+    *"ERROR 1045"*)
+      printf "ALTER USER %s@'%%' IDENTIFIED BY %s RETAIN CURRENT PASSWORD;\n" "$1" "$(literal "$(password "$2")")" | ask_here
+      log "the account $1 has the Secret's new password; the old one counts until the next change"
+      ;;
+  esac
+}
+
+tend_primary() {
+  if is_offline; then
+    others_have_no_more || return
+    here "SET GLOBAL rpl_semi_sync_source_enabled = ON"
+    open "no other member has more than this primary"
+  fi
+  renew_password replication replication
+  renew_password proxy monitor
+  renew_password app application
+}
+
+# --- a replica
+
+follow() {
+  local told
+  told=$(printf '%s %s' "$primary" "$(password replication)" | sha256sum)
+  if [ "${replica[Source_Host]:-}" != "$primary" ] || [ "$(cat "$run/following" 2>/dev/null)" != "$told" ]; then
+    here "STOP REPLICA"
+    {
+      printf "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '%s', SOURCE_PORT = 3306, SOURCE_USER = 'replication', " "$primary"
+      printf 'SOURCE_PASSWORD = %s, ' "$(literal "$(password replication)")"
+      printf 'SOURCE_AUTO_POSITION = 1, SOURCE_SSL = 1, GET_SOURCE_PUBLIC_KEY = 1, '
+      printf 'SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 0, SOURCE_HEARTBEAT_PERIOD = 2;\n'
+    } | ask_here
+    printf '%s' "$told" >"$run/following"
+  fi
+  here "START REPLICA"
+}
+
+tend_replica() {
+  local mine theirs purged
+  look_at_replication
+  # In this order: what this member had is in what the primary has later.
+  mine=$(here "SELECT $executed")
+  if ! theirs=$(ask "$primary" "SELECT $executed, REPLACE(@@global.gtid_purged, '\n', ''), @@global.super_read_only" 2>/dev/null); then
+    tend_orphan
+    return
+  fi
+  IFS=$'\t' read -r theirs purged _ <<<"$theirs"
+  if ! is_subset "$mine" "$theirs"; then
+    here "STOP REPLICA"
+    close "this replica has transactions that $primary has not: $mine against $theirs"
+  elif ! is_subset "$purged" "$mine"; then
+    here "STOP REPLICA"
+    close "$primary no longer has what this replica lacks"
+  elif ! is_replicating || [ "$(cat "$run/following" 2>/dev/null)" = '' ]; then
+    follow
+  elif is_offline; then
+    open "this replica follows $primary"
+  fi
+}
+
+# The primary does not answer. A replica that has followed it before goes on with what it has.
+tend_orphan() {
+  [ "${replica[Source_Host]:-}" = "$primary" ] || return 0
+  if [ "${replica[Replica_SQL_Running]}" != Yes ]; then here "START REPLICA SQL_THREAD"; fi
+  if is_offline; then open "$primary does not answer; this replica goes on with what it has"; fi
+}
+
+while :; do
+  if [ ! -e "$run/leaving" ] && here "DO 0" >/dev/null 2>&1; then
+    if is_primary; then tend_primary || true; else tend_replica || true; fi
+  fi
+  sleep 1
+done
