@@ -65,7 +65,7 @@ is_subset() { [ "$(here "SELECT GTID_SUBSET('$1', '$2')")" = 1 ]; }
 #   silent      there is one, and it does not answer: nobody knows what it has
 #   empty       it waits to be filled
 #   filled      it has data
-standing= has=
+standing='' has=''
 look_at() { # ordinal
   local answer
   has=

@@ -11,13 +11,13 @@
 
 # For so long other pods may be invisible although they exist: they start at the same time, and DNS remembers.
 grace=${NEW_CLUSTER_GRACE:-15}
-server=
+server=''
 
 stop_server() {
   if [ -n "$server" ]; then
     kill -TERM "$server" 2>/dev/null || true
     wait "$server" || true
-    server=
+    server=''
   fi
 }
 trap 'stop_server; exit 143' TERM INT
@@ -53,7 +53,7 @@ await_own_name() {
 }
 
 # The others, as far as there are any: `donor` is the one that has the most; `doubt` says why nothing can be decided.
-donor= doubt=
+donor='' doubt=''
 look_at_others() {
   local other missing=0 most=''
   donor='' doubt=''
@@ -97,7 +97,7 @@ choose_donor_of_primary() {
 
 # A predecessor spares the primary the work. It must follow this primary, whole and in time.
 choose_donor_of_replica() {
-  local candidate said=
+  local candidate said=''
   while :; do
     for ((candidate = ordinal - 1; candidate >= 0; candidate--)); do
       donor=$set_name-$candidate.$set_name
@@ -138,7 +138,7 @@ clone() {
     *) stop_server; die "cloning $donor has failed: $said" ;;
   esac
   wait "$server" || true
-  server=
+  server=''
   check_clone "$wanted"
 }
 
@@ -188,7 +188,7 @@ else
   mysqld --defaults-file="$conf" --datadir="$incoming" --initialize-insecure
 fi
 printf '%s\n' "$name" >"$incoming/belongs-to"
-sync
+sync --file-system "$volume"
 mv -T "$incoming" "$data"
-sync
+sync --file-system "$volume"
 log "$name is filled"

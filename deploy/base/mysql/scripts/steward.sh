@@ -11,7 +11,7 @@
 . "$(dirname "$0")/ground.sh"
 
 trap 'exit 0' TERM INT
-said=
+said=''
 say() {
   if [ "$*" != "$said" ]; then log "$@"; fi
   said=$*
@@ -54,8 +54,8 @@ renew_password() { # account secret
   answer=$(timeout 20 mysql --defaults-file="$(login "$1" "$2")" --host=127.0.0.1 --protocol=tcp --execute="DO 0" 2>&1) && return
   case $answer in
     *"ERROR 1045"*)
-      printf "ALTER USER %s@'%%' IDENTIFIED BY %s RETAIN CURRENT PASSWORD;\n" "$1" "$(literal "$(password "$2")")" | ask_here
-      log "the account $1 has the Secret's new password; the old one counts until the next change"
+      printf "ALTER USER %s@'%%' IDENTIFIED BY %s RETAIN CURRENT PASSWORD;\n" "$1" "$(literal "$(password "$2")")" | ask_here &&
+        log "the account $1 has the Secret's new password; the old one counts until the next change"
       ;;
   esac
 }
@@ -72,6 +72,8 @@ tend_primary() {
 }
 
 # --- a replica
+
+purged_there="REPLACE(@@global.gtid_purged, '\n', '')"
 
 follow() {
   local told
@@ -90,26 +92,34 @@ follow() {
 }
 
 tend_replica() {
-  local mine theirs purged
+  local mine theirs purged verdict
   look_at_replication
   # In this order: what this member had is in what the primary has later.
-  mine=$(here "SELECT $executed")
-  if ! theirs=$(ask "$primary" "SELECT $executed, REPLACE(@@global.gtid_purged, '\n', ''), @@global.super_read_only" 2>/dev/null); then
+  mine=$(here "SELECT $executed") || return
+  if ! theirs=$(ask "$primary" "SELECT CONCAT($executed, '|', $purged_there)" 2>/dev/null); then
     tend_orphan
     return
   fi
-  IFS=$'\t' read -r theirs purged _ <<<"$theirs"
-  if ! is_subset "$mine" "$theirs"; then
-    here "STOP REPLICA"
-    close "this replica has transactions that $primary has not: $mine against $theirs"
-  elif ! is_subset "$purged" "$mine"; then
-    here "STOP REPLICA"
-    close "$primary no longer has what this replica lacks"
-  elif ! is_replicating || [ "$(cat "$run/following" 2>/dev/null)" = '' ]; then
-    follow
-  elif is_offline; then
-    open "this replica follows $primary"
-  fi
+  IFS='|' read -r theirs purged <<<"$theirs"
+  verdict=$(here "SELECT CASE WHEN NOT GTID_SUBSET('$mine', '$theirs') THEN 'diverged'
+    WHEN NOT GTID_SUBSET('$purged', '$mine') THEN 'left behind' ELSE 'sound' END") || return
+  case $verdict in
+    diverged)
+      here "STOP REPLICA"
+      close "this replica has transactions that $primary has not: $mine against $theirs"
+      ;;
+    'left behind')
+      here "STOP REPLICA"
+      close "$primary no longer has the transactions that this replica lacks: $mine against $purged"
+      ;;
+    sound)
+      if ! is_replicating || [ ! -s "$run/following" ]; then
+        follow
+      elif is_offline; then
+        open "this replica follows $primary"
+      fi
+      ;;
+  esac
 }
 
 # The primary does not answer. A replica that has followed it before goes on with what it has.
