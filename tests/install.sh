@@ -3,6 +3,7 @@
 #   tests/install.sh build|servers|bench…
 # build: a C compiler and linker. servers: MariaDB, whose programs the tests and the demo start themselves: its system
 # service is neither needed nor started. bench: the load generator and the proxy that the benchmark compares with.
+# manifests: what reads the shell inside the Kubernetes manifests; kubectl, which renders them, is not Debian's.
 set -euo pipefail
 
 wanted() {
@@ -12,7 +13,8 @@ wanted() {
       build) echo cc:gcc /usr/include/stdio.h:libc6-dev ;;
       servers) echo mariadbd:mariadb-server mariadb:mariadb-client ;;
       bench) echo sysbench:sysbench haproxy:haproxy ;;
-      *) echo "tests/install.sh: there is no set $set; give build, servers or bench" >&2; return 2 ;;
+      manifests) echo shellcheck:shellcheck ;;
+      *) echo "tests/install.sh: there is no set $set; give build, servers, bench or manifests" >&2; return 2 ;;
     esac
   done
 }
