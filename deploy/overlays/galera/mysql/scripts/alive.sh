@@ -1,0 +1,7 @@
+#!/bin/bash
+# The server's process answers, whatever it answers: also "access denied" is an answer. A member that waits for the others
+# has none yet.
+# shellcheck source=ground.sh
+. "$(dirname "$0")/ground.sh"
+
+timeout 8 mariadb-admin --no-defaults --socket="$run/mysqld.sock" --user=root --connect-timeout=5 ping >/dev/null 2>&1
