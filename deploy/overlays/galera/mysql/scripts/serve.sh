@@ -123,7 +123,7 @@ decide() {
         if [ "$standing" = data ] && [ "${others[$other]}" != "running $uuid" ]; then
           say "waiting: $other runs a cluster that this member's data is not of: an operator must choose"
         else
-          decision=join
+          decision='join'
         fi
         return
         ;;
