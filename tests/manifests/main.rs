@@ -15,6 +15,7 @@ mod document;
 mod exposition;
 mod hardening;
 mod images;
+mod manual;
 mod metrics_named;
 mod monitoring_kinds;
 mod mounted;
