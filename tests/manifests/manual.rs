@@ -74,8 +74,8 @@ fn the_overlay_of_the_manual_works_as_printed() {
     assert_ne!(overlay, printed);
     fs::write(folder.path().join("kustomization.yaml"), overlay).unwrap();
     let accounts = ["root", "replication", "monitor", "application"];
-    let passwords: String = accounts.iter().map(|account| format!("{account}-password=of {account}\n")).collect();
-    fs::write(folder.path().join("passwords.env"), passwords).unwrap();
+    let passwords: Vec<String> = accounts.iter().map(|account| format!("{account}-password=of {account}\n")).collect();
+    fs::write(folder.path().join("passwords.env"), passwords.concat()).unwrap();
     let documents = render::parse(&render::text_of(folder.path()));
     let rendering = Rendering { folder: "the manual's".to_owned(), documents };
     assert_eq!(complaints(&rendering).0, [""; 0]);
