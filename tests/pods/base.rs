@@ -1,17 +1,33 @@
-//! `deploy/base`.
+//! `deploy/base`: a primary and its replicas, and two proxies, through what happens to them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::harness::{Images, Pods, StandIn, missing, render};
+use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
+use crate::load::{Load, connect};
+use crate::watch::Watch;
 
 /// Small servers, and less waiting for pods that nobody else starts.
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-redo-log-capacity = 16M\ninnodb-log-buffer-size = 1M\n\
-    innodb-data-file-path = ibdata1:5M:autoextend\ninnodb-temp-data-file-path = ibtmp1:12M:autoextend\n\
     table-open-cache = 64\ntable-definition-cache = 400\nkey-buffer-size = 64K\nmax-connections = 150\n";
-const SMALL: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
+const SMALL: &str = r"configMapGenerator:
+  - name: mysql
+    behavior: merge
+    files:
+      - site.cnf
+patches:
+  - target:
+      kind: StatefulSet
+      name: mysql
+    patch: |
+      - op: add
+        path: /spec/template/spec/initContainers/1/env/-
+        value: { name: NEW_CLUSTER_GRACE, value: '3' }
+";
+const COME_UP: Duration = Duration::from_secs(120);
 
-fn start(test: &str) -> Option<Pods> {
+pub fn start(test: &str) -> Option<Pods> {
     let server = std::env::var("MYSQLD").ok();
     let unpacked = server.as_deref().and_then(|server| Path::new(server).parent()?.parent());
     let absent = missing().or_else(|| unpacked.is_none().then(|| "MYSQLD does not name an Oracle MySQL".into()));
@@ -20,12 +36,137 @@ fn start(test: &str) -> Option<Pods> {
         return None;
     }
     let images = Images::default().with("mysql", StandIn::mysql(unpacked?)).with("mysql-proxy", StandIn::proxy());
-    Some(Pods::start(render::adjusted("deploy/base", SMALL, &[("site.cnf", SITE)]), images))
+    let begun = Instant::now();
+    let pods = Pods::start(render::adjusted("deploy/base", SMALL, &[("site.cnf", SITE)]), images);
+    pods.wait_ready("mysql", COME_UP);
+    pods.wait_ready("mysql-proxy", Duration::from_secs(20));
+    println!("    up after {:?}", begun.elapsed());
+    let mut client = connect(pods.service("mysql-proxy", 3306)).unwrap();
+    client.run("CREATE TABLE writes (id BIGINT PRIMARY KEY, text VARCHAR(100))");
+    client.run("CREATE TABLE counters (id INT PRIMARY KEY, n BIGINT NOT NULL)");
+    client.run("INSERT INTO counters VALUES (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0)");
+    client.run("CREATE TABLE baseline (id INT PRIMARY KEY)");
+    let rows: Vec<String> = (0..1000).map(|id| format!("({id})")).collect();
+    client.run(&format!("INSERT INTO baseline VALUES {}", rows.join(", ")));
+    Some(pods)
+}
+
+pub fn members(pods: &Pods) -> Vec<String> {
+    pods.names_of("mysql")
+}
+
+/// Runs a statement as root on a member's own socket.
+pub fn on(pods: &Pods, member: &str, statement: &str) -> String {
+    let script = ". /scripts/ground.sh; here \"$0\"";
+    pods.exec(member, "mysql", &["bash", "-c", script, statement]).trim().to_owned()
+}
+
+/// Waits until every member has the same, and checks that it is the same to the last byte, and nothing acknowledged is
+/// missing.
+pub fn all_equal(pods: &Pods, acknowledged: &BTreeSet<u64>) {
+    let executed = "SELECT REPLACE(@@global.gtid_executed, '\\n', '')";
+    let wanted = on(pods, "mysql-0", executed);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for member in members(pods) {
+        while on(pods, &member, executed) != wanted {
+            assert!(Instant::now() < deadline, "{member} has {}, mysql-0 {wanted}", on(pods, &member, executed));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let checksums = "CHECKSUM TABLE app.writes, app.counters, app.baseline";
+        assert_eq!(on(pods, &member, checksums), on(pods, "mysql-0", checksums), "{member} differs");
+        let ids = on(pods, &member, "SELECT id FROM app.writes");
+        let ids: BTreeSet<u64> = ids.lines().map(|id| id.parse().unwrap()).collect();
+        let missing: Vec<_> = acknowledged.difference(&ids).take(5).collect();
+        assert!(missing.is_empty(), "{member} has lost acknowledged writes, such as {missing:?}");
+        let accounts = on(pods, &member, "SELECT COUNT(*) FROM mysql.user WHERE authentication_string = ''");
+        assert_eq!(accounts, "0", "an account without a password on {member}");
+    }
 }
 
 #[test]
-fn comes_up() {
-    let Some(pods) = start("comes_up") else { return };
-    pods.wait_ready("mysql", Duration::from_secs(120));
-    pods.wait_ready("mysql-proxy", Duration::from_secs(20));
+fn a_cluster_and_its_days() {
+    let Some(pods) = start("a_cluster_and_its_days") else { return };
+    let mut acknowledged = BTreeSet::new();
+    let watch = Watch::default();
+    let step = |name: &str| println!("==> {name}");
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| watch.run(&pods));
+        let until = watch.until_dropped();
+
+        step("writes land on mysql-0, reads on replicas");
+        writes_and_reads(&pods);
+
+        step("scaled to 5, each new one clones");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
+        pods.scale("mysql", 5);
+        pods.wait_ready("mysql", COME_UP);
+        for member in ["mysql-3", "mysql-4"] {
+            assert!(pods.log(member, "provision").contains("cloned mysql-"), "{member} has not cloned");
+        }
+        acknowledged.extend(load.stop());
+        all_equal(&pods, &acknowledged);
+        pods.scale("mysql", 3);
+
+        step("kill -9 of the primary's container, and of a replica's");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 2, 3);
+        for member in ["mysql-0", "mysql-2"] {
+            std::thread::sleep(Duration::from_secs(1));
+            assert!(pods.kill(member, "mysql"));
+            std::thread::sleep(Duration::from_secs(1));
+            pods.wait_ready("mysql", COME_UP);
+        }
+        acknowledged.extend(load.stop());
+        all_equal(&pods, &acknowledged);
+
+        step("a replica's pod and the primary's, with their volumes and without");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 2, 5);
+        for (member, ending, volume) in [
+            ("mysql-1", Ending::Graceful, Volume::Kept),
+            ("mysql-1", Ending::Crash, Volume::Lost),
+            ("mysql-0", Ending::Crash, Volume::Kept),
+            ("mysql-0", Ending::Crash, Volume::Lost),
+        ] {
+            println!("    {member}: {ending:?}, volume {volume:?}");
+            let before = load.written();
+            while load.written() < before + 20 {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            pods.delete(member, ending, volume);
+            pods.wait_ready("mysql", COME_UP);
+        }
+        acknowledged.extend(load.stop());
+        all_equal(&pods, &acknowledged);
+
+        step("everything restarts, one after the other, under load");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 4, 7);
+        pods.roll("mysql");
+        pods.roll("mysql-proxy");
+        acknowledged.extend(load.stop());
+        all_equal(&pods, &acknowledged);
+
+        drop(until);
+        watching.join().unwrap();
+    });
+}
+
+fn writes_and_reads(pods: &Pods) {
+    let mut client = connect(pods.service("mysql-proxy", 3306)).unwrap();
+    client.run("INSERT INTO writes VALUES (1, 'first')");
+    assert_eq!(client.say("SELECT text FROM writes WHERE id = 1"), "first");
+    // Read on whoever has it; after a moment that is a replica.
+    std::thread::sleep(Duration::from_secs(2));
+    let ids: BTreeSet<String> = (0..20).map(|_| client.say("SELECT @@server_id FROM baseline WHERE id = 1")).collect();
+    assert!(ids.iter().all(|id| id == "101" || id == "102"), "{ids:?}");
+    assert_eq!(client.say("SELECT @@server_id FROM baseline WHERE id = 1 FOR UPDATE"), "100");
+
+    let mut reader = connect(pods.service("mysql-read", 3306)).unwrap();
+    let ids: BTreeSet<String> = (0..20).map(|_| reader.say("SELECT @@server_id FROM baseline WHERE id = 1")).collect();
+    assert!(ids.iter().all(|id| id == "101" || id == "102"), "{ids:?}");
+    let said = reader.say("INSERT INTO writes VALUES (2, 'second')");
+    assert!(said.starts_with("ERROR 1290"), "{said}");
+
+    // And nobody can go past the proxy to write on a replica.
+    let mut direct = connect(pods.address("mysql-1", 3306)).unwrap();
+    let said = direct.say("INSERT INTO writes VALUES (3, 'third')");
+    assert!(said.starts_with("ERROR 1290"), "{said}");
 }

@@ -7,5 +7,7 @@
 mod base;
 #[allow(dead_code)] // others use other parts of it
 mod harness;
+mod load;
 #[path = "../support/mod.rs"]
 mod support;
+mod watch;

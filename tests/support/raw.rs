@@ -107,6 +107,14 @@ impl Raw {
         raw.log_in(who).unwrap().map(|()| raw)
     }
 
+    /// The same where nobody may listen, or may listen no longer.
+    pub fn try_connect(address: SocketAddr, who: &Who<'_>) -> io::Result<Result<Self, SqlError>> {
+        Ok(match greeted(address)? {
+            Ok(mut raw) => raw.log_in(who)?.map(|()| raw),
+            Err(error) => Err(error),
+        })
+    }
+
     /// Logs in as an account whose name is its password, in the database `app`.
     pub fn app(address: SocketAddr) -> Self {
         Self::connect(address, &Who::named("app")).unwrap()

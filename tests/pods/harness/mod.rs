@@ -27,6 +27,7 @@ mod container;
 mod directory;
 mod dns;
 pub mod image;
+mod interruption;
 mod node;
 mod pod;
 mod probe;
@@ -40,7 +41,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,8 @@ pub struct Pods {
     /// How many pods are wanted of each StatefulSet and Deployment.
     wanted: Mutex<BTreeMap<String, usize>>,
     serial: AtomicU32,
+    /// Where containers of pods to come are interrupted.
+    armed: Mutex<BTreeMap<(String, String), u32>>,
     logs: tempfile::TempDir,
     node: Node,
 }
@@ -118,6 +121,7 @@ impl Pods {
             images,
             wanted: Mutex::default(),
             serial: AtomicU32::default(),
+            armed: Mutex::default(),
             logs: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
             node,
         };
@@ -133,6 +137,11 @@ impl Pods {
     /// Where this process reaches a port of a pod.
     pub fn address(&self, pod: &str, port: u16) -> SocketAddr {
         (self.pod(pod).address, port).into()
+    }
+
+    /// The same; none while there is no such pod.
+    pub fn try_address(&self, pod: &str, port: u16) -> Option<SocketAddr> {
+        Some((self.directory.pod(pod)?.address, port).into())
     }
 
     /// Where this process reaches a port of a Service that is not headless.
@@ -219,7 +228,7 @@ fn folder_of(image: &str) -> String {
 
 impl Drop for Pods {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() || std::env::var_os("MYSQL_PROXY_PODS_LOGS").is_some() {
             self.show_logs();
         }
         for pod in self.directory.pods() {
@@ -228,7 +237,5 @@ impl Drop for Pods {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
-        let _ = &self.node;
-        let _ = self.serial.load(Ordering::Relaxed);
     }
 }

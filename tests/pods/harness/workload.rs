@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{self, EnvVar, PodSpec, PodTemplateSpec, VolumeM
 
 use super::Pods;
 use super::container::{Identity, Launch, Mount};
+use super::interruption;
 use super::pod::{Container, Pod};
 use super::render::Manifests;
 use super::volumes::Volumes;
@@ -39,6 +40,23 @@ pub enum Volume {
 }
 
 impl Pods {
+    /// Lets a container's next start stop before the command of this number of its script: `kill -9` then strikes
+    /// there. Of a pod that is replaced first, the next one's.
+    pub fn arm(&self, pod: &str, container: &str, command: u32) {
+        self.armed.lock().unwrap().insert((pod.into(), container.into()), command);
+        interruption::prepare(&self.interruption(pod, container), Some(command));
+    }
+
+    /// Whether a container has stopped at the command it was armed for.
+    pub fn is_stopped(&self, pod: &str, container: &str) -> bool {
+        interruption::is_reached(&self.interruption(pod, container))
+    }
+
+    fn interruption(&self, pod: &str, container: &str) -> PathBuf {
+        let serial = self.pod(pod).serial;
+        self.node.from_here(&self.node.inside("pods").join(format!("{pod}.{serial}/interruption/{container}")))
+    }
+
     pub(super) fn start_workloads(&self) {
         let wanted = |replicas: Option<i32>| replicas.unwrap_or(1) as usize;
         let (sets, deployments) = {
@@ -220,6 +238,11 @@ impl Pods {
             volumes: volumes.make(spec, &claims(&manifests, workload)),
         };
         maker.write_network_files();
+        for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
+            let folder = self.node.from_here(&volumes.folder.join("interruption").join(&container.name));
+            let command = self.armed.lock().unwrap().remove(&(name.to_owned(), container.name.clone()));
+            interruption::prepare(&folder, command);
+        }
         let inits = spec.init_containers.iter().flatten().map(|container| maker.container(container)).collect();
         let containers = spec.containers.iter().map(|container| maker.container(container)).collect();
         let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
@@ -332,6 +355,12 @@ impl Maker<'_> {
             is_file: true,
         });
         let mut mounts: Vec<Mount> = network.into();
+        mounts.push(Mount {
+            source: self.folder.join("interruption").join(&declared.name),
+            target: interruption::FOLDER.into(),
+            read_only: false,
+            is_file: false,
+        });
         let mut declared: Vec<&VolumeMount> = declared.volume_mounts.iter().flatten().collect();
         declared.sort_by_key(|mount| mount.mount_path.matches('/').count());
         for mount in declared {
@@ -361,6 +390,7 @@ impl Maker<'_> {
 
     fn environment(&self, declared: &v1::Container) -> Vec<(String, String)> {
         let mut environment = vec![("PATH".to_owned(), PATH.to_owned()), ("HOSTNAME".to_owned(), self.name.to_owned())];
+        environment.push(("BASH_ENV".into(), format!("{}/environment", interruption::FOLDER)));
         for source in declared.env_from.iter().flatten() {
             let prefix = source.prefix.clone().unwrap_or_default();
             let map = source.config_map_ref.as_ref().and_then(|source| self.manifests.config_maps.get(&source.name));

@@ -1,5 +1,6 @@
 #!/bin/bash
 # What the other scripts stand on: who this member is, where its things are, and how to ask a member. Sourced by all.
+# shellcheck disable=SC2034 # they use the names
 set -euo pipefail
 
 name=${POD_NAME:?the name of the pod}

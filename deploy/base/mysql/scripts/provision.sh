@@ -32,7 +32,7 @@ start_server() { # further options
   done
 }
 
-# The server is empty and can be asked so, by those who know the replication account; it has no other.
+# The server is empty and can be asked so, by those who know the replication account; others have none.
 start_empty_server() {
   mysqld --defaults-file="$conf" --datadir="$incoming" --initialize-insecure
   {
@@ -86,6 +86,10 @@ is_applying() { # host
   [ "$received" != 0 ]
 }
 
+choose_donor() {
+  if is_primary; then choose_donor_of_primary; else choose_donor_of_replica; fi
+}
+
 choose_donor_of_primary() {
   local begun=$SECONDS said=''
   while look_at_others; [ -n "$doubt" ] || { [ -z "$donor" ] && [ $((SECONDS - begun)) -lt "$grace" ]; }; do
@@ -123,6 +127,7 @@ is_sound_donor() { # ordinal
   fi
 }
 
+# Fails where another member is cloning the same donor: it has room for one at a time.
 clone() {
   local wanted said
   look_at_donor
@@ -135,6 +140,7 @@ clone() {
   } | timeout 86400 mysql --defaults-file="$(login root root "socket=$run/mysqld.sock")" 2>&1) || true
   case $said in
     *"ERROR 3707"*) ;;
+    *"Too many concurrent clone"*) return 1 ;;
     *) stop_server; die "cloning $donor has failed: $said" ;;
   esac
   wait "$server" || true
@@ -171,21 +177,15 @@ rm -rf "$incoming"
 mkdir "$incoming"
 
 start_empty_server
-if is_primary; then
-  await_own_name
-  choose_donor_of_primary
-else
-  choose_donor_of_replica
-fi
-if [ -n "$donor" ]; then
-  clone
-else
+if is_primary; then await_own_name; fi
+while choose_donor; [ -n "$donor" ] && ! clone; do
+  log "$donor is being cloned by another member"
+  sleep 2
+done
+if [ -z "$donor" ]; then
   log "no other member has data: a new cluster"
+  here "SET SESSION sql_log_bin = 0; DROP USER replication@'%'"
   stop_server
-  # Without the account that was there to be asked.
-  rm -rf "$incoming"
-  mkdir "$incoming"
-  mysqld --defaults-file="$conf" --datadir="$incoming" --initialize-insecure
 fi
 printf '%s\n' "$name" >"$incoming/belongs-to"
 sync --file-system "$volume"

@@ -75,20 +75,26 @@ tend_primary() {
 
 purged_there="REPLACE(@@global.gtid_purged, '\n', '')"
 
-follow() {
-  local told
-  told=$(printf '%s %s' "$primary" "$(password replication)" | sha256sum)
-  if [ "${replica[Source_Host]:-}" != "$primary" ] || [ "$(cat "$run/following" 2>/dev/null)" != "$told" ]; then
-    here "STOP REPLICA"
+# What it was told last, without the password itself; not there after the pod's start.
+told() { # host
+  printf '%s %s' "$1" "$(password replication)" | sha256sum
+}
+is_following() { # host
+  is_replicating && [ "${replica[Source_Host]}" = "$1" ] && [ "$(cat "$run/following" 2>/dev/null)" = "$(told "$1")" ]
+}
+follow() { # host, then conditions
+  if [ "${replica[Source_Host]:-}" != "$1" ] || [ "$(cat "$run/following" 2>/dev/null)" != "$(told "$1")" ]; then
+    # This throws away what was received and not yet applied. The host is alive and has it.
+    here "STOP REPLICA" || return
     {
-      printf "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '%s', SOURCE_PORT = 3306, SOURCE_USER = 'replication', " "$primary"
+      printf "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '%s', SOURCE_PORT = 3306, SOURCE_USER = 'replication', " "$1"
       printf 'SOURCE_PASSWORD = %s, ' "$(literal "$(password replication)")"
       printf 'SOURCE_AUTO_POSITION = 1, SOURCE_SSL = 1, GET_SOURCE_PUBLIC_KEY = 1, '
       printf 'SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 0, SOURCE_HEARTBEAT_PERIOD = 2;\n'
-    } | ask_here
-    printf '%s' "$told" >"$run/following"
+    } | ask_here || return
+    told "$1" >"$run/following"
   fi
-  here "START REPLICA"
+  here "START REPLICA ${2:-}"
 }
 
 tend_replica() {
@@ -108,18 +114,38 @@ tend_replica() {
       here "STOP REPLICA"
       close "this replica has transactions that $primary has not: $mine against $theirs"
       ;;
-    'left behind')
-      here "STOP REPLICA"
-      close "$primary no longer has the transactions that this replica lacks: $mine against $purged"
-      ;;
+    'left behind') catch_up "$mine" "$theirs" ;;
     sound)
-      if ! is_replicating || [ ! -s "$run/following" ]; then
-        follow
+      if ! is_following "$primary"; then
+        follow "$primary"
       elif is_offline; then
         open "this replica follows $primary"
       fi
       ;;
   esac
+}
+
+# The primary no longer has in its binary log what this replica lacks: it has lost its volume and has cloned another
+# replica. Another replica may still have it, and nothing that the primary has not.
+catch_up() { # what this member has, what the primary has
+  local other missing=0 peer state
+  for ((other = 1; missing < 3; other++)); do
+    peer=$set_name-$other.$set_name
+    if [ "$other" -eq "$ordinal" ]; then continue; fi
+    if state=$(ask "$peer" "SELECT GTID_SUBSET($executed, '$2') AND GTID_SUBSET($purged_there, '$1')
+        AND NOT GTID_SUBSET($executed, '$1'), $executed" 2>&1); then
+      missing=0
+      if [[ $state == 1$'\t'* ]]; then
+        close "catching up with $peer, because $primary no longer has what this replica lacks"
+        if ! is_following "$peer"; then follow "$peer" "UNTIL SQL_AFTER_GTIDS = '${state#*$'\t'}'"; fi
+        return
+      fi
+    else
+      missing=$((missing + 1))
+    fi
+  done
+  here "STOP REPLICA"
+  close "nobody has the transactions that this replica lacks: $1 against $2. Delete its volume: it will clone another"
 }
 
 # The primary does not answer. A replica that has followed it before goes on with what it has.
@@ -129,9 +155,13 @@ tend_orphan() {
   if is_offline; then open "$primary does not answer; this replica goes on with what it has"; fi
 }
 
+# Often until it is open, then as often as a divergence may go unnoticed.
 while :; do
   if [ ! -e "$run/leaving" ] && here "DO 0" >/dev/null 2>&1; then
     if is_primary; then tend_primary || true; else tend_replica || true; fi
   fi
-  sleep 1
+  if [[ $said == open* ]]; then pause=5; else pause=1; fi
+  # In the background, so that the signal to end is obeyed at once.
+  sleep $pause &
+  wait $!
 done
