@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
+use crate::chaos::Chaos;
 use crate::load::{Load, connect};
 use crate::watch::Watch;
 
@@ -48,6 +49,7 @@ pub fn start(test: &str) -> Option<Pods> {
     client.run("CREATE TABLE baseline (id INT PRIMARY KEY)");
     let rows: Vec<String> = (0..1000).map(|id| format!("({id})")).collect();
     client.run(&format!("INSERT INTO baseline VALUES {}", rows.join(", ")));
+    all_equal(&pods, &BTreeSet::new());
     Some(pods)
 }
 
@@ -147,6 +149,32 @@ fn a_cluster_and_its_days() {
         drop(until);
         watching.join().unwrap();
     });
+}
+
+/// How often a script is killed; `make chaos-pods` wants more.
+fn kills() -> usize {
+    std::env::var("MYSQL_PROXY_PODS_KILLS").map_or(8, |kills| kills.parse().unwrap())
+}
+
+#[test]
+fn killed_at_any_line() {
+    let Some(pods) = start("killed_at_any_line") else { return };
+    let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
+    let watch = Watch::default();
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| watch.run(&pods));
+        let until = watch.until_dropped();
+        let mut chaos = Chaos::new();
+        for number in 1..=kills() {
+            chaos.strike(&pods, number);
+            pods.wait_ready("mysql", COME_UP);
+            assert!(!watching.is_finished(), "a member has served what is wrong");
+        }
+        drop(until);
+        watching.join().unwrap();
+    });
+    let acknowledged = load.stop();
+    all_equal(&pods, &acknowledged);
 }
 
 fn writes_and_reads(pods: &Pods) {

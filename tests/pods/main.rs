@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod base;
+mod chaos;
 #[allow(dead_code)] // others use other parts of it
 mod harness;
 mod load;

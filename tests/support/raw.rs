@@ -156,7 +156,9 @@ impl Raw {
                 [AUTH_SWITCH, ..] => {
                     let (plugin, data) = parse_auth_switch(&payload).unwrap();
                     salt = data.as_slice().try_into().unwrap();
-                    self.write(seq, &auth::response(&plugin, password.as_bytes(), &salt).unwrap())?;
+                    // A server may ask for any method of an account that it does not have.
+                    let response = auth::response(&plugin, password.as_bytes(), &salt);
+                    self.write(seq, &response.ok_or_else(|| io::Error::other(format!("asked for {plugin}")))?)?;
                 }
                 [AUTH_MORE_DATA, FAST_AUTH_OK] => {}
                 [AUTH_MORE_DATA, FULL_AUTH] => self.write(seq, &[REQUEST_PUBLIC_KEY])?,

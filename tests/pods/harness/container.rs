@@ -3,9 +3,10 @@
 //! Knows how a container is started, entered and ended. Must not know when.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::image::MACHINE;
@@ -154,6 +155,7 @@ impl Launch {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
+        let (out, err) = (drain(child.stdout.take()), drain(child.stderr.take()));
         let deadline = Instant::now() + limit;
         while child.try_wait()?.is_none() {
             if Instant::now() > deadline {
@@ -169,7 +171,8 @@ impl Launch {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        child.wait_with_output()
+        let status = child.wait()?;
+        Ok(Output { status, stdout: out.join().unwrap(), stderr: err.join().unwrap() })
     }
 
     /// Adds a line to its log.
@@ -184,6 +187,15 @@ impl Running {
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.outer.try_wait().unwrap()
     }
+}
+
+/// Reads all that comes, so that whoever writes it does not wait.
+fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        bytes
+    })
 }
 
 /// Sends a signal to a process.

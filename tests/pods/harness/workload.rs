@@ -41,10 +41,14 @@ pub enum Volume {
 
 impl Pods {
     /// Lets a container's next start stop before the command of this number of its script: `kill -9` then strikes
-    /// there. Of a pod that is replaced first, the next one's.
+    /// there.
     pub fn arm(&self, pod: &str, container: &str, command: u32) {
-        self.armed.lock().unwrap().insert((pod.into(), container.into()), command);
         interruption::prepare(&self.interruption(pod, container), Some(command));
+    }
+
+    /// The same for the pod that takes this one's place.
+    pub fn arm_successor(&self, pod: &str, container: &str, command: u32) {
+        self.armed.lock().unwrap().insert((pod.into(), container.into()), command);
     }
 
     /// Whether a container has stopped at the command it was armed for.

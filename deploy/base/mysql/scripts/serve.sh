@@ -25,5 +25,5 @@ owner=$(cat "$data/belongs-to")
     printf "GRANT ALL ON app.* TO app@'%%';\n"
   fi
 } >"$run/init.sql"
-rm -f "$run"/mysqld.sock* "$run"/mysqld.pid "$run/leaving"
+rm -f "$run"/mysqld.sock* "$run"/mysqld.pid "$run/leaving" "$run/opened"
 exec mysqld --defaults-file="$conf" --init-file="$run/init.sql"

@@ -19,11 +19,13 @@ say() {
 
 is_offline() { [ "$(here "SELECT @@global.offline_mode")" = 1 ]; }
 open() {
-  here "SET GLOBAL offline_mode = OFF"
+  here "SET GLOBAL offline_mode = OFF" || return
+  : >"$run/opened"
   say "open: $1"
 }
 close() {
-  here "SET GLOBAL offline_mode = ON"
+  rm -f "$run/opened"
+  here "SET GLOBAL offline_mode = ON" || return
   say "closed: $1"
 }
 
@@ -52,12 +54,16 @@ others_have_no_more() {
 renew_password() { # account secret
   local answer
   answer=$(timeout 20 mysql --defaults-file="$(login "$1" "$2")" --host=127.0.0.1 --protocol=tcp --execute="DO 0" 2>&1) && return
-  case $answer in
-    *"ERROR 1045"*)
-      printf "ALTER USER %s@'%%' IDENTIFIED BY %s RETAIN CURRENT PASSWORD;\n" "$1" "$(literal "$(password "$2")")" | ask_here &&
-        log "the account $1 has the Secret's new password; the old one counts until the next change"
-      ;;
-  esac
+  [[ $answer == *"ERROR 1045"* ]] || return
+  printf "ALTER USER %s@'%%' IDENTIFIED BY %s RETAIN CURRENT PASSWORD;\n" "$1" "$(literal "$(password "$2")")" | ask_here || return
+  log "the account $1 has the Secret's new password; the old one counts until the next change"
+}
+
+renewed=''
+renew_passwords() {
+  local all
+  all=$(cat "$secrets"/*-password | sha256sum)
+  renew_password replication replication && renew_password proxy monitor && renew_password app application && renewed=$all
 }
 
 tend_primary() {
@@ -66,9 +72,7 @@ tend_primary() {
     here "SET GLOBAL rpl_semi_sync_source_enabled = ON"
     open "no other member has more than this primary"
   fi
-  renew_password replication replication
-  renew_password proxy monitor
-  renew_password app application
+  if [ "$(cat "$secrets"/*-password | sha256sum)" != "$renewed" ]; then renew_passwords; fi
 }
 
 # --- a replica
@@ -107,6 +111,11 @@ tend_replica() {
     return
   fi
   IFS='|' read -r theirs purged <<<"$theirs"
+  # A primary that has lost its volume, and asks the others what they have.
+  if [ -z "$theirs" ]; then
+    tend_orphan
+    return
+  fi
   verdict=$(here "SELECT CASE WHEN NOT GTID_SUBSET('$mine', '$theirs') THEN 'diverged'
     WHEN NOT GTID_SUBSET('$purged', '$mine') THEN 'left behind' ELSE 'sound' END") || return
   case $verdict in
@@ -148,20 +157,27 @@ catch_up() { # what this member has, what the primary has
   close "nobody has the transactions that this replica lacks: $1 against $2. Delete its volume: it will clone another"
 }
 
-# The primary does not answer. A replica that has followed it before goes on with what it has.
+# The primary does not answer, or is empty. A replica that has followed it before goes on with what it has.
 tend_orphan() {
   [ "${replica[Source_Host]:-}" = "$primary" ] || return 0
   if [ "${replica[Replica_SQL_Running]}" != Yes ]; then here "START REPLICA SQL_THREAD"; fi
-  if is_offline; then open "$primary does not answer; this replica goes on with what it has"; fi
+  if is_offline; then open "$primary does not serve; this replica goes on with what it has"; fi
 }
 
-# Often until it is open, then as often as a divergence may go unnoticed.
+# In the background, so that the signal to end is obeyed at once.
+pause() {
+  sleep 1 &
+  wait $!
+}
+
+# Every second until it is open, which no longer holds when the server starts again; then as often as a divergence may
+# go unnoticed.
 while :; do
   if [ ! -e "$run/leaving" ] && here "DO 0" >/dev/null 2>&1; then
     if is_primary; then tend_primary || true; else tend_replica || true; fi
   fi
-  if [[ $said == open* ]]; then pause=5; else pause=1; fi
-  # In the background, so that the signal to end is obeyed at once.
-  sleep $pause &
-  wait $!
+  pause
+  for ((seconds = 1; seconds < 5; seconds++)); do
+    if [ -e "$run/opened" ]; then pause; fi
+  done
 done
