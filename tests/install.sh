@@ -4,6 +4,7 @@
 # build: a C compiler and linker. servers: MariaDB, whose programs the tests and the demo start themselves: its system
 # service is neither needed nor started. bench: the load generator and the proxy that the benchmark compares with.
 # manifests: what reads the shell inside the Kubernetes manifests; kubectl, which renders them, is not Debian's.
+# pods: namespaces, and what stands in for images that the manifests name.
 set -euo pipefail
 
 wanted() {
@@ -14,7 +15,11 @@ wanted() {
       servers) echo mariadbd:mariadb-server mariadb:mariadb-client ;;
       bench) echo sysbench:sysbench haproxy:haproxy ;;
       manifests) echo shellcheck:shellcheck ;;
-      *) echo "tests/install.sh: there is no set $set; give build, servers, bench or manifests" >&2; return 2 ;;
+      pods)
+        echo ip:iproute2 nsenter:util-linux setpriv:util-linux mariadb-backup:mariadb-backup socat:socat ncat:ncat \
+          lsof:lsof /usr/lib/galera/libgalera_smm.so:galera-4
+        ;;
+      *) echo "tests/install.sh: there is no set $set; give build, servers, bench, manifests or pods" >&2; return 2 ;;
     esac
   done
 }

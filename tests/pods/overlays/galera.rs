@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
 use crate::load::Load;
-const COME_UP2: Duration = Duration::from_secs(60);
 use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
 
 /// Small servers.
@@ -16,7 +15,8 @@ const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-siz
 const SMALL: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
 
 fn start(test: &str) -> Option<Pods> {
-    let needed = ["/usr/sbin/mariadbd", "/usr/lib/galera/libgalera_smm.so", "/usr/bin/mariadb-backup", "/usr/bin/socat"];
+    let needed =
+        ["/usr/sbin/mariadbd", "/usr/lib/galera/libgalera_smm.so", "/usr/bin/mariadb-backup", "/usr/bin/socat"];
     if !can_run(test, &needed) {
         return None;
     }
@@ -61,7 +61,7 @@ fn is_whole(pods: &Pods) {
 fn all_ready(pods: &Pods) {
     // What was killed is noticed first.
     std::thread::sleep(Duration::from_secs(1));
-    pods.wait_ready("mysql", COME_UP2);
+    pods.wait_ready("mysql", COME_UP);
     is_whole(pods);
 }
 
@@ -74,15 +74,6 @@ fn decided(pods: &Pods, what: &str) -> Vec<usize> {
 #[test]
 fn a_galera_cluster_and_its_days() {
     let Some(pods) = start("a_galera_cluster_and_its_days") else { return };
-    struct Dump<'a>(&'a Pods);
-    impl Drop for Dump<'_> {
-        fn drop(&mut self) {
-            for m in ["mysql-0", "mysql-1", "mysql-2", "mysql-3"] {
-                std::fs::write(format!("/tmp/galera-{m}.log"), self.0.log(m, "mysql")).unwrap();
-            }
-        }
-    }
-    let _dump = Dump(&pods);
     let mut acknowledged = BTreeSet::new();
     let step = |name: &str| println!("==> {name}");
     let endpoint = || pods.service("mysql-proxy", 3306);

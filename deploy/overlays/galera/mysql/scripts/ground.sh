@@ -58,9 +58,11 @@ ask() { # host statement
     --batch --skip-column-names --execute="$2"
 }
 
+# Status of the cluster, state of the member, whether it serves, the cluster's id, its members.
 state="SELECT MAX(IF(variable_name = 'wsrep_cluster_status', variable_value, '')),
   MAX(IF(variable_name = 'wsrep_local_state_comment', variable_value, '')),
   MAX(IF(variable_name = 'wsrep_ready', variable_value, '')),
-  MAX(IF(variable_name = 'wsrep_cluster_state_uuid', variable_value, ''))
-  FROM information_schema.global_status WHERE variable_name IN
-  ('wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_ready', 'wsrep_cluster_state_uuid')"
+  MAX(IF(variable_name = 'wsrep_cluster_state_uuid', variable_value, '')),
+  MAX(IF(variable_name = 'wsrep_incoming_addresses', variable_value, ''))
+  FROM information_schema.global_status WHERE variable_name IN ('wsrep_cluster_status', 'wsrep_local_state_comment',
+  'wsrep_ready', 'wsrep_cluster_state_uuid', 'wsrep_incoming_addresses')"

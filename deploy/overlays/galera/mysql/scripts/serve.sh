@@ -76,7 +76,7 @@ tell() {
 # --- what the others have
 
 # `others[name]` is what a member says: `absent` (there is no such pod), `silent` (there is one and nobody knows what it
-# has), `running uuid` (its cluster can commit), or what it tells while it waits.
+# has), `running uuid addresses` (its cluster can commit), or what it tells while it waits.
 declare -A others=()
 look_at_others() {
   local other missing=0
@@ -92,7 +92,7 @@ look_at() { # name
   local answer
   if answer=$(ask "$1.$set_name" "$state" 2>&1); then
     case $answer in
-      Primary$'\t'*) printf 'running %s' "${answer##*$'\t'}" ;;
+      Primary$'\t'*) printf 'running %s %s' "$(cut -f 4 <<<"$answer")" "$(cut -f 5 <<<"$answer")" ;;
       *) printf 'silent' ;;
     esac
     return
@@ -114,14 +114,18 @@ look_at() { # name
 
 decision=''
 decide() {
-  local other
+  local other their_uuid their_members
   decision='wait'
   look_at_others
   for other in "${!others[@]}"; do
     case ${others[$other]} in
       "running "*)
-        if [ "$standing" = data ] && [ "${others[$other]}" != "running $uuid" ]; then
+        read -r _ their_uuid their_members <<<"${others[$other]}"
+        if [ "$standing" = data ] && [ "$their_uuid" != "$uuid" ]; then
           say "waiting: $other runs a cluster that this member's data is not of: an operator must choose"
+        elif [[ ,$their_members, = *",$host:3306,"* ]]; then
+          # To come back as somebody else while they look for the one that has gone can cost them their majority.
+          say "waiting until $other has noticed that this member had gone"
         else
           decision='join'
         fi
@@ -259,7 +263,8 @@ write_configuration() {
     cat /config/galera.cnf
     printf '\n[mysqld]\ndatadir = %s\nserver-id = %d\nreport-host = %s\n' "$data" "$((100 + ordinal))" "$host"
     printf 'wsrep-cluster-name = %s\nwsrep-node-name = %s\n' "$set_name" "$name"
-    printf 'wsrep-node-address = %s\nwsrep-node-incoming-address = %s:3306\n' "${POD_IP:?the address of the pod}" "$POD_IP"
+    # Addresses change with every pod; the name, by which the others know it again, does not.
+    printf 'wsrep-node-address = %s\nwsrep-node-incoming-address = %s:3306\n' "${POD_IP:?the address of the pod}" "$host"
     printf 'wsrep-cluster-address = gcomm://%s\nwsrep-sst-donor = "%s"\n' "$1" "$2"
     printf 'wsrep-sst-auth = %s\n' "$(quoted "sst:$(password replication)")"
     printf 'wsrep-notify-cmd = "bash %s/notify.sh"\n' "$(cd "$(dirname "$0")" && pwd)"
@@ -275,7 +280,7 @@ write_init_file() {
 }
 
 start() { # further options
-  rm -f "$run"/mysqld.sock* "$run"/mysqld.pid "$run/standing"
+  rm -f "$run"/mysqld.sock* "$run"/mysqld.pid "$run/standing" "$run/cut-off"
   write_init_file
   exec mariadbd --defaults-file="$conf" --init-file="$run/init.sql" "$@"
 }
