@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Ending, Pods, Volume};
+use crate::support::wait_for;
 
 /// For a container to reach its command, or to be done.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -71,7 +72,11 @@ impl Chaos {
         match target.start {
             Start::EmptyPod => pods.delete(pod, Ending::Crash, Volume::Lost),
             Start::Pod => pods.delete(pod, Ending::Crash, Volume::Kept),
-            Start::Container => assert!(pods.kill(pod, container), "{container} of {pod} does not run"),
+            Start::Container => {
+                let before = pods.restarts(pod, container);
+                assert!(pods.kill(pod, container), "{container} of {pod} does not run");
+                wait_for("the next start", PATIENCE, || pods.restarts(pod, container) > before);
+            }
         }
         let deadline = Instant::now() + PATIENCE;
         let mut fate = "was done before";

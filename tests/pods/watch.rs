@@ -4,7 +4,7 @@
 //! Knows what holds of a member that serves. Must not know what happens to it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::Pods;
 use crate::load::connect;
@@ -52,9 +52,13 @@ impl Watch {
         self.looks.fetch_add(1, Ordering::Relaxed);
         if member != "mysql-0" {
             let mut primary = connect(pods.try_address("mysql-0", 3306)?)?;
-            let verdict = primary.try_say(&format!("SELECT GTID_SUBSET('{has}', @@global.gtid_executed)")).ok()?;
-            let all = primary.try_say(EXECUTED).ok()?;
-            assert!(verdict != "0", "{member} serves what mysql-0 has not: {has} against {all}");
+            // What waits for an acknowledgement is executed on a replica first.
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while primary.try_say(&format!("SELECT GTID_SUBSET('{has}', @@global.gtid_executed)")).ok()? == "0" {
+                let all = primary.try_say(EXECUTED).ok()?;
+                assert!(Instant::now() < deadline, "{member} serves what mysql-0 has not: {has} against {all}");
+                std::thread::sleep(Duration::from_millis(100));
+            }
         }
         Some(())
     }

@@ -53,13 +53,16 @@ ask_here() {
   timeout 20 mysql --defaults-file="$(login root root "socket=$run/mysqld.sock")" --batch --skip-column-names "$@"
 }
 here() { ask_here --execute="$1"; }
-ask() { # host statement
-  timeout 20 mysql --defaults-file="$(login replication replication)" --host="$1" --port=3306 --protocol=tcp \
+ask() { # host statement, then another port
+  timeout 20 mysql --defaults-file="$(login replication replication)" --host="$1" --port="${3:-3306}" --protocol=tcp \
     --batch --skip-column-names --execute="$2"
 }
 
 executed="REPLACE(@@global.gtid_executed, '\n', '')"
 is_subset() { [ "$(here "SELECT GTID_SUBSET('$1', '$2')")" = 1 ]; }
+
+# Where a member listens while it is being filled, so that nobody takes it for one that serves.
+filling_port=3307
 
 # What a member says of itself, as one word, in `standing`, and what it has executed, in `has`:
 #   absent      there is no pod of this name
@@ -68,18 +71,19 @@ is_subset() { [ "$(here "SELECT GTID_SUBSET('$1', '$2')")" = 1 ]; }
 #   filled      it has data
 standing='' has=''
 look_at() { # ordinal
-  local answer
-  has=
-  if answer=$(ask "$set_name-$1.$set_name" "SELECT $executed" 2>&1); then
-    has=$answer
-    if [ -n "$has" ]; then standing=filled; else standing=empty; fi
-  else
-    case $answer in
-      # The resolver's own numbers: the name, or an address of it, does not exist. Another number is a failure of DNS.
-      *"Unknown MySQL server host"*"(-2)"* | *"Unknown MySQL server host"*"(-5)"*) standing=absent ;;
-      *) standing=silent ;;
-    esac
+  local host=$set_name-$1.$set_name answer
+  has=''
+  if answer=$(ask "$host" "SELECT $executed" 2>&1); then
+    has=$answer standing=filled
+    return
   fi
+  case $answer in
+    # The resolver's own numbers: the name, or an address of it, does not exist. Another number is a failure of DNS.
+    *"Unknown MySQL server host"*"(-2)"* | *"Unknown MySQL server host"*"(-5)"*) standing=absent ;;
+    # Nobody listens there.
+    *"(111)"*) if ask "$host" "DO 0" $filling_port >/dev/null 2>&1; then standing=empty; else standing=silent; fi ;;
+    *) standing=silent ;;
+  esac
 }
 
 # Fields of SHOW REPLICA STATUS, in `replica`; empty if there is no replication.

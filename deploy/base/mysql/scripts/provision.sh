@@ -32,7 +32,7 @@ start_server() { # further options
   done
 }
 
-# The server is empty and can be asked so, by those who know the replication account; others have none.
+# The server is empty and can be asked whether it is, by those who know the replication account; others have none.
 start_empty_server() {
   mysqld --defaults-file="$conf" --datadir="$incoming" --initialize-insecure
   {
@@ -40,7 +40,7 @@ start_empty_server() {
     printf 'ALTER USER root@localhost IDENTIFIED BY %s;\n' "$(literal "$(password root)")"
     printf "CREATE USER replication@'%%' IDENTIFIED BY %s;\n" "$(literal "$(password replication)")"
   } >"$run/empty.sql"
-  start_server --offline-mode=OFF --read-only=OFF --super-read-only=OFF --disable-log-bin --init-file="$run/empty.sql"
+  start_server --port=$filling_port --offline-mode=OFF --read-only=OFF --super-read-only=OFF --disable-log-bin --init-file="$run/empty.sql"
 }
 
 # Its own name in DNS: the others' names are there as well, if they were here before.

@@ -120,6 +120,7 @@ tend_replica() {
     WHEN NOT GTID_SUBSET('$purged', '$mine') THEN 'left behind' ELSE 'sound' END") || return
   case $verdict in
     diverged)
+      if has_soon "$mine"; then return; fi
       here "STOP REPLICA"
       close "this replica has transactions that $primary has not: $mine against $theirs"
       ;;
@@ -132,6 +133,18 @@ tend_replica() {
       fi
       ;;
   esac
+}
+
+# A transaction that waits for a replica's acknowledgement is executed on the replica first.
+has_soon() { # what the primary must have
+  local theirs try
+  for ((try = 0; try < 5; try++)); do
+    sleep 1
+    # It has gone: nobody knows.
+    theirs=$(ask "$primary" "SELECT $executed" 2>/dev/null) && [ -n "$theirs" ] || return 0
+    if is_subset "$1" "$theirs"; then return; fi
+  done
+  return 1
 }
 
 # The primary no longer has in its binary log what this replica lacks: it has lost its volume and has cloned another
