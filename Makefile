@@ -1,6 +1,6 @@
 # The ways to build, show and check mysql-proxy. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-drivers lockstep lint bench fmt clean
+.PHONY: help build demo test test-drivers lockstep chaos-pods lint bench fmt clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -44,6 +44,12 @@ lockstep: ## 20,000 random sessions, statement by statement as on one server (MY
 	@tests/install.sh build servers
 	MYSQL_PROXY_LOCKSTEP_SESSIONS=$${MYSQL_PROXY_LOCKSTEP_SESSIONS:-20000} \
 	  $(CARGO) test --locked --test lockstep --test state -- --include-ignored --nocapture --test-threads 1
+
+chaos-pods: ## The pods of deploy/base, their scripts killed 50 times at random lines (MYSQL_PROXY_PODS_KILLS, _SEED)
+	@echo "==> chaos-pods: kill -9 at random commands of the init and sidecar scripts; needs root and Oracle MySQL"
+	@tests/install.sh build servers pods
+	MYSQL_PROXY_PODS_KILLS=$${MYSQL_PROXY_PODS_KILLS:-50} \
+	  $(CARGO) test --locked --test pods killed_at_any_line -- --nocapture
 
 lint: ## Check formatting, clippy and documentation; any warning is an error
 	@echo "==> lint: formatting, clippy, documentation"
