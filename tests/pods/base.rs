@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
 use crate::chaos::Chaos;
 use crate::load::{Load, connect};
+use crate::support::wait_for;
 use crate::watch::Watch;
 
 /// Small servers, and less waiting for pods that nobody else starts.
@@ -146,9 +147,59 @@ fn a_cluster_and_its_days() {
         acknowledged.extend(load.stop());
         all_equal(&pods, &acknowledged);
 
+        step("a password that changes in the Secret");
+        a_new_password(&pods);
+
+        // From here on a member has what it must not have; the watch would say so.
         drop(until);
         watching.join().unwrap();
+
+        step("a replica that was written to, and a volume that belongs to another, are not served");
+        a_replica_that_was_written_to(&pods);
+        a_volume_of_another(&pods);
+        all_equal(&pods, &acknowledged);
     });
+}
+
+/// The members take it while they run; the proxies when they start again, and until then the old one counts too.
+fn a_new_password(pods: &Pods) {
+    pods.set_secret("mysql", "monitor-password", r#"n'e"w \\ #1"#);
+    wait_for("the account's new password", Duration::from_secs(30), || {
+        pods.log("mysql-0", "steward").contains("the account proxy has the Secret's new password")
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(pods.endpoints("mysql-proxy", 3306).len(), 2, "the proxies are ready with the old password");
+    pods.roll("mysql-proxy");
+    let mut client = connect(pods.service("mysql-proxy", 3306)).unwrap();
+    assert_eq!(client.say("SELECT @@server_id FROM baseline WHERE id = 1 FOR UPDATE"), "100");
+}
+
+/// It closes, also over a restart and while the primary is away; and it does not stand in the primary's way.
+fn a_replica_that_was_written_to(pods: &Pods) {
+    on(pods, "mysql-2", "SET GLOBAL super_read_only = OFF; DELETE FROM app.baseline; SET GLOBAL super_read_only = ON");
+    let is_closed = || connect(pods.address("mysql-2", 3306)).is_none();
+    wait_for("it is closed", Duration::from_secs(30), is_closed);
+    wait_for("it is not ready", Duration::from_secs(30), || !pods.is_ready("mysql-2"));
+    pods.delete("mysql-2", Ending::Crash, Volume::Kept);
+    pods.kill("mysql-0", "mysql");
+    let until = Instant::now() + Duration::from_secs(15);
+    while Instant::now() < until {
+        assert!(connect(pods.address("mysql-2", 3306)).is_none(), "mysql-2 serves what mysql-0 has not");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    wait_for("mysql-0 is ready", COME_UP, || pods.is_ready("mysql-0"));
+    pods.delete("mysql-2", Ending::Graceful, Volume::Lost);
+    pods.wait_ready("mysql", COME_UP);
+}
+
+fn a_volume_of_another(pods: &Pods) {
+    pods.exec("mysql-1", "mysql", &["bash", "-c", "echo mysql-7 >/var/lib/mysql/data/belongs-to"]);
+    pods.delete("mysql-1", Ending::Graceful, Volume::Kept);
+    wait_for("it is refused", Duration::from_secs(30), || {
+        pods.log("mysql-1", "mysql").contains("belongs to mysql-7, not to mysql-1: refusing to serve it")
+    });
+    pods.delete("mysql-1", Ending::Graceful, Volume::Lost);
+    pods.wait_ready("mysql", COME_UP);
 }
 
 /// How often a script is killed; `make chaos-pods` wants more.

@@ -30,6 +30,13 @@ die() {
 
 # A password, and the same as a string of SQL and of an option file.
 password() { cat "$secrets/$1-password"; }
+# Without one a script would go on with an empty password, which is worse than none.
+require_passwords() {
+  local which
+  for which in root replication monitor application; do
+    [ -s "$secrets/$which-password" ] || die "the Secret has no $which-password"
+  done
+}
 literal() {
   local text=${1//\\/\\\\}
   printf "'%s'" "${text//\'/\'\'}"
@@ -59,6 +66,8 @@ ask() { # host statement, then another port
 }
 
 executed="REPLACE(@@global.gtid_executed, '\n', '')"
+# Transactions that a member has written itself; a replica should have none.
+own="CONCAT(@@global.server_uuid, ':1-9223372036854775806')"
 is_subset() { [ "$(here "SELECT GTID_SUBSET('$1', '$2')")" = 1 ]; }
 
 # Where a member listens while it is being filled, so that nobody takes it for one that serves.

@@ -163,7 +163,7 @@ check_clone() { # what it must have at least
   start_server --skip-networking --read-only=OFF --super-read-only=OFF --init-file="$run/cloned.sql"
   [ "$(here "SELECT state FROM performance_schema.clone_status")" = Completed ] || die "the clone is not complete"
   is_subset "$1" "$(here "SELECT $executed")" || die "the clone has less than $donor had before"
-  here "RESET REPLICA ALL"
+  here "RESET REPLICA ALL" || die "the donor's replication cannot be forgotten"
   log "cloned $donor: $(here "SELECT $executed")"
   stop_server
 }
@@ -176,6 +176,7 @@ if [ -e "$incoming" ]; then log "an earlier attempt was interrupted: beginning a
 rm -rf "$incoming"
 mkdir "$incoming"
 
+require_passwords
 start_empty_server
 if is_primary; then await_own_name; fi
 while choose_donor; [ -n "$donor" ] && ! clone; do
@@ -184,7 +185,7 @@ while choose_donor; [ -n "$donor" ] && ! clone; do
 done
 if [ -z "$donor" ]; then
   log "no other member has data: a new cluster"
-  here "SET SESSION sql_log_bin = 0; DROP USER replication@'%'"
+  here "SET SESSION sql_log_bin = 0; DROP USER replication@'%'" || die "the account of the empty server is still there"
   stop_server
 fi
 printf '%s\n' "$name" >"$incoming/belongs-to"

@@ -10,6 +10,7 @@
 # shellcheck source=ground.sh
 . "$(dirname "$0")/ground.sh"
 
+require_passwords
 trap 'exit 0' TERM INT
 said=''
 say() {
@@ -31,6 +32,7 @@ close() {
 
 # --- the primary
 
+# Of what another has written itself, nothing counts: that is its own fault, and must not close the primary.
 others_have_no_more() {
   local other missing=0 all=yes
   for ((other = 1; missing < 3; other++)); do
@@ -40,8 +42,9 @@ others_have_no_more() {
       empty | silent) missing=0 ;;
       filled)
         missing=0
-        if ! is_subset "$has" "$(here "SELECT $executed")"; then
-          say "closed: $set_name-$other has transactions that this primary has not: $has"
+        if has=$(ask "$set_name-$other.$set_name" "SELECT REPLACE(GTID_SUBTRACT(@@global.gtid_executed, $own), '\n', '')") &&
+          ! is_subset "$has" "$(here "SELECT $executed")"; then
+          say "closed: $set_name-$other has transactions that this primary has lost: $has"
           all=no
         fi
         ;;
@@ -121,11 +124,13 @@ tend_replica() {
   case $verdict in
     diverged)
       if has_soon "$mine"; then return; fi
+      : >"$run/diverged"
       here "STOP REPLICA"
       close "this replica has transactions that $primary has not: $mine against $theirs"
       ;;
     'left behind') catch_up "$mine" "$theirs" ;;
     sound)
+      rm -f "$run/diverged"
       if ! is_following "$primary"; then
         follow "$primary"
       elif is_offline; then
@@ -172,7 +177,9 @@ catch_up() { # what this member has, what the primary has
 
 # The primary does not answer, or is empty. A replica that has followed it before goes on with what it has.
 tend_orphan() {
-  [ "${replica[Source_Host]:-}" = "$primary" ] || return 0
+  [ "${replica[Source_Host]:-}" = "$primary" ] && [ ! -e "$run/diverged" ] || return 0
+  # What it has written itself the primary has hardly ever.
+  [ "$(here "SELECT GTID_SUBSET(@@global.gtid_executed, GTID_SUBTRACT(@@global.gtid_executed, $own))")" = 1 ] || return 0
   if [ "${replica[Replica_SQL_Running]}" != Yes ]; then here "START REPLICA SQL_THREAD"; fi
   if is_offline; then open "$primary does not serve; this replica goes on with what it has"; fi
 }
