@@ -16,4 +16,6 @@ mod load;
 mod mariadb;
 #[path = "pods/overlays/mysql57.rs"]
 mod mysql57;
+#[path = "pods/overlays/strikes.rs"]
+mod strikes;
 mod support;

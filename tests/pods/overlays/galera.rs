@@ -7,12 +7,21 @@ use std::time::{Duration, Instant};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
 use crate::load::Load;
 use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
+use crate::strikes::{self, Target};
 
 /// Small servers.
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\ninnodb-use-native-aio = OFF\n\
     performance-schema = OFF\nmax-connections = 100\nwsrep-slave-threads = 1\n\
     wsrep-provider-options = \"pc.recovery=no;gcache.size=16M;gcache.recover=yes\"\n";
 const SMALL: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
+
+/// In turns, so that a short run has something of everything.
+const TARGETS: [Target; 4] = [
+    Target { pod: "mysql-2", container: "mysql", commands: 150, volume: Volume::Kept },
+    Target { pod: "mysql-1", container: "mysql", commands: 150, volume: Volume::Lost },
+    Target { pod: "mysql-1", container: "steward", commands: 60, volume: Volume::Kept },
+    Target { pod: "mysql-0", container: "mysql", commands: 150, volume: Volume::Kept },
+];
 
 fn start(test: &str) -> Option<Pods> {
     let needed =
@@ -131,6 +140,14 @@ fn a_galera_cluster_and_its_days() {
         all_equal(&pods, &acknowledged);
     }
     assert_eq!(decided(&pods, "new").iter().sum::<usize>(), 1, "never a second new cluster");
+
+    step("scripts that are killed at one command or another, while others write");
+    let load = Load::start(endpoint(), 1, 50);
+    let hits = strikes::strike(&pods, &TARGETS, strikes::count(4));
+    assert!(hits >= 3, "only {hits} strikes hit a script");
+    acknowledged.extend(load.stop());
+    is_whole(&pods);
+    all_equal(&pods, &acknowledged);
 
     step("everything restarts, one after the other, under load");
     let load = Load::start(endpoint(), 2, 40);

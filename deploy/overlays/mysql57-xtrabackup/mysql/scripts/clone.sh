@@ -26,7 +26,7 @@ standing_of() { # name
     if getent hosts "$name.$set_name" >/dev/null; then echo absent; fi
     return
   fi
-  ncat --recv-only --wait 3 "$1.$set_name" "$standing_port" 2>/dev/null || true
+  ncat --recv-only --wait 3s "$1.$set_name" "$standing_port" 2>/dev/null || true
 }
 
 # --- the primary
@@ -63,7 +63,7 @@ copy() { # host
   local position
   rm -rf "$incoming"
   mkdir "$incoming"
-  timeout 86400 ncat --recv-only --idle-timeout 600 "$1" "$copy_port" 2>/dev/null | xbstream -x -C "$incoming" || return 1
+  timeout 86400 ncat --recv-only --idle-timeout 600s "$1" "$copy_port" 2>/dev/null | xbstream -x -C "$incoming" || return 1
   [ -s "$incoming/xtrabackup_checkpoints" ] && [ -s "$incoming/xtrabackup_info" ] || return 1
   log "preparing the copy of $1"
   xtrabackup --prepare --target-dir="$incoming" >"$run/prepare.log" 2>&1 || die "the copy is not sound: $(tail -n 20 "$run/prepare.log")"
