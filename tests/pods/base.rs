@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
 use crate::chaos::Chaos;
+use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
 use crate::load::{Load, connect};
 use crate::support::wait_for;
 use crate::watch::Watch;
@@ -91,7 +91,8 @@ fn a_cluster_and_its_days() {
     let Some(pods) = start("a_cluster_and_its_days") else { return };
     let mut acknowledged = BTreeSet::new();
     let watch = Watch::default();
-    let step = |name: &str| println!("==> {name}");
+    let begun = Instant::now();
+    let step = |name: &str| println!("==> {:3} s {name}", begun.elapsed().as_secs());
     std::thread::scope(|scope| {
         let watching = scope.spawn(|| watch.run(&pods));
         let until = watch.until_dropped();
@@ -158,6 +159,7 @@ fn a_cluster_and_its_days() {
         a_replica_that_was_written_to(&pods);
         a_volume_of_another(&pods);
         all_equal(&pods, &acknowledged);
+        step("done");
     });
 }
 

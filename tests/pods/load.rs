@@ -108,7 +108,7 @@ fn write(connection: &mut Option<Raw>, address: SocketAddr, id: u64) -> Result<(
     }
     let raw = connection.as_mut().ok_or("no connection")?;
     // Every third in a transaction, with a read in between.
-    let statements: &[String] = &if id % 3 == 0 {
+    let statements: &[String] = &if id.is_multiple_of(3) {
         vec![
             "BEGIN".to_owned(),
             format!("INSERT INTO writes VALUES ({id}, REPEAT('x', 100))"),

@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use super::directory::Directory;
 
-/// What CoreDNS gives by default.
+/// What `CoreDNS` gives by default.
 const TTL: u32 = 5;
 
 struct Zone(Arc<Directory>);

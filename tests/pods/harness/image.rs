@@ -11,6 +11,31 @@ use std::path::{Path, PathBuf};
 /// Where a container finds the machine's own programs, beyond `PATH`.
 pub const MACHINE: &str = "/.machine";
 
+/// What all containers of a node share, for stand-ins to spare work that is always the same.
+pub const SHARED: &str = "/.shared";
+
+/// `mysqld --initialize-insecure` takes seconds and always makes the same: only the first does it.
+const INITIALIZED_ONCE: &str = r#"
+case " $* " in
+  *" --initialize-insecure "*)
+    datadir=
+    for word; do case $word in --datadir=*) datadir=${word#*=} ;; esac; done
+    exec 9>>/.shared/lock
+    /.machine/flock 9
+    if [ ! -d /.shared/initialized ]; then
+      program "$@" 9>&- || exit
+      rm -rf /.shared/half
+      cp -a "$datadir" /.shared/half
+      rm -f /.shared/half/auto.cnf
+      mv -T /.shared/half /.shared/initialized
+      exit
+    fi
+    cp -a /.shared/initialized/. "$datadir"
+    exit
+    ;;
+esac
+"#;
+
 /// What every image that has a shell has: bash and the core utilities, and nothing of hostname, ping or ncat.
 const SLIM: &[&str] = &[
     "bash",
@@ -155,9 +180,10 @@ impl StandIn {
     /// The official images of Oracle MySQL: the servers of the folder that holds `bin/mysqld`.
     pub fn mysql(unpacked: &Path) -> Self {
         let at = unpacked.display();
-        let wrapped = |program: &str, options: &str| {
+        let wrapped = |program: &str, options: &str, before: &str| {
             format!(
                 "#!/bin/bash\nfirst=()\ncase \"${{1:-}}\" in --no-defaults|--defaults*) first=(\"$1\"); shift ;; esac\n\
+                 program() {{ {at}/bin/{program} \"${{first[@]}}\" --plugin-dir={at}/plugin {options} \"$@\"; }}\n{before}\n\
                  exec {at}/bin/{program} \"${{first[@]}}\" --plugin-dir={at}/plugin {options} \"$@\"\n"
             )
         };
@@ -165,10 +191,10 @@ impl StandIn {
         Self::slim()
             .bind(unpacked)
             .account("mysql", 999)
-            .script("mysqld", &wrapped("mysqld", &server))
-            .script("mysql", &wrapped("mysql", ""))
-            .script("mysqladmin", &wrapped("mysqladmin", ""))
-            .script("mysqldump", &wrapped("mysqldump", ""))
+            .script("mysqld", &wrapped("mysqld", &server, INITIALIZED_ONCE))
+            .script("mysql", &wrapped("mysql", "", ""))
+            .script("mysqladmin", &wrapped("mysqladmin", "", ""))
+            .script("mysqldump", &wrapped("mysqldump", "", ""))
     }
 
     /// The proxy's own image: this build's binary and nothing else.

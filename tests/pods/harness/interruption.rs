@@ -11,14 +11,14 @@ pub const FOLDER: &str = "/.interruption";
 
 /// Read by every bash; only process 1 counts, and only at the start after it was armed. It stops by waiting: a process
 /// 1 cannot kill itself.
-const ENVIRONMENT: &str = r#"
+const ENVIRONMENT: &str = r"
 if [ $$ -eq 1 ] && [ -s /.interruption/command ]; then
   commands_left=$(</.interruption/command)
   : >/.interruption/command
   set -o functrace
   trap '((commands_left-- > 0)) || { : >/.interruption/reached; while :; do /.machine/sleep 1; done; }' DEBUG
 fi
-"#;
+";
 
 /// Makes the folder; armed if there is a command to stop at.
 pub fn prepare(folder: &Path, command: Option<u32>) {

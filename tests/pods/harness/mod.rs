@@ -23,11 +23,15 @@
 //! `.script("xtrabackup", "#!/bin/bash\n…")`, `.link("ncat", "/.machine/ncat")` and `.bind(folder)` add commands. The
 //! machine's `/usr/bin` is at `/.machine` in every container, beyond `PATH`.
 
+// Kubernetes has signed numbers also where nothing can be negative.
+#![allow(clippy::cast_sign_loss)]
+
 mod container;
 mod directory;
 mod dns;
 pub mod image;
 mod interruption;
+mod maker;
 mod node;
 mod pod;
 mod probe;
@@ -39,6 +43,7 @@ mod workload;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::AtomicU32;
@@ -93,10 +98,13 @@ impl Pods {
     pub fn start(manifests: Manifests, images: Images) -> Self {
         let node = Node::start();
         for (name, stand_in) in images.all() {
-            let root = node.from_here(&node.inside("images").join(folder_of(name)));
+            let root = node.seen_from_here(&node.inside("images").join(folder_of(name)));
             fs::create_dir_all(&root).unwrap();
             stand_in.write(&root);
         }
+        let shared = node.seen_from_here(&node.inside("shared"));
+        fs::create_dir_all(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
         let mut index = 0;
         let with_address = manifests.services.iter().map(|service| {
             let is_headless = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref()) == Some("None");

@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// The same folder as this process sees it.
-    pub fn from_here(&self, inside: &Path) -> PathBuf {
+    pub fn seen_from_here(&self, inside: &Path) -> PathBuf {
         Path::new(&format!("/proc/{}/root", self.pid)).join(inside.strip_prefix("/").unwrap())
     }
 

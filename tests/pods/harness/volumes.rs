@@ -56,7 +56,7 @@ impl Volumes<'_> {
 
     fn claim(&self, name: &str) -> PathBuf {
         let folder = self.node.inside("claims").join(name);
-        if !self.node.from_here(&folder).exists() {
+        if !self.node.seen_from_here(&folder).exists() {
             self.folder(&folder, 0o755);
         }
         folder
@@ -64,7 +64,7 @@ impl Volumes<'_> {
 
     /// A folder that belongs to the group, as the kubelet makes it.
     fn folder(&self, inside: &Path, mode: u32) {
-        let path = self.node.from_here(inside);
+        let path = self.node.seen_from_here(inside);
         fs::create_dir_all(&path).unwrap();
         let mode = if self.group.is_some() { mode | 0o2070 } else { mode };
         self.own(&path, mode);
@@ -79,7 +79,7 @@ impl Volumes<'_> {
             }
         };
         for (key, path, mode) in wanted {
-            let path = self.node.from_here(&folder.join(path));
+            let path = self.node.seen_from_here(&folder.join(path));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             // In place of the former one at once: who reads sees the one or the other.
             let new = path.with_extension("new");

@@ -2,22 +2,20 @@
 //!
 //! Knows ordinals, templates and rolling updates. Must not know how a pod lives.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{self, EnvVar, PodSpec, PodTemplateSpec, VolumeMount};
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 
 use super::Pods;
-use super::container::{Identity, Launch, Mount};
 use super::interruption;
-use super::pod::{Container, Pod};
+use super::maker::Maker;
+use super::pod::Pod;
 use super::render::Manifests;
 use super::volumes::Volumes;
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// For a pod to become ready in a rolling restart.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -58,7 +56,7 @@ impl Pods {
 
     fn interruption(&self, pod: &str, container: &str) -> PathBuf {
         let serial = self.pod(pod).serial;
-        self.node.from_here(&self.node.inside("pods").join(format!("{pod}.{serial}/interruption/{container}")))
+        self.node.seen_from_here(&self.node.inside("pods").join(format!("{pod}.{serial}/interruption/{container}")))
     }
 
     pub(super) fn start_workloads(&self) {
@@ -133,7 +131,7 @@ impl Pods {
         if volume == Volume::Lost {
             for claim in self.claims(&workload) {
                 std::fs::remove_dir_all(
-                    self.node.from_here(&self.node.inside("claims").join(format!("{claim}-{pod}"))),
+                    self.node.seen_from_here(&self.node.inside("claims").join(format!("{claim}-{pod}"))),
                 )
                 .unwrap();
             }
@@ -147,7 +145,7 @@ impl Pods {
         let mut manifests = self.manifests.lock().unwrap();
         manifests.secrets.get_mut(secret).unwrap().insert(key.into(), value.into());
         for pod in self.directory.pods() {
-            let template = template(&manifests, &self.workload_of_known(&manifests, &pod.name));
+            let template = template(&manifests, &Self::workload_of_known(&manifests, &pod.name));
             self.volumes(&manifests, &pod.name, pod.serial, template.spec.as_ref().unwrap())
                 .make(template.spec.as_ref().unwrap(), &[]);
         }
@@ -192,10 +190,10 @@ impl Pods {
     }
 
     fn workload_of(&self, pod: &str) -> String {
-        self.workload_of_known(&self.manifests.lock().unwrap(), pod)
+        Self::workload_of_known(&self.manifests.lock().unwrap(), pod)
     }
 
-    fn workload_of_known(&self, manifests: &Manifests, pod: &str) -> String {
+    fn workload_of_known(manifests: &Manifests, pod: &str) -> String {
         let (workload, _) = pod.rsplit_once('-').unwrap();
         assert!(
             manifests.stateful_sets.contains_key(workload) || manifests.deployments.contains_key(workload),
@@ -243,7 +241,7 @@ impl Pods {
         };
         maker.write_network_files();
         for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
-            let folder = self.node.from_here(&volumes.folder.join("interruption").join(&container.name));
+            let folder = self.node.seen_from_here(&volumes.folder.join("interruption").join(&container.name));
             let command = self.armed.lock().unwrap().remove(&(name.to_owned(), container.name.clone()));
             interruption::prepare(&folder, command);
         }
@@ -265,176 +263,4 @@ fn claims(manifests: &Manifests, workload: &str) -> Vec<String> {
     let Some(set) = manifests.stateful_sets.get(workload) else { return Vec::new() };
     let claims = set.spec.as_ref().unwrap().volume_claim_templates.iter().flatten();
     claims.map(|claim| claim.metadata.name.clone().unwrap()).collect()
-}
-
-/// Makes the containers of one pod.
-struct Maker<'a> {
-    pods: &'a Pods,
-    manifests: &'a Manifests,
-    spec: &'a PodSpec,
-    name: &'a str,
-    address: std::net::Ipv4Addr,
-    enter: Vec<String>,
-    folder: PathBuf,
-    volumes: BTreeMap<String, PathBuf>,
-}
-
-impl Maker<'_> {
-    /// What every container finds in `/etc`.
-    fn write_network_files(&self) {
-        let folder = self.pods.node.from_here(&self.folder).join("etc");
-        std::fs::create_dir_all(&folder).unwrap();
-        let zone = format!("{}.svc.cluster.local", self.manifests.namespace);
-        let resolver = format!(
-            "nameserver {}\nsearch {zone} svc.cluster.local cluster.local\noptions ndots:5\n",
-            self.pods.node.outside()
-        );
-        let own = self
-            .spec
-            .subdomain
-            .as_ref()
-            .map(|subdomain| format!("{}.{subdomain}.{zone} ", self.name))
-            .unwrap_or_default();
-        let hosts = format!("127.0.0.1 localhost\n{} {own}{}\n", self.address, self.name);
-        for (file, text) in [("resolv.conf", resolver), ("hosts", hosts), ("hostname", format!("{}\n", self.name))] {
-            std::fs::write(folder.join(file), text).unwrap();
-        }
-    }
-
-    fn container(&self, declared: &v1::Container) -> Arc<Container> {
-        let (image, stand_in) = self.pods.images.of(declared.image.as_deref().unwrap_or_default());
-        let context = declared.security_context.clone().unwrap_or_default();
-        let all = self.spec.security_context.clone().unwrap_or_default();
-        let drops = context.capabilities.iter().flat_map(|capabilities| capabilities.drop.iter().flatten());
-        let user = context.run_as_user.or(all.run_as_user).unwrap_or(stand_in.user.into());
-        let identity = Identity {
-            user,
-            group: context.run_as_group.or(all.run_as_group).unwrap_or(user),
-            groups: all.fs_group.into_iter().chain(all.supplemental_groups.into_iter().flatten()).collect(),
-            no_escalation: context.allow_privilege_escalation == Some(false),
-            no_capabilities: drops.into_iter().any(|name| name == "ALL"),
-        };
-        let must_not_be_root = context.run_as_non_root.or(all.run_as_non_root) == Some(true);
-        assert!(!must_not_be_root || identity.user != 0, "{} of {} would run as root", declared.name, self.name);
-        let environment = self.environment(declared);
-        let command = self.command(declared, stand_in, &environment);
-        let launch = Launch {
-            enter: self.enter.clone(),
-            root: self.folder.join("roots").join(&declared.name),
-            template: self.pods.node.inside("images").join(super::folder_of(image)),
-            binds: stand_in.binds(),
-            mounts: self.mounts(declared),
-            read_only_root: context.read_only_root_filesystem == Some(true),
-            identity,
-            command,
-            environment,
-            folder: declared.working_dir.clone().unwrap_or_else(|| "/".into()),
-            log: self.pods.logs.path().join(format!("{}.{}", self.name, declared.name)),
-        };
-        Arc::new(Container::new(declared.clone(), launch, self.address))
-    }
-
-    fn command(
-        &self,
-        declared: &v1::Container,
-        stand_in: &super::StandIn,
-        environment: &[(String, String)],
-    ) -> Vec<String> {
-        let expanded = |words: &[String]| words.iter().map(|word| expand(word, environment)).collect::<Vec<_>>();
-        let (mut words, arguments) = match (&declared.command, &declared.args) {
-            (Some(command), arguments) => (expanded(command), arguments.as_deref().unwrap_or_default()),
-            (None, Some(arguments)) => (stand_in.entrypoint.clone(), arguments.as_slice()),
-            (None, None) => (stand_in.entrypoint.clone(), stand_in.arguments.as_slice()),
-        };
-        words.extend(expanded(arguments));
-        assert!(!words.is_empty(), "nothing to run in {} of {}", declared.name, self.name);
-        words
-    }
-
-    fn mounts(&self, declared: &v1::Container) -> Vec<Mount> {
-        let network = ["resolv.conf", "hosts", "hostname"].map(|file| Mount {
-            source: self.folder.join("etc").join(file),
-            target: format!("/etc/{file}"),
-            read_only: false,
-            is_file: true,
-        });
-        let mut mounts: Vec<Mount> = network.into();
-        mounts.push(Mount {
-            source: self.folder.join("interruption").join(&declared.name),
-            target: interruption::FOLDER.into(),
-            read_only: false,
-            is_file: false,
-        });
-        let mut declared: Vec<&VolumeMount> = declared.volume_mounts.iter().flatten().collect();
-        declared.sort_by_key(|mount| mount.mount_path.matches('/').count());
-        for mount in declared {
-            let volume = self.volumes.get(&mount.name);
-            let volume = volume.unwrap_or_else(|| panic!("{} has no volume {}", self.name, mount.name));
-            let source = mount.sub_path.as_ref().map_or_else(|| volume.clone(), |below| volume.join(below));
-            let here = self.pods.node.from_here(&source);
-            if !here.exists() {
-                std::fs::create_dir_all(&here).unwrap();
-                std::fs::set_permissions(
-                    &here,
-                    std::fs::metadata(self.pods.node.from_here(volume)).unwrap().permissions(),
-                )
-                .unwrap();
-                let group = self.spec.security_context.as_ref().and_then(|context| context.fs_group);
-                std::os::unix::fs::chown(&here, None, group.map(|group| group as u32)).unwrap();
-            }
-            mounts.push(Mount {
-                is_file: here.is_file(),
-                source,
-                target: mount.mount_path.trim_end_matches('/').to_owned(),
-                read_only: mount.read_only == Some(true),
-            });
-        }
-        mounts
-    }
-
-    fn environment(&self, declared: &v1::Container) -> Vec<(String, String)> {
-        let mut environment = vec![("PATH".to_owned(), PATH.to_owned()), ("HOSTNAME".to_owned(), self.name.to_owned())];
-        environment.push(("BASH_ENV".into(), format!("{}/environment", interruption::FOLDER)));
-        for source in declared.env_from.iter().flatten() {
-            let prefix = source.prefix.clone().unwrap_or_default();
-            let map = source.config_map_ref.as_ref().and_then(|source| self.manifests.config_maps.get(&source.name));
-            let secret = source.secret_ref.as_ref().and_then(|source| self.manifests.secrets.get(&source.name));
-            for (key, value) in map.into_iter().chain(secret).flatten() {
-                environment.push((format!("{prefix}{key}"), String::from_utf8_lossy(value).into_owned()));
-            }
-        }
-        for variable in declared.env.iter().flatten() {
-            let value = self.value(variable, &environment);
-            environment.retain(|(name, _)| *name != variable.name);
-            environment.push((variable.name.clone(), value));
-        }
-        environment
-    }
-
-    fn value(&self, variable: &EnvVar, environment: &[(String, String)]) -> String {
-        let Some(source) = &variable.value_from else {
-            return expand(variable.value.as_deref().unwrap_or_default(), environment);
-        };
-        let bytes = if let Some(field) = &source.field_ref {
-            return match field.field_path.as_str() {
-                "metadata.name" => self.name.to_owned(),
-                "metadata.namespace" => self.manifests.namespace.clone(),
-                "status.podIP" | "status.podIPs" => self.address.to_string(),
-                "spec.nodeName" | "status.hostIP" => "node".into(),
-                other => panic!("this harness does not know the field {other}"),
-            };
-        } else if let Some(key) = &source.secret_key_ref {
-            self.manifests.secrets.get(&key.name).and_then(|secret| secret.get(&key.key))
-        } else if let Some(key) = &source.config_map_key_ref {
-            self.manifests.config_maps.get(&key.name).and_then(|map| map.get(&key.key))
-        } else {
-            None
-        };
-        String::from_utf8(bytes.unwrap_or_else(|| panic!("nobody has the value of {}", variable.name)).clone()).unwrap()
-    }
-}
-
-/// `$(NAME)` of what is known before.
-fn expand(text: &str, environment: &[(String, String)]) -> String {
-    environment.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("$({name})"), value))
 }
