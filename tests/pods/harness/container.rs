@@ -84,7 +84,18 @@ impl Launch {
             let _ = outer.wait();
             0
         });
+        // Before that it is a script of ours, which hears no signals.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while outer.try_wait()?.is_none() && !self.has_become(pid) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         Ok(Running { outer, pid })
+    }
+
+    /// Whether the script that makes the root has become what is declared.
+    fn has_become(&self, pid: u32) -> bool {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        !line.is_empty() && !String::from_utf8_lossy(&line).contains(&self.script()[..40])
     }
 
     /// Makes the root, mounts everything, and becomes the command.

@@ -2,6 +2,8 @@
 # What the other scripts stand on: who this member is, where its things are, and how to ask a member. Sourced by all.
 # shellcheck disable=SC2034 # they use the names
 set -euo pipefail
+# Process 1 of a container hears no signal that it has not asked for.
+trap 'exit 143' TERM INT
 
 name=${POD_NAME:?the name of the pod}
 set_name=${name%-*}

@@ -11,7 +11,6 @@
 . "$(dirname "$0")/ground.sh"
 
 require_passwords
-trap 'exit 0' TERM INT
 said=''
 say() {
   if [ "$*" != "$said" ]; then log "$@"; fi
