@@ -184,7 +184,7 @@ fn a_replica_that_was_written_to(pods: &Pods) {
     wait_for("it is not ready", Duration::from_secs(30), || !pods.is_ready("mysql-2"));
     pods.delete("mysql-2", Ending::Crash, Volume::Kept);
     pods.kill("mysql-0", "mysql");
-    let until = Instant::now() + Duration::from_secs(15);
+    let until = Instant::now() + Duration::from_secs(8);
     while Instant::now() < until {
         assert!(connect(pods.address("mysql-2", 3306)).is_none(), "mysql-2 serves what mysql-0 has not");
         std::thread::sleep(Duration::from_millis(200));
