@@ -1,5 +1,6 @@
 //! The overlays whose members are not the base's, run as pods on this machine's MariaDB: `galera` as it is, and
-//! `mysql57-xtrabackup` with MariaDB in place of MySQL 5.7 and two commands in place of xtrabackup.
+//! `mysql57-xtrabackup` with MariaDB in place of MySQL 5.7 and two commands in place of xtrabackup; and the base made
+//! smaller.
 //!
 //! Needs what `pods` needs, with galera-4, mariadb-backup, socat and ncat; without one of them a test is skipped by name.
 
@@ -16,6 +17,8 @@ mod load;
 mod mariadb;
 #[path = "pods/overlays/mysql57.rs"]
 mod mysql57;
+#[path = "pods/overlays/small.rs"]
+mod small;
 #[path = "pods/overlays/strikes.rs"]
 mod strikes;
 mod support;

@@ -103,3 +103,31 @@ fn images_alone_replace_every_image() {
         assert_eq!(images::left_after_replacement(&rendering), [""; 0], "{folder}");
     }
 }
+
+/// The init containers of the members, in their order.
+fn init_containers(rendering: &Rendering) -> Vec<String> {
+    let pods = pods::pods(rendering);
+    let members = pods.iter().filter(|pods| pods.owner.kind() == "StatefulSet");
+    let inits = members.flat_map(|pods| pods.spec.init_containers.iter().flatten());
+    inits.map(|container| container.name.clone()).collect()
+}
+
+/// A patch by name puts what it names to the front, and then a server is started before it is configured.
+#[test]
+fn init_containers_keep_their_order() {
+    if !all_is_here("init_containers_keep_their_order") {
+        return;
+    }
+    let base = render::render("deploy/base");
+    let order = init_containers(&base);
+    assert!(order.len() > 1, "{order:?}");
+    for folder in render::clusters() {
+        let mut other = init_containers(&render::render(&folder));
+        if other != order {
+            other.sort();
+            let mut names = order.clone();
+            names.sort();
+            assert_ne!(other, names, "{folder}: the init containers are not in the order of deploy/base");
+        }
+    }
+}
