@@ -34,11 +34,11 @@ enum Start {
 
 /// In turns, so that a short run has something of everything.
 const TARGETS: [Target; 7] = [
-    Target { pods: &["mysql-1", "mysql-2"], container: "provision", commands: 160, start: Start::EmptyPod },
+    Target { pods: &["mysql-1", "mysql-2"], container: "provision", commands: 300, start: Start::EmptyPod },
     Target { pods: &["mysql-1", "mysql-2"], container: "steward", commands: 250, start: Start::Container },
     Target { pods: &["mysql-0", "mysql-1", "mysql-2"], container: "mysql", commands: 45, start: Start::Container },
     Target { pods: &["mysql-0"], container: "steward", commands: 150, start: Start::Container },
-    Target { pods: &["mysql-0"], container: "provision", commands: 200, start: Start::EmptyPod },
+    Target { pods: &["mysql-0"], container: "provision", commands: 300, start: Start::EmptyPod },
     Target { pods: &["mysql-0", "mysql-1", "mysql-2"], container: "configure", commands: 25, start: Start::Pod },
     Target { pods: &["mysql-1", "mysql-2"], container: "steward", commands: 250, start: Start::Pod },
 ];
