@@ -47,7 +47,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use image::{Images, StandIn};
@@ -91,11 +91,16 @@ pub struct Pods {
     armed: Mutex<BTreeMap<(String, String), u32>>,
     logs: tempfile::TempDir,
     node: Node,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// Tests of one process share its name for the network, and the machine: one after the other.
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Pods {
     /// Starts every StatefulSet and Deployment.
     pub fn start(manifests: Manifests, images: Images) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let node = Node::start();
         for (name, stand_in) in images.all() {
             let root = node.seen_from_here(&node.inside("images").join(folder_of(name)));
@@ -132,6 +137,7 @@ impl Pods {
             armed: Mutex::default(),
             logs: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
             node,
+            _turn: turn,
         };
         pods.start_workloads();
         pods

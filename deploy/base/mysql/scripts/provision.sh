@@ -9,8 +9,9 @@
 # shellcheck source=ground.sh
 . "$(dirname "$0")/ground.sh"
 
-# For so long other pods may be invisible although they exist: they start at the same time, and DNS remembers.
-grace=${NEW_CLUSTER_GRACE:-15}
+# For so many seconds other pods may be invisible although they exist: they start at the same time, and DNS remembers for
+# half a minute that a name was not there. Only a new cluster waits for it.
+grace=${NEW_CLUSTER_GRACE:-40}
 server=''
 
 stop_server() {
