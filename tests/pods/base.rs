@@ -23,9 +23,18 @@ patches:
       kind: StatefulSet
       name: mysql
     patch: |
-      - op: add
-        path: /spec/template/spec/initContainers/1/env/-
-        value: { name: NEW_CLUSTER_GRACE, value: '3' }
+      apiVersion: apps/v1
+      kind: StatefulSet
+      metadata:
+        name: mysql
+      spec:
+        template:
+          spec:
+            initContainers:
+              - name: provision
+                env:
+                  - name: NEW_CLUSTER_GRACE
+                    value: '3'
 ";
 const COME_UP: Duration = Duration::from_secs(120);
 

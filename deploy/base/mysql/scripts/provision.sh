@@ -11,7 +11,7 @@
 
 # For so many seconds other pods may be invisible although they exist: they start at the same time, and DNS remembers for
 # half a minute that a name was not there. Only a new cluster waits for it.
-grace=${NEW_CLUSTER_GRACE:-40}
+grace=${NEW_CLUSTER_GRACE:?}
 server=''
 
 stop_server() {
