@@ -22,19 +22,14 @@ patches:
   - target:
       kind: StatefulSet
       name: mysql
+    # A merge would put the container that it changes before all others.
     patch: |
-      apiVersion: apps/v1
-      kind: StatefulSet
-      metadata:
-        name: mysql
-      spec:
-        template:
-          spec:
-            initContainers:
-              - name: provision
-                env:
-                  - name: NEW_CLUSTER_GRACE
-                    value: '3'
+      - op: test
+        path: /spec/template/spec/initContainers/1/env/1/name
+        value: NEW_CLUSTER_GRACE
+      - op: replace
+        path: /spec/template/spec/initContainers/1/env/1/value
+        value: '3'
 ";
 const COME_UP: Duration = Duration::from_secs(120);
 
