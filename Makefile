@@ -1,6 +1,6 @@
 # The ways to build, show and check mysql-proxy. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-drivers lockstep refusals lint bench fmt clean
+.PHONY: help build demo test test-drivers lockstep refusals chaos-pods lint bench fmt clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -11,7 +11,7 @@ DEMO ?=
 BENCH ?=
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the release binary, target/release/mysql-proxy
 	@echo "==> build: the release binary"
@@ -25,7 +25,7 @@ demo: build ## A real primary and two replicas on this machine, the proxy in fro
 
 test: ## Run every test; servers come from PATH or MYSQLD=…
 	@echo "==> test: all tests, with the real servers that are here"
-	@tests/install.sh build servers bench
+	@tests/install.sh build servers bench manifests pods
 	@tests/drivers/install.sh
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  set -x; $(CARGO) nextest run --locked --no-fail-fast; $(CARGO) test --locked --doc; \
@@ -50,6 +50,12 @@ refusals: ## 10,000,000 made statements: what is taken for a read is refused by 
 	@tests/install.sh build servers
 	MYSQL_PROXY_REFUSALS=$${MYSQL_PROXY_REFUSALS:-10000000} \
 	  $(CARGO) test --locked --release --test refusals -- --nocapture --test-threads 1
+
+chaos-pods: ## The pods of deploy/base, their scripts killed 50 times at random lines (MYSQL_PROXY_PODS_KILLS, _SEED)
+	@echo "==> chaos-pods: kill -9 at random commands of the init and sidecar scripts; needs root and Oracle MySQL"
+	@tests/install.sh build servers pods
+	MYSQL_PROXY_PODS_KILLS=$${MYSQL_PROXY_PODS_KILLS:-50} \
+	  $(CARGO) test --locked --test pods killed_at_any_line -- --nocapture
 
 lint: ## Check formatting, clippy and documentation; any warning is an error
 	@echo "==> lint: formatting, clippy, documentation"

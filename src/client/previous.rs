@@ -109,8 +109,7 @@ pub(super) fn clears(statement: &Statement, server: ServerKind) -> bool {
             | Kind::Several
     );
     let opens_tables = opens_tables
-        || (!matches!(statement.kind, Kind::Prepare | Kind::Call)
-            && statement.has(Facts::READS_TABLES | Facts::UNKNOWN_FUNCTION));
+        || (statement.kind != Kind::Prepare && statement.has(Facts::READS_TABLES | Facts::UNKNOWN_FUNCTION));
     server == ServerKind::MySql || opens_tables
 }
 
@@ -152,7 +151,9 @@ impl Client {
         memory.last_user = me;
         let asks_diagnostics = order.statement.is_some_and(|(statement, _)| asks_diagnostics(statement));
         let stale = memory.has_diagnostics && !self.previous.has_diagnostics_on(id);
-        if asks && !mine || asks_diagnostics && stale {
+        // Between XA END and its end nothing may be run.
+        let may_clear = !held || !self.session.ledger.pins.contains(PinReason::Xa);
+        if may_clear && (asks && !mine || asks_diagnostics && stale) {
             // What stands here is another session's, or of a statement before the last one.
             clear(connection, memory).await?;
         }
@@ -228,8 +229,11 @@ impl Client {
         if server == ServerKind::MySql && order.shape != Shape::Text {
             self.previous.warnings = if reply.error.is_some() { 1 } else { reply.warnings };
         }
-        memory.has_diagnostics = raised || (memory.has_diagnostics && !cleared);
-        let has_rows = reply.affected_rows.is_none() && reply.error.is_none();
+        let surely = server == ServerKind::MySql
+            || order.statement.is_some_and(|(it, _)| matches!(it.kind, Kind::Write | Kind::Load));
+        memory.has_diagnostics = raised || (memory.has_diagnostics && !(cleared && surely));
+        let shows = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Diagnostics);
+        let has_rows = reply.affected_rows.is_none() && reply.error.is_none() && !shows;
         if order.counts_rows() && has_rows {
             self.previous.found_rows_on = Some(id);
         } else if self.previous.asked_before

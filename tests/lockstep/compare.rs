@@ -24,7 +24,7 @@ const EXCEPTIONS: [Exception; 9] = [
     },
     Exception { about: "SHOW ERRORS", apply: without_statement_ids, reason: "the same" },
     Exception {
-        about: "SET STATEMENT",
+        about: "",
         apply: without_state_change,
         reason: "a classic EOF has no room for the changes of which its flag tells, and they are the proxy's",
     },

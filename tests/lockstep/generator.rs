@@ -86,6 +86,10 @@ impl Writer<'_> {
     }
 
     fn several(&mut self, line: &str) -> String {
+        if asks_late(line) || line.contains("ROW_COUNT()") {
+            // Together with others it is the primary's to answer.
+            return line.to_owned();
+        }
         let other = self.one_of_the_first(2).unwrap_or("SELECT 1");
         let other = self.fill(other.split('\n').next().unwrap());
         match (other.starts_with('@'), self.random.percent(50)) {

@@ -107,6 +107,14 @@ impl Raw {
         raw.log_in(who).unwrap().map(|()| raw)
     }
 
+    /// The same where nobody may listen, or may listen no longer.
+    pub fn try_connect(address: SocketAddr, who: &Who<'_>) -> io::Result<Result<Self, SqlError>> {
+        Ok(match greeted(address)? {
+            Ok(mut raw) => raw.log_in(who)?.map(|()| raw),
+            Err(error) => Err(error),
+        })
+    }
+
     /// Logs in as an account whose name is its password, in the database `app`.
     pub fn app(address: SocketAddr) -> Self {
         Self::connect(address, &Who::named("app")).unwrap()
@@ -148,7 +156,9 @@ impl Raw {
                 [AUTH_SWITCH, ..] => {
                     let (plugin, data) = parse_auth_switch(&payload).unwrap();
                     salt = data.as_slice().try_into().unwrap();
-                    self.write(seq, &auth::response(&plugin, password.as_bytes(), &salt).unwrap())?;
+                    // A server may ask for any method of an account that it does not have.
+                    let response = auth::response(&plugin, password.as_bytes(), &salt);
+                    self.write(seq, &response.ok_or_else(|| io::Error::other(format!("asked for {plugin}")))?)?;
                 }
                 [AUTH_MORE_DATA, FAST_AUTH_OK] => {}
                 [AUTH_MORE_DATA, FULL_AUTH] => self.write(seq, &[REQUEST_PUBLIC_KEY])?,

@@ -1,0 +1,323 @@
+#!/bin/bash
+# Decides how this member begins, and becomes the server. One of these, and nothing else:
+#
+#   join        another member is in a cluster that can commit: join it. With data of another cluster: never.
+#   recover     no member runs, all who may have something are here and have told what: the one that has the most begins,
+#               the others wait for it and join.
+#   new         all volumes are empty, and all the first members say so: the lowest ordinal begins a new cluster.
+#
+# Until then it waits, tells the others what it has, and logs for whom it waits. What it has cannot change meanwhile, so
+# all come to the same decision, however often any of them is restarted.
+#
+# Where a member's volume is away for good, an operator decides: `touch /var/lib/mysql/begin` in the member that shall begin.
+# shellcheck source=ground.sh
+. "$(dirname "$0")/ground.sh"
+
+first_members=${FIRST_MEMBERS:?how many members must say that they are empty before a new cluster begins}
+none=00000000-0000-0000-0000-000000000000
+
+said=''
+say() {
+  if [ "$*" != "$said" ]; then log "$@"; fi
+  said=$*
+}
+
+herald=''
+trap 'stop_telling; exit 143' TERM INT
+
+stop_telling() {
+  if [ -n "$herald" ]; then
+    kill "$herald" 2>/dev/null || true
+    wait "$herald" 2>/dev/null || true
+    herald=''
+  fi
+}
+
+# --- what this member has
+
+# `standing` is `empty`, `broken` (a copy that was interrupted: it counts for nothing), or `data`, with `uuid` and `seqno`.
+standing='' uuid=$none seqno=-1 members=''
+look_at_own() {
+  uuid=$none seqno=-1 members=''
+  # Made just before the first copy began, or by it.
+  rmdir "$data" 2>/dev/null || true
+  if [ ! -d "$data" ] || { [ -e "$data/newborn" ] && [ ! -e "$data/grastate.dat" ]; }; then
+    standing=empty
+  elif [ -e "$data/sst_in_progress" ] || [ ! -e "$data/ibdata1" ]; then
+    standing=broken
+  else
+    standing=data
+    if [ -e "$view" ]; then members=$(cat "$view"); fi
+    read_position
+  fi
+}
+
+# After a clean end Galera's own file has it, else the server finds it in its logs.
+read_position() {
+  local found
+  uuid=$(sed -n 's/^uuid: *//p' "$data/grastate.dat" 2>/dev/null || true)
+  seqno=$(sed -n 's/^seqno: *//p' "$data/grastate.dat" 2>/dev/null || true)
+  if [ "${seqno:--1}" != -1 ] && [ "$uuid" != "$none" ]; then return; fi
+  log "it did not end cleanly: looking for what it has"
+  mariadbd --defaults-file="$conf" --wsrep-recover --log-error="$run/recover.log" >/dev/null 2>&1 ||
+    die "the data cannot be recovered: $(tail -n 20 "$run/recover.log")"
+  found=$(sed -n 's/.*WSREP: Recovered position: *\([0-9a-f-]*:-\{0,1\}[0-9]*\).*/\1/p' "$run/recover.log" | tail -n 1)
+  uuid=${found%%:*} seqno=${found#*:}
+  [ -n "$found" ] || die "the server does not say what it has: $(tail -n 20 "$run/recover.log")"
+  if [ "$uuid" = "$none" ] || [ "$seqno" = -1 ]; then standing=broken; fi
+}
+
+tell() {
+  printf '%s %s %s %s\n' "$standing" "$uuid" "$seqno" "$members" >"$run/standing"
+  socat -U "TCP-LISTEN:$standing_port,reuseaddr,fork" "OPEN:$run/standing,rdonly" 2>/dev/null &
+  herald=$!
+}
+
+# --- what the others have
+
+# `others[name]` is what a member says: `absent` (there is no such pod), `silent` (there is one and nobody knows what it
+# has), `running uuid addresses` (its cluster can commit), or what it tells while it waits.
+declare -A others=()
+look_at_others() {
+  local other missing=0
+  others=()
+  for ((other = 0; missing < 3 || other < first_members; other++)); do
+    if [ "$other" -eq "$ordinal" ]; then continue; fi
+    others[$set_name-$other]=$(look_at "$set_name-$other")
+    if [ "${others[$set_name-$other]}" = absent ]; then missing=$((missing + 1)); else missing=0; fi
+  done
+}
+
+look_at() { # name
+  local answer
+  if answer=$(ask "$1.$set_name" "$state" 2>&1); then
+    case $answer in
+      Primary$'\t'*) printf 'running %s %s' "$(cut -f 4 <<<"$answer")" "$(cut -f 5 <<<"$answer")" ;;
+      *) printf 'silent' ;;
+    esac
+    return
+  fi
+  case $answer in
+    # The resolver's own numbers: the name, or an address of it, does not exist. Another number is a failure of DNS.
+    *"Unknown "*"server host"*"(-2)"* | *"Unknown "*"server host"*"(-5)"*) printf 'absent' ;;
+    *)
+      answer=$(timeout 3 socat -u "TCP:$1.$set_name:$standing_port,connect-timeout=2" - 2>/dev/null) || answer=''
+      case $answer in
+        empty* | broken* | data*) printf '%s' "$answer" ;;
+        *) printf 'silent' ;;
+      esac
+      ;;
+  esac
+}
+
+# --- the decision
+
+decision=''
+decide() {
+  local other their_uuid their_members
+  decision='wait'
+  look_at_others
+  for other in "${!others[@]}"; do
+    case ${others[$other]} in
+      "running "*)
+        read -r _ their_uuid their_members <<<"${others[$other]}"
+        if [ "$standing" = data ] && [ "$their_uuid" != "$uuid" ]; then
+          say "waiting: $other runs a cluster that this member's data is not of: an operator must choose"
+        elif [[ ,$their_members, = *",$host:3306,"* ]]; then
+          # To come back as somebody else while they look for the one that has gone can cost them their majority.
+          say "waiting until $other has noticed that this member had gone"
+        else
+          decision='join'
+        fi
+        return
+        ;;
+    esac
+  done
+  if [ -e "$volume/begin" ]; then
+    if [ "$standing" = empty ]; then decision=new; else decision=begin; fi
+    return
+  fi
+  case $standing in
+    data) decide_recovery ;;
+    empty) decide_new ;;
+    broken) say "waiting for a member to join: the copy of the data was interrupted" ;;
+  esac
+}
+
+# The one that has the most, of all who may have something; of equals the lowest ordinal.
+decide_recovery() {
+  local other what their_uuid their_seqno their_members needed=$members best=$name most=$seqno
+  for other in "${!others[@]}"; do
+    read -r what their_uuid their_seqno their_members <<<"${others[$other]}"
+    if [ "$what" != data ]; then continue; fi
+    if [ "$their_uuid" != "$uuid" ]; then
+      say "waiting: $other has data of another cluster: an operator must choose"
+      return
+    fi
+    needed=$needed,$their_members
+    if [ "$their_seqno" -gt "$most" ] || { [ "$their_seqno" -eq "$most" ] && [ "${other##*-}" -lt "${best##*-}" ]; }; then
+      best=$other most=$their_seqno
+    fi
+  done
+  for other in ${needed//,/ }; do
+    case ${others[$other]:-absent} in
+      data* | empty* | broken*) ;;
+      *)
+        if [ "$other" != "$name" ]; then
+          say "waiting for $other, which was a member of the last cluster and may have more"
+          return
+        fi
+        ;;
+    esac
+  done
+  if [ "$best" = "$name" ]; then decision=begin; else say "waiting for $best to begin: it has the most"; fi
+}
+
+decide_new() {
+  local other
+  if [ "$ordinal" -ne 0 ]; then
+    say "waiting for a member to join: this volume is empty"
+    return
+  fi
+  for ((other = 1; other < first_members; other++)); do
+    case ${others[$set_name-$other]} in
+      empty*) ;;
+      *)
+        say "waiting for $set_name-$other to say that it is empty, as this one is"
+        return
+        ;;
+    esac
+  done
+  for other in "${!others[@]}"; do
+    case ${others[$other]} in
+      empty* | absent) ;;
+      *)
+        say "waiting for $other, which may have data"
+        return
+        ;;
+    esac
+  done
+  decision=new
+}
+
+# --- what follows
+
+# A new cluster's data with its accounts, made aside and then renamed, which happens or does not.
+make_new() {
+  local server
+  if [ -d "$data" ]; then return; fi
+  rm -rf "$incoming"
+  mkdir "$incoming"
+  mariadb-install-db --no-defaults --datadir="$incoming" --tmpdir=/tmp --skip-test-db --skip-name-resolve \
+    --auth-root-authentication-method=normal >/dev/null
+  {
+    printf "ALTER USER root@localhost IDENTIFIED BY %s;\n" "$(literal "$(password root)")"
+    # Of accounts for this host's name, and without a name.
+    printf "DELETE FROM mysql.global_priv WHERE user = '' OR (user = 'root' AND host <> 'localhost');\nFLUSH PRIVILEGES;\n"
+    printf "CREATE USER sst@localhost IDENTIFIED BY %s;\n" "$(literal "$(password replication)")"
+    printf "GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, SLAVE MONITOR, CONNECTION ADMIN ON *.* TO sst@localhost;\n"
+    printf "CREATE USER proxy@'%%' IDENTIFIED BY %s;\n" "$(literal "$(password monitor)")"
+    printf "GRANT BINLOG MONITOR, SLAVE MONITOR ON *.* TO proxy@'%%';\n"
+    printf 'CREATE DATABASE app;\n'
+    printf "CREATE USER app@'%%' IDENTIFIED BY %s;\n" "$(literal "$(password application)")"
+    printf "GRANT ALL ON app.* TO app@'%%';\n"
+  } >"$run/accounts.sql"
+  mariadbd --defaults-file="$conf" --datadir="$incoming" --wsrep-on=OFF --wsrep-provider=none --skip-networking \
+    --init-file="$run/accounts.sql" &
+  server=$!
+  until here "SELECT 1" >/dev/null 2>&1; do
+    kill -0 "$server" 2>/dev/null || die "the server has ended while it started"
+    sleep 0.5
+  done
+  kill -TERM "$server"
+  wait "$server"
+  rm -f "$run/accounts.sql"
+  : >"$incoming/newborn"
+  sync
+  mv -T "$incoming" "$data"
+  sync
+}
+
+# Those that there are now; the server learns of others by itself.
+addresses() {
+  local other list=''
+  for other in "${!others[@]}"; do
+    if [ "${others[$other]}" != absent ]; then list=$list,$other.$set_name; fi
+  done
+  printf '%s' "${list#,}"
+}
+
+# Rather not from the lowest ordinal, which takes the writes.
+donors() {
+  local other list=''
+  for other in "${!others[@]}"; do
+    case ${others[$other]} in
+      running*) if [ "${other##*-}" -ne 0 ]; then list=$list$other,; fi ;;
+    esac
+  done
+  printf '%s' "$list"
+}
+
+write_configuration() {
+  {
+    cat /config/galera.cnf
+    printf '\n[mysqld]\ndatadir = %s\nserver-id = %d\nreport-host = %s\n' "$data" "$((100 + ordinal))" "$host"
+    printf 'wsrep-cluster-name = %s\nwsrep-node-name = %s\n' "$set_name" "$name"
+    # Addresses change with every pod; the name, by which the others know it again, does not.
+    printf 'wsrep-node-address = %s\nwsrep-node-incoming-address = %s:3306\n' "${POD_IP:?the address of the pod}" "$host"
+    printf 'wsrep-cluster-address = gcomm://%s\nwsrep-sst-donor = "%s"\n' "$1" "$2"
+    printf 'wsrep-sst-auth = %s\n' "$(quoted "sst:$(password replication)")"
+    printf 'wsrep-notify-cmd = "bash %s/notify.sh"\n' "$(cd "$(dirname "$0")" && pwd)"
+    if [ -e /config/site.cnf ]; then cat /config/site.cnf; fi
+  } >"$conf.new"
+  mv -f "$conf.new" "$conf"
+}
+
+# root is each member's own affair. Each statement in one line.
+write_init_file() {
+  printf 'SET SESSION wsrep_on = OFF;\nALTER USER root@localhost IDENTIFIED BY %s;\n' "$(literal "$(password root)")" \
+    >"$run/init.sql"
+}
+
+start() { # further options
+  rm -f "$run"/mysqld.sock* "$run"/mysqld.pid "$run/standing" "$run/cut-off"
+  write_init_file
+  exec mariadbd --defaults-file="$conf" --init-file="$run/init.sql" "$@"
+}
+
+write_configuration '' ''
+look_at_own
+log "$name has: $standing $uuid $seqno, last with: ${members:-nobody}"
+tell
+decide
+while [ "$decision" = wait ]; do
+  sleep 1
+  decide
+done
+stop_telling
+log "decided: $decision"
+position=()
+if [ "$standing" = data ]; then position=("--wsrep-start-position=$uuid:$seqno"); fi
+case $decision in
+  join)
+    # A new cluster that was never begun is no data.
+    if [ "$standing" = empty ]; then rm -rf "$data"; fi
+    mkdir -p "$data"
+    write_configuration "$(addresses)" "$(donors)"
+    start "${position[@]}"
+    ;;
+  new)
+    make_new
+    rm -f "$volume/begin"
+    write_configuration '' ''
+    start --wsrep-new-cluster
+    ;;
+  begin)
+    write_configuration "$(addresses)" ''
+    if [ -e "$data/grastate.dat" ]; then
+      sed -i 's/^safe_to_bootstrap: 0/safe_to_bootstrap: 1/' "$data/grastate.dat"
+    fi
+    rm -f "$volume/begin"
+    start --wsrep-new-cluster "${position[@]}"
+    ;;
+esac

@@ -1,0 +1,257 @@
+//! `deploy/base`: a primary and its replicas, and two proxies, through what happens to them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::chaos::Chaos;
+use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
+use crate::load::{Load, connect};
+use crate::support::wait_for;
+use crate::watch::Watch;
+
+/// Small servers, and less waiting for pods that nobody else starts.
+const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-redo-log-capacity = 16M\ninnodb-log-buffer-size = 1M\n\
+    table-open-cache = 64\ntable-definition-cache = 400\nkey-buffer-size = 64K\nmax-connections = 150\n";
+const SMALL: &str = r"configMapGenerator:
+  - name: mysql
+    behavior: merge
+    files:
+      - site.cnf
+patches:
+  - target:
+      kind: StatefulSet
+      name: mysql
+    # A merge would put the container that it changes before all others.
+    patch: |
+      - op: test
+        path: /spec/template/spec/initContainers/1/env/1/name
+        value: NEW_CLUSTER_GRACE
+      - op: replace
+        path: /spec/template/spec/initContainers/1/env/1/value
+        value: '3'
+";
+const COME_UP: Duration = Duration::from_secs(120);
+
+pub fn start(test: &str) -> Option<Pods> {
+    let server = std::env::var("MYSQLD").ok();
+    let unpacked = server.as_deref().and_then(|server| Path::new(server).parent()?.parent());
+    let absent = missing().or_else(|| unpacked.is_none().then(|| "MYSQLD does not name an Oracle MySQL".into()));
+    if let Some(absent) = absent {
+        println!("SKIPPED: {test}: {absent}");
+        return None;
+    }
+    let images = Images::default().with("mysql", StandIn::mysql(unpacked?)).with("mysql-proxy", StandIn::proxy());
+    let begun = Instant::now();
+    let pods = Pods::start(render::adjusted("deploy/base", SMALL, &[("site.cnf", SITE)]), images);
+    pods.wait_ready("mysql", COME_UP);
+    pods.wait_ready("mysql-proxy", Duration::from_secs(20));
+    println!("    up after {:?}", begun.elapsed());
+    let mut client = connect(pods.service("mysql-proxy", 3306)).unwrap();
+    client.run("CREATE TABLE writes (id BIGINT PRIMARY KEY, text VARCHAR(100))");
+    client.run("CREATE TABLE counters (id INT PRIMARY KEY, n BIGINT NOT NULL)");
+    client.run("INSERT INTO counters VALUES (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0)");
+    client.run("CREATE TABLE baseline (id INT PRIMARY KEY)");
+    let rows: Vec<String> = (0..1000).map(|id| format!("({id})")).collect();
+    client.run(&format!("INSERT INTO baseline VALUES {}", rows.join(", ")));
+    all_equal(&pods, &BTreeSet::new());
+    Some(pods)
+}
+
+pub fn members(pods: &Pods) -> Vec<String> {
+    pods.names_of("mysql")
+}
+
+/// Runs a statement as root on a member's own socket.
+pub fn on(pods: &Pods, member: &str, statement: &str) -> String {
+    let script = ". /scripts/ground.sh; here \"$0\"";
+    pods.exec(member, "mysql", &["bash", "-c", script, statement]).trim().to_owned()
+}
+
+/// Waits until every member has the same, and checks that it is the same to the last byte, and nothing acknowledged is
+/// missing.
+pub fn all_equal(pods: &Pods, acknowledged: &BTreeSet<u64>) {
+    let executed = "SELECT REPLACE(@@global.gtid_executed, '\\n', '')";
+    let wanted = on(pods, "mysql-0", executed);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for member in members(pods) {
+        while on(pods, &member, executed) != wanted {
+            assert!(Instant::now() < deadline, "{member} has {}, mysql-0 {wanted}", on(pods, &member, executed));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let checksums = "CHECKSUM TABLE app.writes, app.counters, app.baseline";
+        assert_eq!(on(pods, &member, checksums), on(pods, "mysql-0", checksums), "{member} differs");
+        let ids = on(pods, &member, "SELECT id FROM app.writes");
+        let ids: BTreeSet<u64> = ids.lines().map(|id| id.parse().unwrap()).collect();
+        let missing: Vec<_> = acknowledged.difference(&ids).take(5).collect();
+        assert!(missing.is_empty(), "{member} has lost acknowledged writes, such as {missing:?}");
+        let accounts = on(pods, &member, "SELECT COUNT(*) FROM mysql.user WHERE authentication_string = ''");
+        assert_eq!(accounts, "0", "an account without a password on {member}");
+    }
+}
+
+#[test]
+fn a_cluster_and_its_days() {
+    let Some(pods) = start("a_cluster_and_its_days") else { return };
+    let mut acknowledged = BTreeSet::new();
+    let watch = Watch::default();
+    let begun = Instant::now();
+    let step = |name: &str| println!("==> {:3} s {name}", begun.elapsed().as_secs());
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| watch.run(&pods));
+        let until = watch.until_dropped();
+
+        step("writes land on mysql-0, reads on replicas");
+        writes_and_reads(&pods);
+
+        step("scaled to 5, each new one clones");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
+        pods.scale("mysql", 5);
+        pods.wait_ready("mysql", COME_UP);
+        for member in ["mysql-3", "mysql-4"] {
+            assert!(pods.log(member, "provision").contains("cloned mysql-"), "{member} has not cloned");
+        }
+        acknowledged.extend(load.stop());
+        all_equal(&pods, &acknowledged);
+        pods.scale("mysql", 3);
+
+        step("kill -9 of the primary's container, and of a replica's");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 2, 3);
+        for member in ["mysql-0", "mysql-2"] {
+            std::thread::sleep(Duration::from_secs(1));
+            assert!(pods.kill(member, "mysql"));
+            std::thread::sleep(Duration::from_secs(1));
+            pods.wait_ready("mysql", COME_UP);
+        }
+        acknowledged.extend(load.stop());
+        all_equal(&pods, &acknowledged);
+
+        step("a replica's pod and the primary's, with their volumes and without");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 2, 5);
+        for (member, ending, volume) in [
+            ("mysql-1", Ending::Graceful, Volume::Kept),
+            ("mysql-1", Ending::Crash, Volume::Lost),
+            ("mysql-0", Ending::Crash, Volume::Kept),
+            ("mysql-0", Ending::Crash, Volume::Lost),
+        ] {
+            println!("    {member}: {ending:?}, volume {volume:?}");
+            let before = load.written();
+            while load.written() < before + 20 {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            pods.delete(member, ending, volume);
+            pods.wait_ready("mysql", COME_UP);
+        }
+        acknowledged.extend(load.stop());
+        all_equal(&pods, &acknowledged);
+
+        step("everything restarts, one after the other, under load");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 4, 7);
+        pods.roll("mysql");
+        pods.roll("mysql-proxy");
+        acknowledged.extend(load.stop());
+        all_equal(&pods, &acknowledged);
+
+        step("a password that changes in the Secret");
+        a_new_password(&pods);
+
+        // From here on a member has what it must not have; the watch would say so.
+        drop(until);
+        watching.join().unwrap();
+
+        step("a replica that was written to, and a volume that belongs to another, are not served");
+        a_replica_that_was_written_to(&pods);
+        a_volume_of_another(&pods);
+        all_equal(&pods, &acknowledged);
+        step("done");
+    });
+}
+
+/// The members take it while they run; the proxies when they start again, and until then the old one counts too.
+fn a_new_password(pods: &Pods) {
+    pods.set_secret("mysql", "monitor-password", r#"n'e"w \\ #1"#);
+    wait_for("the account's new password", Duration::from_secs(30), || {
+        pods.log("mysql-0", "steward").contains("the account proxy has the Secret's new password")
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(pods.endpoints("mysql-proxy", 3306).len(), 2, "the proxies are ready with the old password");
+    pods.roll("mysql-proxy");
+    let mut client = connect(pods.service("mysql-proxy", 3306)).unwrap();
+    assert_eq!(client.say("SELECT @@server_id FROM baseline WHERE id = 1 FOR UPDATE"), "100");
+}
+
+/// It closes, also over a restart and while the primary is away; and it does not stand in the primary's way.
+fn a_replica_that_was_written_to(pods: &Pods) {
+    on(pods, "mysql-2", "SET GLOBAL super_read_only = OFF; DELETE FROM app.baseline; SET GLOBAL super_read_only = ON");
+    let is_closed = || connect(pods.address("mysql-2", 3306)).is_none();
+    wait_for("it is closed", Duration::from_secs(30), is_closed);
+    wait_for("it is not ready", Duration::from_secs(30), || !pods.is_ready("mysql-2"));
+    pods.delete("mysql-2", Ending::Crash, Volume::Kept);
+    pods.kill("mysql-0", "mysql");
+    let until = Instant::now() + Duration::from_secs(8);
+    while Instant::now() < until {
+        assert!(connect(pods.address("mysql-2", 3306)).is_none(), "mysql-2 serves what mysql-0 has not");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    wait_for("mysql-0 is ready", COME_UP, || pods.is_ready("mysql-0"));
+    pods.delete("mysql-2", Ending::Graceful, Volume::Lost);
+    pods.wait_ready("mysql", COME_UP);
+}
+
+fn a_volume_of_another(pods: &Pods) {
+    pods.exec("mysql-1", "mysql", &["bash", "-c", "echo mysql-7 >/var/lib/mysql/data/belongs-to"]);
+    pods.delete("mysql-1", Ending::Graceful, Volume::Kept);
+    wait_for("it is refused", Duration::from_secs(30), || {
+        pods.log("mysql-1", "mysql").contains("belongs to mysql-7, not to mysql-1: refusing to serve it")
+    });
+    pods.delete("mysql-1", Ending::Graceful, Volume::Lost);
+    pods.wait_ready("mysql", COME_UP);
+}
+
+/// How often a script is killed; `make chaos-pods` wants more.
+fn kills() -> usize {
+    std::env::var("MYSQL_PROXY_PODS_KILLS").map_or(8, |kills| kills.parse().unwrap())
+}
+
+#[test]
+fn killed_at_any_line() {
+    let Some(pods) = start("killed_at_any_line") else { return };
+    let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
+    let watch = Watch::default();
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| watch.run(&pods));
+        let until = watch.until_dropped();
+        let mut chaos = Chaos::new();
+        for number in 1..=kills() {
+            chaos.strike(&pods, number);
+            pods.wait_ready("mysql", COME_UP);
+            assert!(!watching.is_finished(), "a member has served what is wrong");
+        }
+        drop(until);
+        watching.join().unwrap();
+    });
+    let acknowledged = load.stop();
+    all_equal(&pods, &acknowledged);
+}
+
+fn writes_and_reads(pods: &Pods) {
+    let mut client = connect(pods.service("mysql-proxy", 3306)).unwrap();
+    client.run("INSERT INTO writes VALUES (1, 'first')");
+    assert_eq!(client.say("SELECT text FROM writes WHERE id = 1"), "first");
+    // Read on whoever has it; after a moment that is a replica.
+    std::thread::sleep(Duration::from_secs(2));
+    let ids: BTreeSet<String> = (0..20).map(|_| client.say("SELECT @@server_id FROM baseline WHERE id = 1")).collect();
+    assert!(ids.iter().all(|id| id == "101" || id == "102"), "{ids:?}");
+    assert_eq!(client.say("SELECT @@server_id FROM baseline WHERE id = 1 FOR UPDATE"), "100");
+
+    let mut reader = connect(pods.service("mysql-read", 3306)).unwrap();
+    let ids: BTreeSet<String> = (0..20).map(|_| reader.say("SELECT @@server_id FROM baseline WHERE id = 1")).collect();
+    assert!(ids.iter().all(|id| id == "101" || id == "102"), "{ids:?}");
+    let said = reader.say("INSERT INTO writes VALUES (2, 'second')");
+    assert!(said.starts_with("ERROR 1290"), "{said}");
+
+    // And nobody can go past the proxy to write on a replica.
+    let mut direct = connect(pods.address("mysql-1", 3306)).unwrap();
+    let said = direct.say("INSERT INTO writes VALUES (3, 'third')");
+    assert!(said.starts_with("ERROR 1290"), "{said}");
+}

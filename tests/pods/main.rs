@@ -1,0 +1,14 @@
+//! Pods without Kubernetes: what `kubectl apply -k` would send is run on real servers, and then things go wrong.
+//!
+//! Needs root, namespaces, kubectl and Oracle MySQL; without them the tests are skipped by name.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod base;
+mod chaos;
+#[allow(dead_code)] // others use other parts of it
+mod harness;
+mod load;
+#[path = "../support/mod.rs"]
+mod support;
+mod watch;

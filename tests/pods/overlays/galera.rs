@@ -1,0 +1,161 @@
+//! `deploy/overlays/galera`: three equal members, through what happens to them.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
+use crate::load::Load;
+use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
+use crate::strikes::{self, Target};
+
+/// Small servers.
+const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\ninnodb-use-native-aio = OFF\n\
+    performance-schema = OFF\nmax-connections = 100\nwsrep-slave-threads = 1\n\
+    wsrep-provider-options = \"pc.recovery=no;gcache.size=16M;gcache.recover=yes\"\n";
+const SMALL: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
+
+/// In turns, so that a short run has something of everything.
+const TARGETS: [Target; 4] = [
+    Target { pod: "mysql-2", container: "mysql", commands: 150, volume: Volume::Kept },
+    Target { pod: "mysql-1", container: "mysql", commands: 150, volume: Volume::Lost },
+    Target { pod: "mysql-1", container: "steward", commands: 60, volume: Volume::Kept },
+    Target { pod: "mysql-0", container: "mysql", commands: 150, volume: Volume::Kept },
+];
+
+fn start(test: &str) -> Option<Pods> {
+    let needed =
+        ["/usr/sbin/mariadbd", "/usr/lib/galera/libgalera_smm.so", "/usr/bin/mariadb-backup", "/usr/bin/socat"];
+    if !can_run(test, &needed) {
+        return None;
+    }
+    let images = Images::default().with("mariadb", image()).with("mysql-proxy", StandIn::proxy());
+    let mut manifests = render::adjusted("deploy/overlays/galera", SMALL, &[("site.cnf", SITE)]);
+    if !is_offered() {
+        println!("    the proxy does not offer kind = \"galera\" yet: it runs with \"auto\" here");
+        for map in manifests.config_maps.values_mut() {
+            for text in map.iter_mut().filter(|(name, _)| *name == "mysql-proxy.toml").map(|(_, text)| text) {
+                *text = String::from_utf8_lossy(text).replace("kind = \"galera\"", "kind = \"auto\"").into_bytes();
+            }
+        }
+    }
+    let begun = Instant::now();
+    let pods = Pods::start(manifests, images);
+    pods.wait_ready("mysql", COME_UP);
+    pods.wait_ready("mysql-proxy", Duration::from_secs(30));
+    println!("    up after {:?}", begun.elapsed());
+    make_tables(&pods);
+    Some(pods)
+}
+
+/// Goes away together with the manifest test's `NOT_OFFERED_YET`.
+fn is_offered() -> bool {
+    let mut check = Command::new(env!("CARGO_BIN_EXE_mysql-proxy"));
+    let check = check.arg("check").env("MYSQL_PROXY_CLUSTER_KIND", "galera");
+    !String::from_utf8_lossy(&check.output().unwrap().stderr).contains("not offered")
+}
+
+/// Waits until every member is in one cluster of all of them.
+fn is_whole(pods: &Pods) {
+    let deadline = Instant::now() + COME_UP;
+    let size = "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'wsrep_cluster_size'";
+    let members = pods.names_of("mysql");
+    let wanted = Some(members.len().to_string());
+    while !members.iter().all(|member| try_on(pods, member, size) == wanted) {
+        assert!(Instant::now() < deadline, "the members are not in one cluster");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn all_ready(pods: &Pods) {
+    // What was killed is noticed first.
+    std::thread::sleep(Duration::from_secs(1));
+    pods.wait_ready("mysql", COME_UP);
+    is_whole(pods);
+}
+
+/// How often each member has decided so.
+fn decided(pods: &Pods, what: &str) -> Vec<usize> {
+    let count = |member: &String| pods.log(member, "mysql").matches(&format!("decided: {what}")).count();
+    pods.names_of("mysql").iter().map(count).collect()
+}
+
+#[test]
+fn a_galera_cluster_and_its_days() {
+    let Some(pods) = start("a_galera_cluster_and_its_days") else { return };
+    let mut acknowledged = BTreeSet::new();
+    let step = |name: &str| println!("==> {name}");
+    let endpoint = || pods.service("mysql-proxy", 3306);
+
+    step("mysql-0 has begun, the others have joined");
+    is_whole(&pods);
+    assert_eq!(decided(&pods, "new"), [1, 0, 0]);
+    assert_eq!(decided(&pods, "join"), [0, 1, 1]);
+
+    step("scaled to 4, the new one gets a copy");
+    let load = Load::start(endpoint(), 2, 1);
+    pods.scale("mysql", 4);
+    all_ready(&pods);
+    acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+    pods.scale("mysql", 3);
+
+    step("kill -9 of each member's container, one after the other");
+    let load = Load::start(endpoint(), 2, 10);
+    for member in ["mysql-2", "mysql-1", "mysql-0"] {
+        await_writes(&load, 20);
+        assert!(pods.kill(member, "mysql"));
+        all_ready(&pods);
+    }
+    acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+    assert_eq!(decided(&pods, "begin"), [0, 0, 0]);
+
+    step("kill -9 of all of them at once");
+    let load = Load::start(endpoint(), 2, 20);
+    await_writes(&load, 50);
+    for member in ["mysql-0", "mysql-1", "mysql-2"] {
+        assert!(pods.kill(member, "mysql"));
+    }
+    all_ready(&pods);
+    await_writes(&load, 20);
+    acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+    assert_eq!(decided(&pods, "begin").iter().sum::<usize>(), 1, "one of them begins, and the others join it");
+
+    step("two go, the third goes on alone and ends; it begins alone, and the others catch up");
+    let load = Load::start(endpoint(), 1, 30);
+    pods.scale("mysql", 1);
+    await_writes(&load, 50);
+    acknowledged.extend(load.stop());
+    pods.delete("mysql-0", Ending::Graceful, Volume::Kept);
+    pods.scale("mysql", 3);
+    all_ready(&pods);
+    all_equal(&pods, &acknowledged);
+
+    step("a member that has lost its volume joins, also mysql-0");
+    for member in ["mysql-1", "mysql-0"] {
+        pods.delete(member, Ending::Crash, Volume::Lost);
+        all_ready(&pods);
+        all_equal(&pods, &acknowledged);
+    }
+    assert_eq!(decided(&pods, "new").iter().sum::<usize>(), 1, "never a second new cluster");
+
+    step("scripts that are killed at one command or another, while others write");
+    let load = Load::start(endpoint(), 1, 50);
+    let hits = strikes::strike(&pods, &TARGETS, strikes::count(4));
+    assert!(hits >= 3, "only {hits} strikes hit a script");
+    acknowledged.extend(load.stop());
+    is_whole(&pods);
+    all_equal(&pods, &acknowledged);
+
+    step("everything restarts, one after the other, under load");
+    let load = Load::start(endpoint(), 2, 40);
+    pods.roll("mysql");
+    pods.roll("mysql-proxy");
+    await_writes(&load, 20);
+    acknowledged.extend(load.stop());
+    is_whole(&pods);
+    all_equal(&pods, &acknowledged);
+    assert_eq!(on(&pods, "mysql-1", "SELECT COUNT(*) > 0 FROM app.writes"), "1");
+}

@@ -1,0 +1,204 @@
+//! `deploy/overlays/mysql57-xtrabackup`: a primary and replicas that follow it by positions, through what happens to them.
+//!
+//! MariaDB stands in for MySQL 5.7, and mariadb-backup for xtrabackup. What MariaDB cannot do: it does not keep a replica's
+//! position in the same transaction as the data, so a replica that is killed may be told something twice; the test's
+//! configuration lets it overlook that.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
+use crate::load::{Load, connect};
+use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
+use crate::strikes::{self, Target};
+
+const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\ninnodb-use-native-aio = OFF\n\
+    performance-schema = OFF\nmax-connections = 100\nsecure-file-priv = /tmp\nslave-exec-mode = IDEMPOTENT\n";
+const SMALL: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
+
+/// As 5.7 makes a data folder: `root@localhost` without a password, and nobody else.
+const MYSQLD: &str = r#"#!/bin/bash
+for word; do
+  case $word in
+    --initialize-insecure) initialize=yes ;;
+    --datadir=*) datadir=${word#*=} ;;
+  esac
+done
+if [ -z "${initialize:-}" ]; then exec mariadbd "$@"; fi
+mariadb-install-db --no-defaults --datadir="$datadir" --tmpdir=/tmp --skip-test-db --skip-name-resolve \
+  --auth-root-authentication-method=normal >/dev/null
+echo "DELETE FROM mysql.global_priv WHERE user = '' OR (user = 'root' AND host <> 'localhost');" |
+  mariadbd --no-defaults --bootstrap --datadir="$datadir" --tmpdir=/tmp 2>/dev/null
+"#;
+
+/// The account `backup` may see less on MariaDB than on 5.7 with the same grants.
+const XTRABACKUP: &str = r#"#!/bin/bash
+case " $* " in
+  *' --backup '*) exec mariadb-backup "$@" --user=root --password="$(cat /secrets/root-password)" ;;
+  *) exec mariadb-backup "$@" ;;
+esac
+"#;
+
+/// In turns, so that a short run has something of everything.
+const TARGETS: [Target; 4] = [
+    Target { pod: "mysql-2", container: "clone-mysql", commands: 75, volume: Volume::Lost },
+    Target { pod: "mysql-2", container: "provision", commands: 90, volume: Volume::Lost },
+    Target { pod: "mysql-1", container: "mysql", commands: 30, volume: Volume::Kept },
+    Target { pod: "mysql-1", container: "xtrabackup", commands: 60, volume: Volume::Kept },
+];
+
+fn server() -> StandIn {
+    let names = [("mysql", "mariadb"), ("mysqladmin", "mariadb-admin"), ("mysqldump", "mariadb-dump")];
+    let server = image().script("mysqld", MYSQLD);
+    names.iter().fold(server, |image, (name, program)| image.link(name, &format!("/.machine/{program}")))
+}
+
+fn sidecar() -> StandIn {
+    let programs = [
+        ("mysql", "mariadb"),
+        ("mariadb-backup", "mariadb-backup"),
+        ("xbstream", "mbstream"),
+        ("ncat", "ncat"),
+        ("find", "find"),
+    ];
+    let image = StandIn::slim().account("mysql", 999).script("xtrabackup", XTRABACKUP);
+    programs.iter().fold(image, |image, (name, program)| image.link(name, &format!("/.machine/{program}")))
+}
+
+fn start(test: &str) -> Option<Pods> {
+    if !can_run(test, &["/usr/sbin/mariadbd", "/usr/bin/mariadb-backup", "/usr/bin/ncat"]) {
+        return None;
+    }
+    let images = Images::default()
+        .with("mysql", server())
+        .with("gcr.io/google-samples/xtrabackup", sidecar())
+        .with("mysql-proxy", StandIn::proxy());
+    let begun = Instant::now();
+    let manifests = render::adjusted("deploy/overlays/mysql57-xtrabackup", SMALL, &[("site.cnf", SITE)]);
+    let pods = Pods::start(manifests, images);
+    pods.wait_ready("mysql", COME_UP);
+    // On MariaDB the right to see replication has a name of its own, and counts for new connections.
+    on(&pods, "mysql-0", "GRANT SLAVE MONITOR ON *.* TO proxy@'%'");
+    pods.wait_ready("mysql-proxy", Duration::from_secs(30));
+    pods.roll("mysql-proxy");
+    println!("    up after {:?}", begun.elapsed());
+    make_tables(&pods);
+    Some(pods)
+}
+
+fn all_ready(pods: &Pods) {
+    std::thread::sleep(Duration::from_secs(1));
+    pods.wait_ready("mysql", COME_UP);
+}
+
+/// How often a member's volume was filled with a copy.
+fn copies(pods: &Pods, member: &str) -> usize {
+    pods.log(member, "clone-mysql").matches("copied mysql-").count()
+}
+
+/// The file that tells from where to go on was used once and is put aside.
+fn position_is_settled(pods: &Pods, member: &str) {
+    let files = pods.exec(member, "mysql", &["bash", "-c", "cd /var/lib/mysql/data; ls change_master_to.sql.*"]);
+    assert_eq!(files.trim(), "change_master_to.sql.orig", "{member}");
+}
+
+#[test]
+fn a_5_7_cluster_and_its_days() {
+    let Some(pods) = start("a_5_7_cluster_and_its_days") else { return };
+    let mut acknowledged = BTreeSet::new();
+    let step = |name: &str| println!("==> {name}");
+    let endpoint = || pods.service("mysql-proxy", 3306);
+
+    step("each replica was copied once, and follows the primary by positions");
+    for member in ["mysql-1", "mysql-2"] {
+        assert_eq!(copies(&pods, member), 1, "{member}");
+        position_is_settled(&pods, member);
+        let gtid = "SELECT COUNT(*) FROM mysql.gtid_slave_pos WHERE server_id = 0";
+        assert_eq!(on(&pods, member, gtid), "0");
+    }
+
+    step("writes land on mysql-0, reads on replicas");
+    // A session may stay with one replica.
+    let ids = |more: &str| -> BTreeSet<String> {
+        let statement = format!("SELECT @@server_id FROM counters WHERE id = 1{more}");
+        (0..20).map(|_| connect(endpoint()).unwrap().say(&statement)).collect()
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while ids("") != BTreeSet::from(["101".to_owned(), "102".to_owned()]) {
+        assert!(Instant::now() < deadline, "reads go to {:?}", ids(""));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(ids(" FOR UPDATE"), BTreeSet::from(["100".to_owned()]));
+
+    step("scaled to 4, the new one is copied from a predecessor while others write");
+    let load = Load::start(endpoint(), 2, 1);
+    pods.scale("mysql", 4);
+    all_ready(&pods);
+    assert_eq!(copies(&pods, "mysql-3"), 1);
+    acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+    pods.scale("mysql", 3);
+
+    step("kill -9 of each container, also of the sidecars");
+    let load = Load::start(endpoint(), 2, 10);
+    for (member, container) in
+        [("mysql-2", "mysql"), ("mysql-1", "xtrabackup"), ("mysql-0", "mysql"), ("mysql-0", "xtrabackup")]
+    {
+        await_writes(&load, 20);
+        assert!(pods.kill(member, container));
+        all_ready(&pods);
+    }
+    acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+
+    step("pods with their volumes and without");
+    let load = Load::start(endpoint(), 2, 20);
+    for (member, ending, volume) in [
+        ("mysql-1", Ending::Graceful, Volume::Kept),
+        ("mysql-2", Ending::Crash, Volume::Lost),
+        ("mysql-1", Ending::Crash, Volume::Lost),
+        ("mysql-0", Ending::Crash, Volume::Kept),
+    ] {
+        await_writes(&load, 20);
+        pods.delete(member, ending, volume);
+        all_ready(&pods);
+    }
+    acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+
+    step("scripts that are killed at one command or another, while others write");
+    let load = Load::start(endpoint(), 1, 30);
+    let hits = strikes::strike(&pods, &TARGETS, strikes::count(8));
+    assert!(hits >= 6, "only {hits} strikes hit a script");
+    position_is_settled(&pods, "mysql-2");
+    acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+
+    step("everything restarts, one after the other, under load");
+    let load = Load::start(endpoint(), 2, 40);
+    pods.roll("mysql");
+    pods.roll("mysql-proxy");
+    acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+
+    step("a primary that has lost its volume does not begin anew while others have data");
+    pods.delete("mysql-0", Ending::Crash, Volume::Lost);
+    let deadline = Instant::now() + COME_UP;
+    while !pods.log("mysql-0", "clone-mysql").contains("has data, so this cluster has lost its primary's volume") {
+        assert!(Instant::now() < deadline, "it does not say why it waits");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(try_on(&pods, "mysql-0", "DO 0").is_none());
+    step("and a new cluster under its name is not followed");
+    pods.exec("mysql-0", "clone-mysql", &["bash", "-c", ": >/var/lib/mysql/begin"]);
+    while try_on(&pods, "mysql-0", "DO 0").is_none() {
+        assert!(Instant::now() < deadline, "the primary did not begin");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    while !pods.log("mysql-1", "xtrabackup").contains("mysql-0.mysql is of another cluster") {
+        assert!(Instant::now() < deadline, "it does not see that the primary is another");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let kept = on(&pods, "mysql-1", "SELECT COUNT(*) FROM app.writes");
+    assert!(kept.parse::<usize>().unwrap() >= acknowledged.len(), "{kept}");
+}

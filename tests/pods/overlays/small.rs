@@ -1,0 +1,95 @@
+//! `deploy/overlays/single` and `deploy/overlays/dev`: the base's members, fewer of them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
+use crate::load::connect;
+use crate::mariadb::COME_UP;
+use crate::support::raw::Raw;
+
+fn start(test: &str, folder: &str) -> Option<Pods> {
+    let server = std::env::var("MYSQLD").ok();
+    let unpacked = server.as_deref().and_then(|server| Path::new(server).parent()?.parent());
+    let absent = missing().or_else(|| unpacked.is_none().then(|| "MYSQLD does not name an Oracle MySQL".into()));
+    if let Some(absent) = absent {
+        println!("SKIPPED: {test}: {absent}");
+        return None;
+    }
+    let images = Images::default().with("mysql", StandIn::mysql(unpacked?)).with("mysql-proxy", StandIn::proxy());
+    let pods = Pods::start(render::folder(folder), images);
+    pods.wait_ready("mysql", COME_UP);
+    pods.wait_ready("mysql-proxy", Duration::from_secs(30));
+    Some(pods)
+}
+
+/// A session, once the proxies have seen that a member serves again.
+fn session(pods: &Pods) -> Raw {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(client) = connect(pods.service("mysql-proxy", 3306)) {
+            return client;
+        }
+        assert!(Instant::now() < deadline, "no proxy lets anybody in");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn one_member_alone_serves_all() {
+    let Some(pods) = start("one_member_alone_serves_all", "deploy/overlays/single") else { return };
+    assert_eq!(pods.names_of("mysql"), ["mysql-0"]);
+    let mut client = session(&pods);
+    let begun = Instant::now();
+    client.run("CREATE TABLE t (id INT PRIMARY KEY)");
+    client.run("INSERT INTO t VALUES (1), (2)");
+    // No write waits for a replica that there never is.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(client.say("SELECT COUNT(*) FROM t"), "2");
+    // Applications that read from `mysql-read` go on, too.
+    let mut reader = connect(pods.service("mysql-read", 3306)).unwrap();
+    assert_eq!(reader.say("SELECT COUNT(*) FROM t"), "2");
+    backed_up_and_restored(&pods);
+
+    pods.delete("mysql-0", Ending::Graceful, Volume::Kept);
+    pods.wait_ready("mysql", COME_UP);
+    let mut client = session(&pods);
+    assert_eq!(client.say("SELECT COUNT(*) FROM t"), "2");
+}
+
+/// What the manual has a member run: the script behind `bash -c`, the first after this heading.
+fn printed(heading: &str) -> String {
+    let manual = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kubernetes.md")).unwrap();
+    let chapter = manual.split(heading).nth(1).unwrap();
+    let script = chapter.split("bash -c '").nth(1).unwrap().split('\'').next().unwrap();
+    script.to_owned()
+}
+
+/// The manual's two commands, as they are printed.
+fn backed_up_and_restored(pods: &Pods) {
+    let dump = printed("## Back up");
+    let member = |script: &str| pods.exec("mysql-0", "mysql", &["bash", "-c", script, "of the manual"]);
+    let dumped = member(&format!("set -e; bash -c '{dump}' >/tmp/app.sql; tail -n 1 /tmp/app.sql"));
+    assert!(dumped.starts_with("-- Dump completed on "), "{dumped}");
+    session(pods).run("DELETE FROM t");
+    member(&format!("bash -c '{}' </tmp/app.sql", printed("## Restore")));
+    assert_eq!(session(pods).say("SELECT COUNT(*) FROM t"), "2");
+}
+
+#[test]
+fn a_small_cluster_for_a_laptop() {
+    let Some(pods) = start("a_small_cluster_for_a_laptop", "deploy/overlays/dev") else { return };
+    assert_eq!(pods.names_of("mysql"), ["mysql-0", "mysql-1"]);
+    assert_eq!(pods.names_of("mysql-proxy").len(), 1);
+    let mut client = session(&pods);
+    client.run("CREATE TABLE t (id INT PRIMARY KEY)");
+    client.run("INSERT INTO t VALUES (1), (2)");
+    // A pod that keeps nothing is filled again by the other one, also the primary.
+    for member in ["mysql-1", "mysql-0"] {
+        pods.delete(member, Ending::Graceful, Volume::Kept);
+        pods.wait_ready("mysql", COME_UP);
+        let mut client = session(&pods);
+        assert_eq!(client.say("SELECT COUNT(*) FROM t"), "2");
+    }
+    assert!(pods.log("mysql-0", "provision").contains("cloned mysql-1"));
+}
