@@ -8,6 +8,7 @@ use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
 use crate::load::Load;
 use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
 use crate::strikes::{self, Target};
+use crate::support::wait_for;
 
 /// Small servers.
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\ninnodb-use-native-aio = OFF\n\
@@ -147,6 +148,19 @@ fn a_galera_cluster_and_its_days() {
     assert!(hits >= 3, "only {hits} strikes hit a script");
     acknowledged.extend(load.stop());
     is_whole(&pods);
+    all_equal(&pods, &acknowledged);
+
+    step("new passwords");
+    for (key, account) in [("replication-password", "sst"), ("monitor-password", "proxy")] {
+        pods.set_secret("mysql", key, r#"n'e"w \\ #1"#);
+        wait_for(&format!("the new {key}"), Duration::from_secs(60), || {
+            pods.log("mysql-0", "steward").contains(&format!("the account {account} has the Secret's new password"))
+        });
+    }
+    pods.roll("mysql-proxy");
+    // It is copied with the new password.
+    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
+    all_ready(&pods);
     all_equal(&pods, &acknowledged);
 
     step("everything restarts, one after the other, under load");
