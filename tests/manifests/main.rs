@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod breakage_table;
 mod breakages;
 mod dockerfile;
 mod document;
