@@ -51,11 +51,11 @@ refusals: ## 10,000,000 made statements: what is taken for a read is refused by 
 	MYSQL_PROXY_REFUSALS=$${MYSQL_PROXY_REFUSALS:-10000000} \
 	  $(CARGO) test --locked --release --test refusals -- --nocapture --test-threads 1
 
-chaos-pods: ## The pods of deploy/base, their scripts killed 50 times at random lines (MYSQL_PROXY_PODS_KILLS, _SEED)
+chaos-pods: ## The pods of each kind of cluster, their scripts killed 50 times at random lines (MYSQL_PROXY_PODS_KILLS, _SEED)
 	@echo "==> chaos-pods: kill -9 at random commands of the init and sidecar scripts; needs root and Oracle MySQL"
 	@tests/install.sh build servers pods
 	MYSQL_PROXY_PODS_KILLS=$${MYSQL_PROXY_PODS_KILLS:-50} \
-	  $(CARGO) test --locked --test pods killed_at_any_line -- --nocapture
+	  $(CARGO) test --locked --test pods --test pods_overlays -- --nocapture --test-threads 1 killed_at_any_line _days
 
 lint: ## Check formatting, clippy and documentation; any warning is an error
 	@echo "==> lint: formatting, clippy, documentation"

@@ -1,11 +1,17 @@
 //! What an error leaves behind: its packet tells neither the status nor the changes of the session.
 
-use super::{connections::Used, order::Order, previous::multi_statements, run::Client};
+use tokio::time::timeout;
+
+use super::{
+    connections::Used,
+    order::Order,
+    previous::{ASK_LIMIT, multi_statements},
+    run::Client,
+};
 use crate::{
     backend::Reply,
     session::Transaction,
     sql::{Facts, Kind, Statement},
-    wire::server::{ServerFamily, read_version},
 };
 
 impl Client {
@@ -17,12 +23,11 @@ impl Client {
             return;
         }
         let (connection, memory) = used.lease.parts();
-        let (family, _) = read_version(&connection.greeting().version);
-        if is_opaque(statement) && (family == ServerFamily::MariaDb || !memory.has_trackers) {
-            memory.has_leftovers = true;
-        }
-        // A connection that breaks now stays in flight, and so serves nobody.
-        if let Ok(standing) = connection.standing(multi_statements(connection, memory)).await {
+        // MySQL's trackers tell in a reply what changed before the error, but of no locks.
+        memory.has_leftovers |= is_opaque(statement);
+        // A connection that breaks now, or hangs, stays in flight, and so serves nobody.
+        let question = connection.standing(multi_statements(connection, memory));
+        if let Ok(Ok(standing)) = timeout(ASK_LIMIT, question).await {
             reply.status = standing.status;
             reply.changes.extend(standing.changes);
         }

@@ -10,7 +10,7 @@ use super::{
     incoming::Incoming,
     member_choice::Attempts,
     memory::{Condition, Memory},
-    order::Order,
+    order::{Order, give_back},
     previous::Previous,
     refusal,
     registry::ClientId,
@@ -230,7 +230,7 @@ impl Client {
         for side in [Side::Primary, Side::Replica] {
             match self.connections.take(side) {
                 Some(used) if used.held => drop(tokio::spawn(clean_up(used))),
-                Some(mut used) => used.lease.parts().1.let_go(),
+                Some(used) => give_back(used),
                 None => {}
             }
         }
@@ -271,7 +271,8 @@ impl Client {
     }
 }
 
-async fn clean_up(used: Used) {
+/// Takes everything away that stands on a connection.
+pub(super) async fn clean_up(used: Used) {
     let mut lease: Lease<Memory> = used.lease;
     let (connection, memory) = lease.parts();
     memory.condition = Condition::Tainted;

@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 use super::{
     connections::{Side, Used},
     memory::Memory,
-    order::Order,
+    order::{Order, give_back},
     refusal,
     run::Client,
 };
@@ -89,10 +89,11 @@ impl Client {
                     if let Some(mut used) = kept.take() {
                         if used.member == choice.member.id {
                             used.on_primary = choice.on_primary;
+                            used.in_flight = Some(choice.member.begin());
                             self.last_route.member = Some(used.address);
                             return Ok(used);
                         }
-                        used.lease.parts().1.let_go();
+                        give_back(used);
                     }
                     match self.lease(side, &choice, route).await {
                         Ok(used) => {

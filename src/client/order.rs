@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     bring::{BringError, bring, close_statements, prepared_id},
+    commands::clean_up,
     connections::{Side, Used},
     incoming::Incoming,
     member_choice::Attempts,
@@ -155,6 +156,14 @@ impl Client {
         let asks_insert_id = order.statement.is_some_and(|(statement, _)| {
             statement.has(Facts::ASKS_INSERT_ID) && !statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS)
         });
+        if let Some((statement, _)) = order.statement
+            && order.route.target == Target::Same
+            && statement.has(Facts::READS_TABLES)
+            && (self.session.is_tied() || !self.session.autocommit)
+        {
+            // What it reads belongs to the transaction, or begins one.
+            return self.transaction_side().unwrap_or(self.pinned_side());
+        }
         if let Some((statement, _)) = order.statement
             && order.route.target == Target::Same
             && let Some(side) = self.side_that_knows(statement)
@@ -488,7 +497,12 @@ impl Client {
         let (connection, memory) = used.lease.parts();
         let (family, _) = read_version(&connection.greeting().version);
         // Where the transaction is not, the status says nothing of it.
-        let elsewhere = self.is_elsewhere(side);
+        let opens_there = reply.status.is_some_and(|status| {
+            status.contains(StatusFlags::IN_TRANS) && !status.contains(StatusFlags::IN_TRANS_READONLY)
+        });
+        // A replica's side has read-only transactions alone; any other is a mistake, for the pool to clean up.
+        let mistaken = side == Side::Replica && self.session.listener == Listener::ReadWrite && opens_there;
+        let elsewhere = self.is_elsewhere(side) || mistaken;
         let view = self.proxy.topology.view();
         let gtids = match family {
             ServerFamily::MySql => GtidKind::MySql,
@@ -528,9 +542,10 @@ impl Client {
             memory.insert_id = Some(reply.last_insert_id);
         }
         // What stands here is not the session's to keep on this side; nobody else may get it.
-        memory.has_leftovers |= !self.must_hold(side)
-            && (self.session.ledger.pins.iter().any(|pin| !pins.contains(pin))
-                || reply.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS)));
+        let new_pins = self.session.ledger.pins.iter().any(|pin| !pins.contains(pin));
+        memory.has_leftovers |= (new_pins && side != self.pinned_side())
+            || (!self.must_hold(side)
+                && (new_pins || reply.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS))));
         if let (Some(prepared), Some((text, _))) = (reply.prepared, order.preparing) {
             memory.remember(text, prepared.statement_id);
         }
@@ -572,7 +587,7 @@ impl Client {
     pub(super) fn release_other(&mut self, side: Side) {
         let other = if side == Side::Primary { Side::Replica } else { Side::Primary };
         if self.proxy.policy.multiplexing && !self.connections.holds(other) && !self.is_still_asked(other) {
-            drop(self.connections.take(other));
+            self.connections.take(other).into_iter().for_each(give_back);
         }
     }
 
@@ -580,16 +595,16 @@ impl Client {
     pub(super) fn settle(&mut self, side: Side, mut used: Used) {
         used.in_flight = None;
         used.held = self.must_hold(side);
-        if used.held || self.may_be_asked(&used) || !self.proxy.policy.multiplexing {
+        if used.held || !self.proxy.policy.multiplexing || (self.may_be_asked(&used) && !self.is_overdue(&used)) {
             self.connections.keep(side, used);
         } else {
             self.connections.remember(side, &used);
-            used.lease.parts().1.let_go();
+            give_back(used);
         }
         self.release_other(side);
         // Whatever is kept only to be asked has its end.
         let lingers = self.proxy.policy.multiplexing && self.connections.lingering().next().is_some();
-        self.previous.lingers_since = lingers.then(Instant::now);
+        self.previous.lingers_since = self.previous.lingers_since.filter(|_| lingers).or(lingers.then(Instant::now));
     }
 }
 
@@ -648,4 +663,14 @@ fn set_insert_id(changes: &[Change]) -> Option<u64> {
         Change::Variable(name, value) if name == b"last_insert_id" => std::str::from_utf8(value).ok()?.parse().ok(),
         _ => None,
     })
+}
+
+/// Gives a connection back that the session need not hold. What may stand on it (a lock, a transaction) ends at once, not
+/// when somebody needs the connection.
+pub(super) fn give_back(mut used: Used) {
+    let (_, memory) = used.lease.parts();
+    memory.let_go();
+    if memory.has_leftovers {
+        drop(tokio::spawn(clean_up(used)));
+    }
 }

@@ -290,12 +290,15 @@ impl Client {
         let closed = statement_id(incoming.payload()).and_then(|id| self.prepared.by_id.remove(&id));
         let stood = |prepared: &Prepared| prepared.stands.is_some() || asks(&prepared.what.statement);
         if let Some(prepared) = closed.filter(stood) {
+            let last = self.connections.last;
             for side in [Side::Primary, Side::Replica] {
                 if let Some(mut used) = self.connections.take(side) {
                     used.lease.parts().1.forget(prepared.what.text.id());
                     self.connections.keep(side, used);
                 }
             }
+            // Closing is no statement.
+            self.connections.last = last;
             self.review_standing();
         }
         Ok(())

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use super::{
     connections::{Side, Used},
     memory::Memory,
@@ -31,6 +33,8 @@ use crate::{
 pub(super) const LINGER: Duration = Duration::from_millis(200);
 /// How long where nobody else wants it.
 const LINGER_UNWANTED: Duration = Duration::from_secs(10);
+/// How long a question of the proxy's own may take where the client does not wait for its answer.
+pub(super) const ASK_LIMIT: Duration = Duration::from_secs(2);
 /// The most bytes of warnings that are kept for a client.
 const WARNINGS_LIMIT: usize = 64 * 1024;
 
@@ -71,6 +75,17 @@ pub(super) enum Diagnostics {
 /// Whether a statement asks for counts or diagnostics of the one before.
 pub(super) fn asks(statement: &Statement) -> bool {
     statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS) || statement.kind == Kind::Diagnostics
+}
+
+/// Whether a number may stand in place of `ROW_COUNT()`: in one statement of a text that is whole, and not in what is
+/// stored.
+fn may_stand_as_a_number(order: &Order<'_>) -> bool {
+    let is_one = |statement: &Statement| {
+        matches!(statement.kind, Kind::Read | Kind::Write | Kind::Set | Kind::Do)
+            && !statement.has(Facts::SEVERAL | Facts::TRUNCATED | Facts::VERSIONED)
+            && statement.doubt.is_none()
+    };
+    order.prepared.is_none() && order.end.is_done() && order.statement.is_some_and(|(statement, _)| is_one(statement))
 }
 
 /// Whether a statement asks for warnings or errors of the one before.
@@ -157,7 +172,7 @@ impl Client {
             // What stands here is another session's, or of a statement before the last one.
             clear(connection, memory).await?;
         }
-        self.bring_insert_id(connection, memory, order, held).await?;
+        self.bring_insert_id((id, connection, memory), order, held).await?;
         if !asks {
             return Ok(None);
         }
@@ -170,13 +185,19 @@ impl Client {
 
     async fn bring_insert_id(
         &self,
-        connection: &mut Connection,
-        memory: &mut Memory,
+        (id, connection, memory): (BackendId, &mut Connection, &mut Memory),
         order: &Order<'_>,
         held: bool,
     ) -> Result<(), QueryError> {
-        let wanted = order.statement.is_some_and(|(statement, _)| statement.has(Facts::ASKS_INSERT_ID));
-        let own = memory.insert_id == Some(self.session.last_insert_id);
+        let wanted = order.statement.is_some_and(|(statement, _)| {
+            // What runs inside may ask, and its text does not tell.
+            statement.has(Facts::ASKS_INSERT_ID | Facts::UNKNOWN_FUNCTION)
+                || matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound)
+        });
+        // This connection knows better than the session, which has yet to ask.
+        let knows = self.unasked.awaits_insert_id()
+            && self.connections.last_used(self.connections.last).is_some_and(|(_, last)| last == id);
+        let own = knows || memory.insert_id == Some(self.session.last_insert_id);
         // Between XA END and its end nothing may be set.
         let may_set = !held || !self.session.ledger.pins.contains(PinReason::Xa);
         // In front of the question itself it would be in the way of counts.
@@ -205,7 +226,7 @@ impl Client {
         match wanted {
             0 => connection.count_no_rows().await?,
             ..0 => connection.count_as_rows(multi_statements(connection, memory)).await?,
-            _ if order.prepared.is_none() => return Ok(Some(wanted)),
+            _ if may_stand_as_a_number(order) => return Ok(Some(wanted)),
             // The number of rows that another connection changed cannot be told by this one.
             _ => return Ok(None),
         }
@@ -258,6 +279,12 @@ impl Client {
         self.previous.asked_before || !self.unasked.is_empty() || self.previous.has_diagnostics_on(used.lease.id())
     }
 
+    /// Whether a connection has been kept long enough while others wait for one.
+    pub(super) fn is_overdue(&self, used: &Used) -> bool {
+        let long = self.previous.lingers_since.is_some_and(|since| since.elapsed() > LINGER);
+        long && used.lease.is_wanted() && self.unasked.is_empty()
+    }
+
     /// On which side a connection is kept that can answer what the statement asks of the one before.
     pub(super) fn side_that_knows(&self, statement: &Statement) -> Option<Side> {
         if asks_diagnostics(statement) {
@@ -301,10 +328,14 @@ impl Client {
         let last = self.connections.last;
         let Some(mut used) = self.connections.take(side) else { return };
         let (connection, memory) = used.lease.parts();
-        // A connection that breaks now stays in flight, and so serves nobody.
-        let said = connection.verbatim(&message(Command::Query, b"SHOW WARNINGS"), WARNINGS_LIMIT).await;
-        self.previous.diagnostics = said.ok().flatten().map_or(Diagnostics::Nowhere, Diagnostics::Saved);
+        let question = message(Command::Query, b"SHOW WARNINGS");
+        let said = timeout(ASK_LIMIT, connection.verbatim(&question, WARNINGS_LIMIT)).await;
         memory.row_count = Some(-1);
+        self.previous.diagnostics = match said {
+            Ok(Ok(Some(reply))) => Diagnostics::Saved(reply),
+            _ => Diagnostics::Nowhere,
+        };
+        // A connection that broke, or hangs, is in flight: it serves nobody.
         self.connections.keep(side, used);
         self.connections.last = last;
     }
@@ -314,7 +345,11 @@ impl Client {
         if statement.kind != Kind::Diagnostics || !is_show_warnings(sql, statement.dialect) {
             return Ok(false);
         }
+        // Its status flags are those of a session that stands free.
         let Diagnostics::Saved(reply) = &self.previous.diagnostics else { return Ok(false) };
+        if self.session.is_tied() || !self.session.autocommit {
+            return Ok(false);
+        }
         self.stream.write_all(reply).await?;
         self.previous.row_count = -1;
         Ok(true)
@@ -323,7 +358,11 @@ impl Client {
 
 /// Takes warnings and counts away; without a table `MariaDB` leaves them.
 async fn clear(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
-    connection.query("DO (SELECT 1 FROM (SELECT 1) AS nothing)").await?;
+    match connection.query("DO (SELECT 1 FROM (SELECT 1) AS nothing)").await {
+        // What stands on the connection is worth more than an answer without others' warnings.
+        Ok(_) | Err(QueryError::Sql(_)) => {}
+        Err(broken) => return Err(broken),
+    }
     memory.has_diagnostics = false;
     memory.row_count = Some(0);
     Ok(())

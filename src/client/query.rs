@@ -1,11 +1,13 @@
 //! `COM_QUERY`: classify once, decide once, then act.
 
+use tokio::time::timeout;
+
 use super::{
     connections::Side,
     incoming::Incoming,
     memory::Condition,
-    order::Order,
-    previous::asks,
+    order::{Order, give_back},
+    previous::{ASK_LIMIT, asks},
     run::{Client, Gone},
     shown::LastRoute,
 };
@@ -137,8 +139,8 @@ impl Client {
             self.give_up_waiting_transaction();
             order.preface = Some(read_only);
         }
-        if route.ends_transaction && statement.kind == Kind::Several {
-            // What comes before its COMMIT is not to write.
+        if route.ends_transaction && matches!(statement.kind, Kind::Several | Kind::Prepare | Kind::Handler) {
+            // The transaction goes on there: what comes before its COMMIT is not to write.
             order.preface = Some("START TRANSACTION READ ONLY");
         }
         order.statement = Some((statement, sql));
@@ -152,9 +154,11 @@ impl Client {
     async fn commit_on_replica(&mut self) {
         if let Some(mut used) = self.connections.take(Side::Replica) {
             let (connection, memory) = used.lease.parts();
-            if connection.query("COMMIT").await.is_err() {
+            // A connection that hangs stays in flight, and so serves nobody.
+            if !matches!(timeout(ASK_LIMIT, connection.query("COMMIT")).await, Ok(Ok(_))) {
                 memory.condition = Condition::Tainted;
             }
+            give_back(used);
         }
         self.connections.transaction_on_replica = false;
         self.session.transaction = crate::session::Transaction::None;

@@ -4,11 +4,13 @@
 //! Knows how to ask without being in the way of what the client may ask next: at once where the question changes
 //! nothing that the client can see, else before the session's next statement.
 
+use tokio::time::timeout;
+
 use super::{
     bring::{ask_collation, ask_insert_id, clock_runs},
     connections::{Side, Used},
     order::Order,
-    previous::multi_statements,
+    previous::{ASK_LIMIT, multi_statements},
     run::Client,
     values,
 };
@@ -18,8 +20,8 @@ use crate::{
     wire::ok::Change,
 };
 
-/// The most user variables of one statement whose values are asked for.
-const MOST_VARIABLES: usize = 16;
+/// The most user variables whose values are asked for at once.
+const MOST_VARIABLES: usize = 64;
 
 /// Questions that wait. While there are any the connection that can answer them lingers.
 #[derive(Debug, Default)]
@@ -31,6 +33,11 @@ pub(super) struct Unasked {
 }
 
 impl Unasked {
+    /// Whether what `LAST_INSERT_ID()` is must still be asked.
+    pub const fn awaits_insert_id(&self) -> bool {
+        self.insert_id
+    }
+
     /// Whether there are any.
     pub fn is_empty(&self) -> bool {
         !self.collation && !self.insert_id && self.variables.is_empty()
@@ -56,8 +63,12 @@ impl Client {
             && side != self.pinned_side()
             && statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION)
         {
-            let names = details::user_variables(sql, statement.dialect);
-            self.unasked.variables.extend(names.iter().take(MOST_VARIABLES).map(|span| span.of(sql).to_vec()));
+            for name in details::user_variables(sql, statement.dialect) {
+                let name = name.of(sql).to_vec();
+                if self.unasked.variables.len() < MOST_VARIABLES && !self.unasked.variables.contains(&name) {
+                    self.unasked.variables.push(name);
+                }
+            }
         }
         if sets_timestamp(&reply.changes) && self.clock_runs_again(used, order).await {
             // The tracker tells the value that has just ended.
@@ -78,7 +89,8 @@ impl Client {
         let side = self.connections.last;
         match self.connections.take(side) {
             Some(mut used) => {
-                self.ask(&mut used).await;
+                // A connection that hangs stays in flight: the next statement finds out.
+                let _ = timeout(ASK_LIMIT, self.ask(&mut used)).await;
                 self.connections.keep(side, used);
             }
             None => self.unasked = Unasked::default(),

@@ -38,10 +38,10 @@ impl<T: Default + Send + 'static> Lease<T> {
         self.waited
     }
 
-    /// Whether others may be waiting for it.
+    /// Whether others wait for a connection to this member.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.pool.is_full()
+        self.pool.is_awaited()
     }
 
     /// The member's address.

@@ -74,6 +74,7 @@ pub struct MemberPool<T> {
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Parked<T>>>,
     in_use: AtomicU64,
+    waiting: AtomicU64,
     exchanges: AtomicU64,
     next_id: Arc<AtomicU64>,
 }
@@ -87,6 +88,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
             permits,
             idle: Mutex::default(),
             in_use: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
             exchanges: AtomicU64::new(0),
             next_id,
         }
@@ -115,10 +117,10 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         Counts { in_use: self.in_use.load(Ordering::Relaxed) as usize, idle: self.idle().len() }
     }
 
-    /// Whether the member's limit is reached, so that others may be waiting.
+    /// Whether anybody waits for a connection.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.permits.available_permits() == 0
+    pub fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Leases a connection of this identity: an idle one, else a new one; waits for its turn when the member's limit
@@ -153,6 +155,15 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     }
 
     async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, LeaseError> {
+        /// Counts one who waits, also when that is given up.
+        struct Waiting<'a>(&'a AtomicU64);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
         let limit = self.settings.acquire_timeout;
         match timeout(limit, Arc::clone(&self.permits).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),

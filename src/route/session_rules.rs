@@ -77,6 +77,8 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
         // `COMMIT; INSERT …` in one text: what comes behind the end belongs on the primary, and a write before it gets
         // the error there that one server gives.
         Kind::Several if statement.has(MOVES) => leaves,
+        // What is prepared or opened outlives the transaction, and pins stand on the primary.
+        Kind::Prepare | Kind::Handler => leaves,
         _ if statement.has(Facts::COMMITS) => leaves,
         _ if statement.has(Facts::TAKES_LOCK | Facts::ASKS_LOCK) => wish,
         _ => stays,

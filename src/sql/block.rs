@@ -21,7 +21,7 @@ pub(super) struct Block {
     /// `'`
     pub(super) quote: u64,
     /// What may begin something else than a word, a number, a string or one byte of punctuation:
-    /// `"` `` ` `` `#` `$` `(` `-` `/` `:` `;` `@`. To be found fast, `%` and `&` are among them.
+    /// `"` `` ` `` `#` `$` `(` `-` `/` `:` `;` `@` `\`. To be found fast, `%` and `&` are among them.
     pub(super) special: u64,
 }
 
@@ -138,7 +138,7 @@ fn special(bytes: u8x16) -> u8x16 {
     let dash_or_slash = either(bytes, 0x02, b'/');
     let colon_or_semicolon = either(bytes, 0x01, b';');
     let at_or_backtick = either(bytes, 0x20, b'`');
-    dash_or_slash | colon_or_semicolon | at_or_backtick | within(bytes, b'"', b'(')
+    dash_or_slash | colon_or_semicolon | at_or_backtick | is(bytes, b'\\') | within(bytes, b'"', b'(')
 }
 
 /// The bytes from `low` to `high`: moved down to zero, they are their own minimum with the width.

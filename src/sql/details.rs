@@ -292,7 +292,13 @@ pub fn calls(sql: &[u8], dialect: Dialect, name: &str) -> Vec<Call> {
     let mut found = Vec::new();
     let mut before = tokens.next();
     let mut token = before;
+    let mut depth = 0u32;
     while token.kind != Lexeme::End {
+        match token.kind {
+            Lexeme::Punctuation(b'(') => depth += 1,
+            Lexeme::Punctuation(b')') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
         if token.is_word(sql, name) && tokens.peek().is(b'(') {
             tokens.next();
             let close = tokens.next();
@@ -301,7 +307,8 @@ pub fn calls(sql: &[u8], dialect: Dialect, name: &str) -> Vec<Call> {
                 let opens = before.is_word(sql, "select") || before.is(b',');
                 let ends = is_end(next) || next.is(b',') || next.is_word(sql, "from");
                 let span = Span { start: token.span.start, end: close.span.end };
-                found.push(Call { span, is_column: opens && ends });
+                let selects = sql.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"select"));
+                found.push(Call { span, is_column: selects && depth == 0 && opens && ends });
             }
         }
         before = token;

@@ -229,6 +229,10 @@ impl<'a> Lexer<'a> {
     fn punctuation(&mut self) -> Kind {
         let byte = self.byte(self.at);
         self.at += 1;
+        if byte == b'\\' {
+            // MariaDB reads `\N` as NULL, at whose end a word may begin.
+            self.raise(Doubt::Lexical);
+        }
         if byte == b':' && self.byte(self.at) == b'=' {
             self.at += 1;
             return Kind::Assign;
@@ -290,6 +294,10 @@ impl<'a> Lexer<'a> {
                     b'b' if zero => digits.iter().all(|digit| matches!(digit, b'0' | b'1')),
                     _ => false,
                 };
+                if matches!(mark, b'e' | b'E') && !number && digits.first().is_some_and(u8::is_ascii_digit) {
+                    // `1e5INTO` is a number and a word; `1e5x` may be a name.
+                    self.raise(Doubt::Lexical);
+                }
                 if number && !digits.is_empty() { Kind::Number } else { Kind::Word }
             }
             _ => Kind::Number,

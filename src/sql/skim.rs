@@ -89,7 +89,7 @@ impl Scan<'_> {
             b'/' => self.byte(at + 1) == b'*',
             b':' => self.byte(at + 1) == b'=',
             b'%' | b'&' => false,
-            b';' | b'"' | b'`' | b'@' | b'#' | b'$' => true,
+            b';' | b'"' | b'`' | b'@' | b'#' | b'$' | b'\\' => true,
             _ if self.byte(at.wrapping_sub(1)) != b'.' => {
                 self.byte(stretch.word_start(places.word, place)).is_ascii_digit()
             }

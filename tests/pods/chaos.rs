@@ -82,7 +82,8 @@ impl Chaos {
         let mut fate = "was done before";
         while !pods.is_ready(pod) || container == "steward" {
             if pods.is_stopped(pod, container) {
-                assert!(pods.kill(pod, container), "{container} of {pod} has ended by itself");
+                // It may have come there before its start was noticed.
+                wait_for("it is killed", PATIENCE, || pods.kill(pod, container));
                 fate = "killed";
                 break;
             }

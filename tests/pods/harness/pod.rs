@@ -168,7 +168,13 @@ impl Container {
             self.run_hook(pid, hook, grace);
         }
         kill(pid, "TERM");
+        let mut again = Instant::now() + Duration::from_secs(1);
         while self.pid() == Some(pid) {
+            // A shell that has just begun hears nothing yet; here that happens more often than on a node.
+            if Instant::now() > again && is_shell(pid) {
+                kill(pid, "TERM");
+                again += Duration::from_secs(1);
+            }
             if Instant::now() > deadline {
                 self.launch.note(&format!("it has not ended within {grace:?}"));
                 kill(pid, "KILL");
@@ -190,6 +196,10 @@ impl Container {
             }
         }
     }
+}
+
+fn is_shell(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "bash")
 }
 
 /// What a pod's threads share.

@@ -1,13 +1,13 @@
 //! `deploy/overlays/galera`: three equal members, through what happens to them.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
 use crate::load::Load;
 use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
 use crate::strikes::{self, Target};
+use crate::support::wait_for;
 
 /// Small servers.
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\ninnodb-use-native-aio = OFF\n\
@@ -30,15 +30,7 @@ fn start(test: &str) -> Option<Pods> {
         return None;
     }
     let images = Images::default().with("mariadb", image()).with("mysql-proxy", StandIn::proxy());
-    let mut manifests = render::adjusted("deploy/overlays/galera", SMALL, &[("site.cnf", SITE)]);
-    if !is_offered() {
-        println!("    the proxy does not offer kind = \"galera\" yet: it runs with \"auto\" here");
-        for map in manifests.config_maps.values_mut() {
-            for text in map.iter_mut().filter(|(name, _)| *name == "mysql-proxy.toml").map(|(_, text)| text) {
-                *text = String::from_utf8_lossy(text).replace("kind = \"galera\"", "kind = \"auto\"").into_bytes();
-            }
-        }
-    }
+    let manifests = render::adjusted("deploy/overlays/galera", SMALL, &[("site.cnf", SITE)]);
     let begun = Instant::now();
     let pods = Pods::start(manifests, images);
     pods.wait_ready("mysql", COME_UP);
@@ -46,13 +38,6 @@ fn start(test: &str) -> Option<Pods> {
     println!("    up after {:?}", begun.elapsed());
     make_tables(&pods);
     Some(pods)
-}
-
-/// Goes away together with the manifest test's `NOT_OFFERED_YET`.
-fn is_offered() -> bool {
-    let mut check = Command::new(env!("CARGO_BIN_EXE_mysql-proxy"));
-    let check = check.arg("check").env("MYSQL_PROXY_CLUSTER_KIND", "galera");
-    !String::from_utf8_lossy(&check.output().unwrap().stderr).contains("not offered")
 }
 
 /// Waits until every member is in one cluster of all of them.
@@ -147,6 +132,19 @@ fn a_galera_cluster_and_its_days() {
     assert!(hits >= 3, "only {hits} strikes hit a script");
     acknowledged.extend(load.stop());
     is_whole(&pods);
+    all_equal(&pods, &acknowledged);
+
+    step("new passwords");
+    for (key, account) in [("replication-password", "sst"), ("monitor-password", "proxy")] {
+        pods.set_secret("mysql", key, r#"n'e"w \\ #1"#);
+        wait_for(&format!("the new {key}"), Duration::from_secs(60), || {
+            pods.log("mysql-0", "steward").contains(&format!("the account {account} has the Secret's new password"))
+        });
+    }
+    pods.roll("mysql-proxy");
+    // It is copied with the new password.
+    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
+    all_ready(&pods);
     all_equal(&pods, &acknowledged);
 
     step("everything restarts, one after the other, under load");

@@ -11,6 +11,7 @@ use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
 use crate::load::{Load, connect};
 use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
 use crate::strikes::{self, Target};
+use crate::support::wait_for;
 
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\ninnodb-use-native-aio = OFF\n\
     performance-schema = OFF\nmax-connections = 100\nsecure-file-priv = /tmp\nslave-exec-mode = IDEMPOTENT\n";
@@ -172,6 +173,20 @@ fn a_5_7_cluster_and_its_days() {
     assert!(hits >= 6, "only {hits} strikes hit a script");
     position_is_settled(&pods, "mysql-2");
     acknowledged.extend(load.stop());
+    all_equal(&pods, &acknowledged);
+
+    step("new passwords");
+    for (key, account) in [("replication-password", "replication"), ("monitor-password", "proxy")] {
+        pods.set_secret("mysql", key, r#"n'e"w \\ #1"#);
+        wait_for(&format!("the new password of {account}"), Duration::from_secs(60), || {
+            pods.log("mysql-0", "xtrabackup").contains(&format!("the account {account} has the Secret's new password"))
+        });
+    }
+    pods.roll("mysql-proxy");
+    // One connects again, and one is copied anew.
+    pods.delete("mysql-1", Ending::Graceful, Volume::Kept);
+    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
+    all_ready(&pods);
     all_equal(&pods, &acknowledged);
 
     step("everything restarts, one after the other, under load");

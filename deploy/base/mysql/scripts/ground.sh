@@ -31,7 +31,14 @@ die() {
 }
 
 # A password, and the same as a string of SQL and of an option file.
-password() { cat "$secrets/$1-password"; }
+password() {
+  if [ "$1" = root ]; then cat "$run/root-password"; else cat "$secrets/$1-password"; fi
+}
+# root is each member's own: a new password in the Secret counts from the server's next start on, for all scripts.
+adopt_root_password() {
+  cat "$secrets/root-password" >"$run/root-password.new"
+  mv -f "$run/root-password.new" "$run/root-password"
+}
 # Without one a script would go on with an empty password, which is worse than none.
 require_passwords() {
   local which
@@ -43,7 +50,10 @@ literal() {
   local text=${1//\\/\\\\}
   printf "'%s'" "${text//\'/\'\'}"
 }
-quoted() { printf '"%s"' "${1//\\/\\\\}"; }
+quoted() {
+  local text=${1//\\/\\\\}
+  printf '"%s"' "${text//\"/\\\"}"
+}
 
 # Writes an option file with which a client logs in, and names it. Passwords are never arguments: those can be seen.
 login() { # root|replication|…, then further lines

@@ -178,6 +178,7 @@ rm -rf "$incoming"
 mkdir "$incoming"
 
 require_passwords
+adopt_root_password
 start_empty_server
 if is_primary; then await_own_name; fi
 while choose_donor; [ -n "$donor" ] && ! clone; do

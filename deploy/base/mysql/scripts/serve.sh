@@ -9,6 +9,7 @@ owner=$(cat "$data/belongs-to")
 [ "$owner" = "$name" ] || die "$data belongs to $owner, not to $name: refusing to serve it"
 
 require_passwords
+adopt_root_password
 # Each statement in one line. root is each member's own affair and stays out of the binary log.
 {
   printf 'SET SESSION sql_log_bin = 0;\n'

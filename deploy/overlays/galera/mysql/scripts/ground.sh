@@ -34,7 +34,7 @@ literal() {
   local text=${1//\\/\\\\}
   printf "'%s'" "${text//\'/\'\'}"
 }
-quoted() { printf '"%s"' "${1//\\/\\\\}"; }
+quoted() { printf '"%s"' "$(printf '%s' "$1" | sed -e 's/[\\"]/\\&/g')"; }
 
 # Writes an option file with which a client logs in, and names it. Passwords are never arguments: those can be seen.
 login() { # account secret, then further lines

@@ -216,8 +216,8 @@ make_new() {
     printf "DELETE FROM mysql.global_priv WHERE user = '' OR (user = 'root' AND host <> 'localhost');\nFLUSH PRIVILEGES;\n"
     printf "CREATE USER sst@localhost IDENTIFIED BY %s;\n" "$(literal "$(password replication)")"
     printf "GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, SLAVE MONITOR, CONNECTION ADMIN ON *.* TO sst@localhost;\n"
+    # What a member says of its cluster everybody may see.
     printf "CREATE USER proxy@'%%' IDENTIFIED BY %s;\n" "$(literal "$(password monitor)")"
-    printf "GRANT BINLOG MONITOR, SLAVE MONITOR ON *.* TO proxy@'%%';\n"
     printf 'CREATE DATABASE app;\n'
     printf "CREATE USER app@'%%' IDENTIFIED BY %s;\n" "$(literal "$(password application)")"
     printf "GRANT ALL ON app.* TO app@'%%';\n"

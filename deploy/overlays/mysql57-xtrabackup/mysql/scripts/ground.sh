@@ -40,7 +40,7 @@ say() {
 # A password, and the same as a string of SQL and of an option file.
 password() { cat "$secrets/$1-password"; }
 literal() { printf "'%s'" "$(printf '%s' "$1" | sed -e 's/\\/\\\\/g' -e "s/'/''/g")"; }
-quoted() { printf '"%s"' "$(printf '%s' "$1" | sed -e 's/\\/\\\\/g')"; }
+quoted() { printf '"%s"' "$(printf '%s' "$1" | sed -e 's/[\\"]/\\&/g')"; }
 
 # Writes an option file with which a client logs in, and names it. Passwords are never arguments: those can be seen.
 login() { # account secret, then further lines

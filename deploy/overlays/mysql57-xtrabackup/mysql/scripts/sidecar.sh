@@ -25,10 +25,11 @@ renew_password() { # account secret
   if answer=$(timeout 20 mysql --defaults-file="$(login "$1" "$2")" --host=127.0.0.1 --protocol=tcp --execute='DO 0' 2>&1); then return; fi
   case $answer in
     *'ERROR 1045'*)
-      printf "ALTER USER %s@'%%' IDENTIFIED BY %s;\n" "$1" "$(literal "$(password "$2")")" | ask_here
+      # First the one that is not looked at: what is interrupted here is done again.
       if [ "$1" = replication ]; then
-        printf 'ALTER USER backup@localhost IDENTIFIED BY %s;\n' "$(literal "$(password "$2")")" | ask_here
+        printf 'ALTER USER backup@localhost IDENTIFIED BY %s;\n' "$(literal "$(password "$2")")" | ask_here || return
       fi
+      printf "ALTER USER %s@'%%' IDENTIFIED BY %s;\n" "$1" "$(literal "$(password "$2")")" | ask_here || return
       log "the account $1 has the Secret's new password"
       ;;
   esac
@@ -53,7 +54,7 @@ tend_replica() {
   if [ "$(replication Last_IO_Errno)" = 1045 ]; then
     # Without a position the one where it was stays.
     printf "STOP SLAVE;\nCHANGE MASTER TO MASTER_USER = 'replication', MASTER_PASSWORD = %s;\n" \
-      "$(literal "$(password replication)")" | ask_here
+      "$(literal "$(password replication)")" | ask_here || return
   fi
   here 'START SLAVE'
 }

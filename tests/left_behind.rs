@@ -1,0 +1,146 @@
+//! What a session leaves on a connection, and what the proxy does to a statement on its way, is nobody else's to feel:
+//! one connection to each member, which two sessions use in turn.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+
+use mysql_proxy::demo::{Cluster, Flavor};
+use mysql_proxy::wire::Command;
+use support::raw::{Raw, Who};
+use support::reply::Kind;
+use support::{Proxy, on_both, wait_for};
+
+on_both!(
+    a_long_statement_is_never_cut_in_two,
+    a_number_of_rows_stands_only_where_it_means_the_same,
+    what_a_read_only_transaction_leaves_on_a_replica_is_taken_away,
+    what_a_failed_procedure_leaves_is_taken_away_at_once,
+    an_id_made_in_a_procedure_is_the_sessions_own,
+    a_question_in_a_transaction_is_asked_in_it,
+);
+
+fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
+    let cluster = support::cluster(flavor, |options| {
+        options.replicas = 1;
+        options.extra_cnf = "log-bin-trust-function-creators=ON\nmax-allowed-packet=16M\n".into();
+    })?;
+    for sql in [
+        "GRANT ALL ON *.* TO app@'%'",
+        "CREATE TABLE app.t (a INT AUTO_INCREMENT PRIMARY KEY, b LONGTEXT)",
+        "CREATE TABLE app.log (a INT AUTO_INCREMENT PRIMARY KEY, b VARCHAR(40), n BIGINT)",
+        "CREATE PROCEDURE app.leaves() SET @secret = 'mine'",
+        "CREATE PROCEDURE app.fails() BEGIN SET @secret = 'mine'; DO GET_LOCK('kept', 0); \
+         CREATE TEMPORARY TABLE app.orders (a INT); SIGNAL SQLSTATE '45000'; END",
+        "CREATE PROCEDURE app.inserts() INSERT INTO app.t (b) VALUES ('made')",
+        "CREATE PROCEDURE app.child() INSERT INTO app.log (n) VALUES (LAST_INSERT_ID())",
+    ] {
+        Raw::connect(cluster.primary().address(), &Who::named("admin")).unwrap().run(sql);
+    }
+    cluster.catch_up(1, Duration::from_secs(20)).unwrap();
+    let proxy = Proxy::start(&cluster, "pool.max_backend_connections = 1");
+    Some((cluster, proxy))
+}
+
+/// A session that knows how many rows it changed, on a connection that another one has used since.
+fn changed_three(proxy: &Proxy) -> Raw {
+    let mut session = Raw::app(proxy.read_write);
+    session.run("INSERT INTO t (b) VALUES ('x'), ('y'), ('z')");
+    Raw::app(proxy.read_write).run("INSERT INTO log (n) VALUES (1)");
+    session
+}
+
+fn a_long_statement_is_never_cut_in_two(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let mut session = changed_three(&proxy);
+    // Whatever stands in the middle of it is a value, also where it looks like a packet.
+    let packet = b"\x2d\0\0\0\x03INSERT INTO app.log (b) VALUES ('injected')   ";
+    let value: Vec<u8> = packet.iter().copied().cycle().take(1_300_000).filter(|byte| *byte != b'\'').collect();
+    let sql = [&b"INSERT INTO t (b) VALUES (CONCAT(ROW_COUNT(), _binary '"[..], &value, b"'))"].concat();
+    let reply = session.ask(Command::Query, &sql, Kind::Results).unwrap();
+    assert_eq!(reply[0].payload[0], 0, "{:?}", String::from_utf8_lossy(&reply[0].payload));
+    assert_eq!(session.say("SELECT COUNT(*) FROM t WHERE LENGTH(b) > 1000000"), "1");
+    let mut primary = Raw::connect(cluster.primary().address(), &Who::named("admin")).unwrap();
+    assert_eq!(primary.say("SELECT COUNT(*) FROM app.log WHERE b = 'injected'"), "0");
+}
+
+fn a_number_of_rows_stands_only_where_it_means_the_same(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    assert_eq!(changed_three(&proxy).say("SELECT ROW_COUNT()"), "3");
+    assert_eq!(changed_three(&proxy).say("SELECT CONCAT('n', ROW_COUNT(), 'n')"), "n3n");
+    let mut session = changed_three(&proxy);
+    session.run("INSERT INTO log (b, n) VALUES ('up', ROW_COUNT()), ('again', 5)");
+    assert_eq!(session.say("SELECT n FROM log WHERE b = 'up'"), "3");
+    let mut session = changed_three(&proxy);
+    session.run("CREATE PROCEDURE counts() BEGIN DELETE FROM log LIMIT 1; SELECT ROW_COUNT(); END");
+    assert!(session.say("CALL counts()").starts_with('1'));
+}
+
+fn what_a_read_only_transaction_leaves_on_a_replica_is_taken_away(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.run("START TRANSACTION READ ONLY");
+    session.run("CALL leaves()");
+    session.say("SELECT @big := REPEAT('s', 5000)");
+    session.say("SELECT @`odd name` := 'mine'");
+    session.run("COMMIT");
+    let mut other = Raw::app(proxy.read_write);
+    for _ in 0..3 {
+        assert_eq!(other.say("SELECT @secret, @big, @`odd name`"), "NULL NULL NULL");
+    }
+    // What is prepared there serves the session behind the transaction, too.
+    session.run("START TRANSACTION READ ONLY");
+    session.run("PREPARE p FROM 'SELECT 5'");
+    session.run("COMMIT");
+    assert_eq!(session.say("EXECUTE p"), "5");
+    session.run("DEALLOCATE PREPARE p");
+}
+
+fn what_a_failed_procedure_leaves_is_taken_away_at_once(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    assert!(session.say("CALL fails()").starts_with("ERROR 1644"));
+    session.say("SELECT COUNT(*) FROM log");
+    drop(session);
+    let mut primary = Raw::connect(cluster.primary().address(), &Who::named("admin")).unwrap();
+    wait_for("the lock to be free", Duration::from_secs(5), || primary.say("SELECT IS_FREE_LOCK('kept')") == "1");
+    let mut other = Raw::app(proxy.read_write);
+    assert!(other.say("INSERT INTO orders VALUES (1)").contains("ERROR 1146"));
+    assert_eq!(other.say("/* proxy:primary */ SELECT @secret"), "NULL");
+}
+
+fn an_id_made_in_a_procedure_is_the_sessions_own(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.run("CALL inserts()");
+    assert_eq!(session.say("SELECT LAST_INSERT_ID()"), "1");
+    let (_, id, _) = session.change("INSERT INTO t (b) VALUES ('mine')");
+    let mut other = Raw::app(proxy.read_write);
+    other.run("INSERT INTO t (b) VALUES ('others')");
+    session.run("CALL child()");
+    assert_eq!(session.say("SELECT n FROM log ORDER BY a DESC LIMIT 1"), id.to_string());
+}
+
+fn a_question_in_a_transaction_is_asked_in_it(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.say("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1");
+    session.say("SELECT FOUND_ROWS()");
+    session.run("SET autocommit = 0");
+    session.run("INSERT INTO t (b) VALUES ('one')");
+    assert_eq!(session.say("SELECT FOUND_ROWS() >= 0, (SELECT COUNT(*) FROM t)"), "1 1");
+    session.run("INSERT INTO t (b) VALUES ('two')");
+    session.run("COMMIT");
+    let mut primary = Raw::connect(cluster.primary().address(), &Who::named("admin")).unwrap();
+    assert_eq!(primary.say("SELECT COUNT(*) FROM app.t"), "2");
+    session.run("SET autocommit = 1");
+    session.say("SELECT CAST('x' AS SIGNED)");
+    session.run("BEGIN");
+    session.run("INSERT INTO t (b) VALUES ('three')");
+    session.say("SHOW WARNINGS");
+    assert_eq!(session.say("SELECT FOUND_ROWS() >= 0, (SELECT COUNT(*) FROM t)"), "1 3");
+    session.run("ROLLBACK");
+    assert_eq!(primary.say("SELECT COUNT(*) FROM app.t"), "2");
+}
