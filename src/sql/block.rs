@@ -165,7 +165,7 @@ mod tests {
                 assert_eq!(block.dot, is(byte == b'.'), "{byte}");
                 assert_eq!(block.quote, is(byte == b'\''), "{byte}");
                 assert_eq!(Block::backslashes(&bytes, 0), is(byte == b'\\'), "{byte}");
-                assert_eq!(block.special, is(b"\"`#$%&(@-/:;".contains(&byte)), "{byte}");
+                assert_eq!(block.special, is(b"\"`#$%&(@-/:;\\".contains(&byte)), "{byte}");
             }
         }
     }
