@@ -108,6 +108,9 @@ fn a_galera_cluster_and_its_days() {
     all_equal(&pods, &acknowledged);
     assert_eq!(decided(&pods, "begin").iter().sum::<usize>(), 1, "one of them begins, and the others join it");
 
+    if strikes::day_ends() {
+        return;
+    }
     step("two go, the third goes on alone and ends; it begins alone, and the others catch up");
     let load = Load::start(endpoint(), 1, 30);
     pods.scale("mysql", 1);

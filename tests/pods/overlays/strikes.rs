@@ -21,6 +21,16 @@ pub fn count(at_least: usize) -> usize {
     std::env::var("MYSQL_PROXY_PODS_KILLS").map_or(at_least, |kills| kills.parse().unwrap())
 }
 
+/// Whether a cluster's day ends here: `make chaos-pods`, and `MYSQL_PROXY_TEST_LONG=1`, want all of it.
+pub fn day_ends() -> bool {
+    let wanted = ["MYSQL_PROXY_PODS_KILLS", "MYSQL_PROXY_TEST_LONG"];
+    let long = wanted.iter().any(|name| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "0"));
+    if !long {
+        println!("==> the rest of its days: make chaos-pods");
+    }
+    !long
+}
+
 /// Strikes one target after the other, at commands that differ each time; between two strikes all are ready again. How
 /// many hit a script before it was done.
 pub fn strike(pods: &Pods, targets: &[Target], strikes: usize) -> usize {
