@@ -23,6 +23,7 @@ mod query;
 pub mod refusal;
 pub mod registry;
 mod run;
+mod setbacks;
 mod shown;
 mod takeover;
 pub mod texts;

@@ -13,13 +13,13 @@ use super::{
     refusal,
     registry::Running,
     run::{Client, Gone},
-    takeover::{has_done_nothing, is_unprepared},
+    setbacks::unrepeated,
     texts::StatementText,
 };
 use crate::{
-    backend::{Exchange, ExchangeError, MemberFault, Progress, QueryError, Reply, SendError},
-    metrics::{Direction, RetryVerdict, Side as MetricSide},
-    route::{Loss, Reason, Route, Target},
+    backend::{Exchange, ExchangeError, Reply, SendError},
+    metrics::{Direction, Side as MetricSide},
+    route::{Route, Target},
     session::{Listener, Told, Transaction},
     sql::{Facts, Kind, Statement},
     wire::{
@@ -34,9 +34,6 @@ use crate::{
         server::{ServerFamily, read_version},
     },
 };
-
-/// The most members on which a read is tried after a lost connection.
-const MAX_TRIES: usize = 3;
 
 /// A command to be done at a member.
 pub(super) struct Order<'a> {
@@ -93,7 +90,7 @@ struct Ready {
 }
 
 /// How one attempt ended.
-enum Attempt {
+pub(super) enum Attempt {
     Done(Finish),
     /// The command is tried again, elsewhere.
     Again,
@@ -312,73 +309,6 @@ impl Client {
         Ok(Ready { member_id, row_count })
     }
 
-    /// A connection that cannot be made ready is closed. A replica that lacks something (a database that was just
-    /// made, say) is passed over; the primary's word counts.
-    async fn not_ready(
-        &mut self,
-        side: Side,
-        used: Used,
-        error: BringError,
-        order: &mut Order<'_>,
-        attempts: &mut Attempts,
-    ) -> Result<Attempt, Gone> {
-        if let BringError::Prepare(error) = error {
-            return self.not_prepared(side, used, error, order, attempts).await;
-        }
-        let Used { lease, member, address, on_primary, held, .. } = used;
-        match error {
-            BringError::Unreachable if !held => {
-                lease.discard();
-                Ok(Attempt::Again)
-            }
-            BringError::Query(QueryError::Sql(error)) if (on_primary && !is_unprepared(error.code)) || held => {
-                lease.discard();
-                if held {
-                    self.lose_what_stood(side);
-                }
-                self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused))
-            }
-            // Who takes the writes instead is for the monitor to find out, until the deadline.
-            error if !held && (attempts.avoid.len() < MAX_TRIES || error.is_unprepared()) => {
-                lease.discard();
-                attempts.failed(member, format!("{address}: {error}"));
-                self.proxy.topology.recheck();
-                Ok(Attempt::Again)
-            }
-            error => {
-                lease.discard();
-                if held {
-                    self.lose_what_stood(side);
-                }
-                let error = refusal::member_lost(&address.to_string(), &error.to_string());
-                self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused))
-            }
-        }
-    }
-
-    /// A member refuses to prepare the statement. Its connection is fine, and so is what stands on it.
-    async fn not_prepared(
-        &mut self,
-        side: Side,
-        used: Used,
-        error: SqlError,
-        order: &mut Order<'_>,
-        attempts: &mut Attempts,
-    ) -> Result<Attempt, Gone> {
-        let is_final = used.on_primary || attempts.avoid.len() >= MAX_TRIES;
-        let counts = used.held || (is_final && !is_unprepared(error.code));
-        if !counts {
-            self.proxy.topology.recheck();
-            attempts.failed(used.member, format!("{}: {error}", used.address));
-        }
-        self.settle(side, used);
-        if counts {
-            self.tell(order, &error).await?;
-            return Ok(Attempt::Done(Finish::Refused));
-        }
-        Ok(Attempt::Again)
-    }
-
     /// A send that fails is found out by the reply: the member may have said why.
     async fn send(&mut self, used: &mut Used, order: &mut Order<'_>, ready: Ready) -> Result<(), Gone> {
         used.lease.count_exchange();
@@ -410,86 +340,6 @@ impl Client {
             }
             Ok(()) | Err(SendError::Member(_)) => Ok(()),
         }
-    }
-
-    /// Which errors at the beginning of a reply mean that the statement goes elsewhere.
-    fn intercept(&self, used: &Used, order: &Order<'_>) -> fn(u16) -> bool {
-        let complete = order.end.is_done() && order.message.len() > HEADER_LEN;
-        if !complete || used.held || self.session.is_tied() {
-            return |_| false;
-        }
-        if self.session.listener == Listener::ReadOnly {
-            // Here a replica's refusal of a write is the answer.
-            return if order.route.is_repeatable() { is_refusal } else { |_| false };
-        }
-        // A text that is prepared is not executed.
-        let begins_anew = order.preparing.is_some() || order.statement.is_some_and(|(it, _)| has_done_nothing(it));
-        match (order.route.target, used.on_primary, order.route.is_repeatable()) {
-            (Target::Replica, false, true) => |code| is_read_only_refusal(code) || is_refusal(code),
-            (Target::Replica, false, false) => is_read_only_refusal,
-            (Target::All, false, _) => is_unknown_database,
-            (_, _, true) => is_refusal,
-            (Target::Primary, true, false) if begins_anew => is_unprepared,
-            _ => |_| false,
-        }
-    }
-
-    /// The net: what a replica refuses as a write runs on the primary; what a dying member refuses, on another one.
-    fn intercepted(
-        &mut self,
-        side: Side,
-        used: Used,
-        code: u16,
-        order: &mut Order<'_>,
-        attempts: &mut Attempts,
-    ) -> Attempt {
-        if is_refusal(code) {
-            attempts.failed(used.member, format!("{}: error {code}", used.address));
-            used.lease.discard();
-            self.proxy.topology.recheck();
-            return Attempt::Again;
-        }
-        self.settle(side, used);
-        // A replica says that it writes: it must not run twice, however much like a read it looks.
-        let loss = if is_read_only_refusal(code) { Loss::OutcomeUnknown } else { order.route.loss };
-        order.route = Route { target: Target::Primary, on_primary: true, loss, ..order.route };
-        Attempt::Again
-    }
-
-    async fn member_lost(
-        &mut self,
-        (side, used): (Side, Used),
-        cause: &MemberFault,
-        progress: Progress,
-        order: &mut Order<'_>,
-        attempts: &mut Attempts,
-    ) -> Result<Attempt, Gone> {
-        let Used { lease, member, address, held, .. } = used;
-        lease.discard();
-        self.proxy.topology.recheck();
-        let repeatable = order.route.is_repeatable() && !held && order.end.is_done();
-        if progress == Progress::Nothing && repeatable && attempts.avoid.len() < MAX_TRIES {
-            self.proxy.metrics.retry(RetryVerdict::Retried);
-            attempts.failed(member, format!("{address}: {cause}"));
-            return Ok(Attempt::Again);
-        }
-        self.proxy.metrics.retry(verdict(&order.route, progress, held, repeatable));
-        if held {
-            self.lose_what_stood(side);
-        }
-        self.wrote_at(member);
-        let (member, cause) = (address.to_string(), cause.to_string());
-        let error = if order.route.commits() {
-            refusal::outcome_unknown(&member, &cause)
-        } else {
-            refusal::member_lost(&member, &cause)
-        };
-        match progress {
-            Progress::Nothing => self.tell(order, &error).await?,
-            Progress::Packets(seq) => self.refuse(seq, &error).await?,
-            Progress::MidPacket => return Err(Gone::MidPacket),
-        }
-        Ok(Attempt::Done(Finish::Lost))
     }
 
     /// Learns what the reply said of the session and of the connection.
@@ -608,53 +458,12 @@ impl Client {
     }
 }
 
-/// What a loss means for a statement that must not be repeated.
-const fn unrepeated(loss: Loss) -> Loss {
-    match loss {
-        Loss::Repeatable => Loss::RolledBack,
-        other => other,
-    }
-}
-
 /// What others may know of a connection in use; `may_be_cut`: what runs there can be repeated elsewhere.
 fn running(used: &mut Used, may_be_cut: bool) -> Running {
     let address = used.address;
     let (connection, _) = used.lease.parts();
     let scissors = may_be_cut.then(|| Arc::clone(connection.scissors()));
     Running { address, thread_id: connection.thread_id(), scissors }
-}
-
-/// Why a statement whose member was lost is not repeated.
-fn verdict(route: &Route, progress: Progress, held: bool, repeatable: bool) -> RetryVerdict {
-    match progress {
-        _ if route.commits() => RetryVerdict::OutcomeUnknown,
-        Progress::Packets(_) | Progress::MidPacket => RetryVerdict::ReplyBegun,
-        Progress::Nothing if repeatable => RetryVerdict::Exhausted,
-        Progress::Nothing if held && matches!(route.reason, Reason::InTransaction | Reason::ReadOnlyTransaction) => {
-            RetryVerdict::InTransaction
-        }
-        Progress::Nothing if held => RetryVerdict::Pinned,
-        Progress::Nothing => RetryVerdict::MayHaveWritten,
-    }
-}
-
-const fn is_read_only_refusal(code: u16) -> bool {
-    matches!(code, 1290 | 1792 | 1836)
-}
-
-/// The member goes down, or has closed this idle connection: 1053 shutdown in progress, 4031 idle for too long,
-/// 1927 and 3169 killed by an administrator.
-const fn is_shutdown(code: u16) -> bool {
-    matches!(code, 1053 | 1927 | 3169 | 4031)
-}
-
-/// The member refuses before it has executed anything, and another may do it.
-const fn is_refusal(code: u16) -> bool {
-    is_shutdown(code) || is_unprepared(code)
-}
-
-const fn is_unknown_database(code: u16) -> bool {
-    matches!(code, 1044 | 1049)
 }
 
 /// `SET last_insert_id = n`
