@@ -20,6 +20,7 @@ on_both!(
     what_a_failed_procedure_leaves_is_taken_away_at_once,
     an_id_made_in_a_procedure_is_the_sessions_own,
     a_question_in_a_transaction_is_asked_in_it,
+    an_id_that_a_session_gave_itself_does_not_show_anothers,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -143,4 +144,19 @@ fn a_question_in_a_transaction_is_asked_in_it(flavor: Flavor) {
     assert_eq!(session.say("SELECT FOUND_ROWS() >= 0, (SELECT COUNT(*) FROM t)"), "1 3");
     session.run("ROLLBACK");
     assert_eq!(primary.say("SELECT COUNT(*) FROM app.t"), "2");
+}
+
+fn an_id_that_a_session_gave_itself_does_not_show_anothers(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut other = Raw::app(proxy.read_write);
+    other.run("INSERT INTO t (b) VALUES ('x'), ('y')");
+    other.run("INSERT INTO t (b) VALUES ('z')");
+    let mut session = Raw::app(proxy.read_write);
+    session.run("SET autocommit = 0");
+    session.run("INSERT INTO t VALUES (50, 'given')");
+    session.run("INSERT INTO t VALUES (60, 'given')");
+    assert_eq!(session.say("SELECT LAST_INSERT_ID()"), "0");
+    let (_, id, _) = session.change("INSERT INTO t (b) VALUES ('made')");
+    assert_eq!(session.say("SELECT LAST_INSERT_ID()"), id.to_string());
+    session.run("ROLLBACK");
 }

@@ -33,6 +33,9 @@ pub struct Memory {
     pub last_user: Option<super::registry::ClientId>,
     /// What `LAST_INSERT_ID()` gives here, while it is the last user's own.
     pub insert_id: Option<u64>,
+    /// Whether [`insert_id`](Self::insert_id) may be an id that a statement gave itself, which is not `LAST_INSERT_ID()`,
+    /// while that is what another session left.
+    pub insert_id_is_unsure: bool,
     /// What `ROW_COUNT()` gives here, while it is the last user's own.
     pub row_count: Option<i64>,
     /// Warnings or an error of a statement may stand here; statements without a table leave them on `MariaDB`.
@@ -120,6 +123,7 @@ impl Memory {
         self.prepared.clear();
         self.closing.clear();
         self.insert_id = None;
+        self.insert_id_is_unsure = false;
         self.row_count = None;
         self.has_leftovers = false;
         self.may_hide = false;

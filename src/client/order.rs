@@ -373,6 +373,7 @@ impl Client {
         };
         drop(view);
         let pins = self.session.ledger.pins.clone();
+        let insert_id_before = self.session.last_insert_id;
         let unnamed = self.session.causality.unknown();
         self.session.learn(order.statement, &told);
         if self.session.causality.unknown() != unnamed {
@@ -389,6 +390,10 @@ impl Client {
             memory.condition = Condition::Untracked;
         }
         if reply.last_insert_id != 0 {
+            if memory.insert_id.is_none() {
+                memory.insert_id_is_unsure = true;
+                self.session.insert_id_before = insert_id_before;
+            }
             memory.insert_id = Some(reply.last_insert_id);
         }
         // What stands here is not the session's to keep on this side; nobody else may get it.
@@ -402,6 +407,7 @@ impl Client {
         if let Some(id) = set_insert_id(&reply.changes) {
             self.session.last_insert_id = id;
             memory.insert_id = Some(id);
+            memory.insert_id_is_unsure = false;
         }
         self.learn_previous(used, order, reply);
         self.note_unasked(side, used, order, reply).await;

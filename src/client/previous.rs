@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::{
+    bring::ask_insert_id,
     connections::{Side, Used},
     memory::Memory,
     order::Order,
@@ -161,6 +162,7 @@ impl Client {
         let mine = memory.last_user == me;
         if !mine {
             memory.insert_id = None;
+            memory.insert_id_is_unsure = false;
             memory.row_count = None;
         }
         memory.last_user = me;
@@ -184,7 +186,7 @@ impl Client {
     }
 
     async fn bring_insert_id(
-        &self,
+        &mut self,
         (id, connection, memory): (BackendId, &mut Connection, &mut Memory),
         order: &Order<'_>,
         held: bool,
@@ -197,6 +199,13 @@ impl Client {
         // This connection knows better than the session, which has yet to ask.
         let knows = self.unasked.awaits_insert_id()
             && self.connections.last_used(self.connections.last).is_some_and(|(_, last)| last == id);
+        if wanted
+            && memory.insert_id_is_unsure
+            && let Some(id) = ask_insert_id(connection, None).await?
+        {
+            memory.row_count = Some(0);
+            self.learn_insert_id(memory, id);
+        }
         let own = knows || memory.insert_id == Some(self.session.last_insert_id);
         // Between XA END and its end nothing may be set.
         let may_set = !held || !self.session.ledger.pins.contains(PinReason::Xa);

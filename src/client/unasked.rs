@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::{
     bring::{ask_collation, ask_insert_id, clock_runs},
     connections::{Side, Used},
+    memory::Memory,
     order::Order,
     previous::{ASK_LIMIT, multi_statements},
     run::Client,
@@ -49,6 +50,9 @@ impl Client {
     pub(super) async fn note_unasked(&mut self, side: Side, used: &mut Used, order: &Order<'_>, reply: &Reply) {
         self.unasked.collation |= changes_collation(&reply.changes);
         let sets_insert_id = order.statement.is_some_and(|(statement, _)| sets_insert_id(statement));
+        if sets_insert_id {
+            used.lease.parts().1.insert_id_is_unsure = false;
+        }
         // The id in an OK may be one that the statement itself gave, which is not `LAST_INSERT_ID()`.
         let asked_before = self.previous.asked_insert_id || self.previous.asked_before;
         let doubtful = asked_before && reply.last_insert_id != 0;
@@ -109,8 +113,7 @@ impl Client {
             let then = (self.previous.row_count == -1).then(|| multi_statements(connection, memory));
             if let Ok(Some(id)) = ask_insert_id(connection, then).await {
                 memory.row_count = Some(if then.is_some() { -1 } else { 0 });
-                self.session.last_insert_id = id;
-                memory.insert_id = Some(id);
+                self.learn_insert_id(memory, id);
             }
         }
         for name in &variables {
@@ -122,6 +125,18 @@ impl Client {
         if !std::sync::Arc::ptr_eq(&memory.settings, &self.session.settings) {
             memory.settings = std::sync::Arc::clone(&self.session.settings);
         }
+    }
+
+    /// A member has said what `LAST_INSERT_ID()` is on its connection. If that is not the id that the last OK told, the
+    /// statement had given that itself; and where another session has left its own, it is what it was before.
+    pub(super) fn learn_insert_id(&mut self, memory: &mut Memory, id: u64) {
+        if memory.insert_id_is_unsure && id != self.session.last_insert_id {
+            self.session.last_insert_id = self.session.insert_id_before;
+        } else {
+            self.session.last_insert_id = id;
+        }
+        memory.insert_id = Some(id);
+        memory.insert_id_is_unsure = false;
     }
 
     /// Whether `timestamp` follows the clock again: `SET timestamp = DEFAULT` or `= 0`.

@@ -65,6 +65,8 @@ pub struct Session {
     pub consistency: Consistency,
     /// `LAST_INSERT_ID()`, as far as OK packets told it.
     pub last_insert_id: u64,
+    /// What it was before the last OK, should the id in that have been given by the statement itself.
+    pub insert_id_before: u64,
     /// What `collation_connection` is on a fresh connection of this login, once a member has said it.
     pub login_collation: Option<Vec<u8>>,
 }
@@ -113,6 +115,7 @@ impl Session {
             listener,
             consistency,
             last_insert_id: 0,
+            insert_id_before: 0,
             login_collation: None,
         }
     }
