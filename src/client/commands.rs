@@ -105,7 +105,8 @@ impl Client {
 
     /// `COM_FIELD_LIST`.
     pub(super) async fn field_list(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
-        let tied = self.session.is_tied() && !self.connections.transaction_on_replica;
+        // With autocommit off it may begin a transaction.
+        let tied = (self.session.is_tied() || !self.session.autocommit) && !self.connections.transaction_on_replica;
         let target = if tied { Target::Primary } else { Target::Replica };
         let route = Route { loss: Loss::Repeatable, ..plain_route(target, Reason::Metadata) };
         self.run(Order::new(route, incoming, Shape::Fields)).await.map(drop)

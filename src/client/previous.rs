@@ -32,6 +32,8 @@ use crate::{
 /// How long a connection with warnings, an error or counts waits for the client to ask for them, at least, and how often
 /// it is looked whether others may want it.
 pub(super) const LINGER: Duration = Duration::from_millis(200);
+/// How long a session in work may keep one with warnings or an error while others wait.
+const LINGER_DIAGNOSTICS: Duration = Duration::from_secs(2);
 /// How long where nobody else wants it.
 const LINGER_UNWANTED: Duration = Duration::from_secs(10);
 /// How long a question of the proxy's own may take where the client does not wait for its answer.
@@ -290,7 +292,8 @@ impl Client {
 
     /// Whether a connection has been kept long enough while others wait for one.
     pub(super) fn is_overdue(&self, used: &Used) -> bool {
-        let long = self.previous.lingers_since.is_some_and(|since| since.elapsed() > LINGER);
+        let limit = if self.previous.has_diagnostics_on(used.lease.id()) { LINGER_DIAGNOSTICS } else { LINGER };
+        let long = self.previous.lingers_since.is_some_and(|since| since.elapsed() > limit);
         long && used.lease.is_wanted() && self.unasked.is_empty()
     }
 
