@@ -1,13 +1,6 @@
 //! What an error leaves behind: its packet tells neither the status nor the changes of the session.
 
-use tokio::time::timeout;
-
-use super::{
-    connections::Used,
-    order::Order,
-    previous::{ASK_LIMIT, multi_statements},
-    run::Client,
-};
+use super::{connections::Used, order::Order, previous::multi_statements, run::Client};
 use crate::{
     backend::Reply,
     session::Transaction,
@@ -25,9 +18,8 @@ impl Client {
         let (connection, memory) = used.lease.parts();
         // MySQL's trackers tell in a reply what changed before the error, but of no locks.
         memory.has_leftovers |= is_opaque(statement);
-        // A connection that breaks now, or hangs, stays in flight, and so serves nobody.
-        let question = connection.standing(multi_statements(connection, memory));
-        if let Ok(Ok(standing)) = timeout(ASK_LIMIT, question).await {
+        // A connection that breaks now stays in flight, and so serves nobody.
+        if let Ok(standing) = connection.standing(multi_statements(connection, memory)).await {
             reply.status = standing.status;
             reply.changes.extend(standing.changes);
         }

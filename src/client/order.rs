@@ -483,7 +483,11 @@ fn set_insert_id(changes: &[Change]) -> Option<u64> {
 /// Gives a connection back that the session need not hold. What may stand on it (a lock, a transaction) ends at once, not
 /// when somebody needs the connection.
 pub(super) fn give_back(mut used: Used) {
-    let (_, memory) = used.lease.parts();
+    let (connection, memory) = used.lease.parts();
+    if !connection.is_usable() {
+        // Nothing may be asked on it any more, not even to be clean.
+        return used.lease.discard();
+    }
     memory.let_go();
     if memory.has_leftovers {
         drop(tokio::spawn(clean_up(used)));

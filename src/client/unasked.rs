@@ -93,8 +93,13 @@ impl Client {
         let side = self.connections.last;
         match self.connections.take(side) {
             Some(mut used) => {
-                // A connection that hangs stays in flight: the next statement finds out.
-                let _ = timeout(ASK_LIMIT, self.ask(&mut used)).await;
+                if used.held {
+                    // What stands on it must not be lost unseen.
+                    self.ask(&mut used).await;
+                } else {
+                    // A connection that hangs stays in flight: whoever takes it up again finds out.
+                    let _ = timeout(ASK_LIMIT, self.ask(&mut used)).await;
+                }
                 self.connections.keep(side, used);
             }
             None => self.unasked = Unasked::default(),
