@@ -65,7 +65,7 @@ impl Client {
                         self.session.dialect.encoding = TextEncoding::from_character_set(name);
                     }
                     self.session.login_collation = memory.baseline.get(b"collation_connection".as_slice()).cloned();
-                    self.settle(side, used);
+                    self.settle(side, used).await;
                     return Ok(());
                 }
                 Err(BringError::Query(QueryError::Sql(error))) if used.on_primary => {
@@ -176,7 +176,7 @@ impl Client {
                     }
                     // The connection has the global ones now; let it be reset before anybody uses it.
                     memory.condition = Condition::Tainted;
-                    self.settle(side, used);
+                    self.settle(side, used).await;
                     return Ok(());
                 }
                 Err(error) => {

@@ -93,6 +93,7 @@ impl Client {
                             self.last_route.member = Some(used.address);
                             return Ok(used);
                         }
+                        self.keep_answers(&mut used).await;
                         give_back(used);
                     }
                     match self.lease(side, &choice, route).await {

@@ -13,6 +13,7 @@ mod connections;
 mod count;
 mod handshake;
 mod incoming;
+mod kept;
 mod member_choice;
 pub mod memory;
 mod order;

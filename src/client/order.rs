@@ -7,9 +7,9 @@ use super::{
     commands::clean_up,
     connections::{Side, Used},
     incoming::Incoming,
+    kept::Numbers,
     member_choice::Attempts,
     memory::Condition,
-    previous::with_row_count,
     refusal,
     registry::Running,
     run::{Client, Gone},
@@ -85,8 +85,8 @@ impl Finish {
 struct Ready {
     /// The member's id of the prepared statement.
     member_id: Option<u32>,
-    /// What stands in place of `ROW_COUNT()`.
-    row_count: Option<i64>,
+    /// What stands in place of what the statement asks of the one before.
+    numbers: Numbers,
 }
 
 /// How one attempt ended.
@@ -122,6 +122,7 @@ impl Client {
     /// Does the command.
     pub(super) async fn run(&mut self, mut order: Order<'_>) -> Result<Finish, Gone> {
         let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
+        self.forget_what_is_cleared(&order);
         loop {
             self.begin_where_it_can_stay(&mut order, &attempts);
             let side = self.side_of(&order);
@@ -212,7 +213,7 @@ impl Client {
         self.send(&mut used, order, ready).await?;
         if order.is_silent {
             used.lease.parts().0.expect_nothing();
-            self.settle(side, used);
+            self.settle(side, used).await;
             return Ok(Attempt::Done(Finish::Silent));
         }
         let exchange = Exchange {
@@ -238,7 +239,7 @@ impl Client {
                 if killed && !self.must_hold(side) {
                     used.lease.discard();
                 } else {
-                    self.settle(side, used);
+                    self.settle(side, used).await;
                 }
                 Ok(Attempt::Done(Finish::Replied(reply)))
             }
@@ -249,7 +250,7 @@ impl Client {
                 self.tell(order, &refusal::killed()).await?;
                 Ok(Attempt::Done(Finish::Lost))
             }
-            Err(ExchangeError::Intercepted(code)) => Ok(self.intercepted(side, used, code, order, attempts)),
+            Err(ExchangeError::Intercepted(code)) => Ok(self.intercepted(side, used, code, order, attempts).await),
             Err(ExchangeError::Member { cause, progress }) => {
                 if killed {
                     order.route.loss = unrepeated(order.route.loss);
@@ -302,11 +303,11 @@ impl Client {
         if memory.has_many_to_close() {
             close_statements(connection, memory).await?;
         }
-        let row_count = self.bring_previous(used, order).await?;
+        let numbers = self.bring_previous(used, order).await?;
         if let Some(preface) = order.preface {
             used.lease.parts().0.query(preface).await?;
         }
-        Ok(Ready { member_id, row_count })
+        Ok(Ready { member_id, numbers })
     }
 
     /// A send that fails is found out by the reply: the member may have said why.
@@ -321,9 +322,9 @@ impl Client {
             self.scratch.extend_from_slice(order.message);
             put_statement_id(&mut self.scratch[HEADER_LEN..], id);
             message = &self.scratch;
-        } else if let Some(row_count) = ready.row_count {
+        } else if !ready.numbers.is_empty() {
             let layout = Layout::of(self.login.capabilities);
-            self.scratch = with_row_count(order.message, row_count, self.session.dialect, layout);
+            self.scratch = ready.numbers.in_place(order.message, self.session.dialect, layout);
             message = &self.scratch;
         }
         let mut sent = connection.send(message).await;
@@ -409,7 +410,7 @@ impl Client {
             memory.insert_id = Some(id);
             memory.insert_id_is_unsure = false;
         }
-        self.learn_previous(used, order, reply);
+        self.learn_previous(used, order, reply).await;
         self.note_unasked(side, used, order, reply).await;
     }
 
@@ -448,12 +449,13 @@ impl Client {
     }
 
     /// Keeps the connection if the session must, or lingers, or if sessions do not share; else it goes back to the pool.
-    pub(super) fn settle(&mut self, side: Side, mut used: Used) {
+    pub(super) async fn settle(&mut self, side: Side, mut used: Used) {
         used.in_flight = None;
         used.held = self.must_hold(side);
         if used.held || !self.proxy.policy.multiplexing || (self.may_be_asked(&used) && !self.is_overdue(&used)) {
             self.connections.keep(side, used);
         } else {
+            self.keep_answers(&mut used).await;
             self.connections.remember(side, &used);
             give_back(used);
         }

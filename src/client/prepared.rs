@@ -7,7 +7,7 @@ use super::{
     connections::Side,
     incoming::Incoming,
     order::Order,
-    previous::{asks, clears},
+    previous::asks,
     query::{ROUTE_ATTRIBUTE, names_ids, prepares_on_replica},
     refusal,
     run::{Client, Gone},
@@ -16,7 +16,10 @@ use super::{
 use crate::{
     route::{Reason, Route, Target},
     session::PinReason,
-    sql::{Hint, ServerKind, Statement},
+    sql::{
+        Hint, ServerKind, Statement,
+        previous::{Clears, clears_conditions},
+    },
     wire::{
         Command, StatusFlags,
         attributes::{Layout, of_execution},
@@ -72,7 +75,7 @@ impl Client {
         let is_question = asks(&statement);
         if !is_question {
             self.ask_what_waits().await;
-            if clears(&statement, self.session.dialect.server) {
+            if clears_conditions(&statement, self.session.dialect.server) == Clears::Surely {
                 self.previous.cleared();
             }
         }
@@ -108,7 +111,7 @@ impl Client {
             self.prepared.by_id.insert(id, Prepared { what, types: Vec::new(), stands: None });
         }
         if is_question {
-            self.review_standing();
+            self.review_standing().await;
         }
         Ok(())
     }
@@ -143,7 +146,7 @@ impl Client {
         if let Some(answer) = route.answer
             && self.refuse_by_answer(incoming, answer).await?
         {
-            self.review_standing();
+            self.review_standing().await;
             return Ok(());
         }
         if route.target == Target::Proxy {
@@ -156,7 +159,7 @@ impl Client {
         order.prepared = Some(&what.text);
         self.last_status = StatusFlags::empty();
         let opened = self.run_prepared(&route, order, &what.statement, sql).await?;
-        self.after_execute(id, cursor && opened);
+        self.after_execute(id, cursor && opened).await;
         Ok(())
     }
 
@@ -181,15 +184,15 @@ impl Client {
         Ok(self.last_status.contains(StatusFlags::CURSOR_EXISTS))
     }
 
-    fn after_execute(&mut self, id: u32, has_cursor: bool) {
+    async fn after_execute(&mut self, id: u32, has_cursor: bool) {
         if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
             prepared.stands = has_cursor.then_some(PinReason::OpenCursor);
         }
-        self.review_standing();
+        self.review_standing().await;
     }
 
     /// Ends the pins whose statements stand no more, and lets the connection go when nothing else holds it.
-    fn review_standing(&mut self) {
+    async fn review_standing(&mut self) {
         for reason in [PinReason::OpenCursor, PinReason::LongData] {
             if !self.prepared.any_stands(reason) {
                 self.session.ledger.pins.remove(reason);
@@ -200,7 +203,7 @@ impl Client {
         let last = self.connections.last;
         for side in [Side::Primary, Side::Replica] {
             if let Some(used) = self.connections.take(side) {
-                self.settle(side, used);
+                self.settle(side, used).await;
             }
         }
         // Looking them over is no statement.
@@ -264,7 +267,7 @@ impl Client {
         self.last_status = StatusFlags::empty();
         self.run(order).await?;
         if self.last_status.contains(StatusFlags::LAST_ROW_SENT) {
-            self.after_execute(id, false);
+            self.after_execute(id, false).await;
         }
         Ok(())
     }
@@ -280,7 +283,7 @@ impl Client {
         let mut order = Order::new(self.held_route(), incoming, Shape::Acknowledgement);
         order.prepared = Some(&what.text);
         self.run(order).await?;
-        self.after_execute(id, false);
+        self.after_execute(id, false).await;
         Ok(())
     }
 
@@ -299,7 +302,7 @@ impl Client {
             }
             // Closing is no statement.
             self.connections.last = last;
-            self.review_standing();
+            self.review_standing().await;
         }
         Ok(())
     }

@@ -11,22 +11,20 @@ use tokio::time::timeout;
 use super::{
     bring::ask_insert_id,
     connections::{Side, Used},
+    kept::{FoundRows, KeptConditions, Numbers, finds_rows, may_stand_as_numbers},
     memory::Memory,
-    order::Order,
-    run::{Client, Gone},
+    order::{Order, give_back},
+    run::Client,
 };
 use crate::{
     backend::{Connection, MultiStatements, QueryError, Reply},
     pool::BackendId,
     session::PinReason,
-    sql::{Dialect, Facts, Kind, ServerKind, Statement, details},
-    wire::{
-        Capabilities, Command, HEADER_LEN,
-        attributes::{Layout, in_front},
-        command::message,
-        err::SqlError,
-        response::Shape,
+    sql::{
+        Facts, Kind, ServerKind, Statement,
+        previous::{Clears, clears_conditions},
     },
+    wire::{Capabilities, err::SqlError, response::Shape},
 };
 
 /// How long a connection with warnings, an error or counts waits for the client to ask for them, at least, and how often
@@ -38,8 +36,6 @@ const LINGER_DIAGNOSTICS: Duration = Duration::from_secs(2);
 const LINGER_UNWANTED: Duration = Duration::from_secs(10);
 /// How long a question of the proxy's own may take where the client does not wait for its answer.
 pub(super) const ASK_LIMIT: Duration = Duration::from_secs(2);
-/// The most bytes of warnings that are kept for a client.
-const WARNINGS_LIMIT: usize = 64 * 1024;
 
 /// What the session's last statement has left for the client to ask for.
 #[derive(Debug, Default)]
@@ -48,12 +44,16 @@ pub(super) struct Previous {
     pub row_count: i64,
     /// Warnings and errors of the last statement, as `MySQL` says in the reply to `COM_PING`; `MariaDB` says 0.
     pub warnings: u16,
-    /// The connection that knows `FOUND_ROWS()`.
-    pub found_rows_on: Option<BackendId>,
+    /// `FOUND_ROWS()`
+    pub found_rows: FoundRows,
+    /// How many conditions the last statement that raised any has raised, as far as its reply tells.
+    pub raised: u16,
     /// Where warnings and errors are.
     pub diagnostics: Diagnostics,
     /// Since when a connection is kept because the client may ask what only it knows.
     pub lingers_since: Option<Instant>,
+    /// The connection that has a mark: where it has gone, the statement took away what the one before left.
+    pub marked: Option<BackendId>,
     /// The client has asked for counts or warnings before.
     pub asked_before: bool,
     /// The client has asked for `LAST_INSERT_ID()` before.
@@ -71,8 +71,8 @@ pub(super) enum Diagnostics {
     On(BackendId),
     /// An error that the proxy gave itself.
     Own(SqlError),
-    /// The reply to `SHOW WARNINGS`, after the connection that knew it was given back.
-    Saved(Vec<u8>),
+    /// After the connection that knew them was given back.
+    Kept(Box<KeptConditions>),
 }
 
 /// Whether a statement asks for counts or diagnostics of the one before.
@@ -80,55 +80,9 @@ pub(super) fn asks(statement: &Statement) -> bool {
     statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS) || statement.kind == Kind::Diagnostics
 }
 
-/// Whether a number may stand in place of `ROW_COUNT()`: in one statement of a text that is whole, and not in what is
-/// stored.
-fn may_stand_as_a_number(order: &Order<'_>) -> bool {
-    let is_one = |statement: &Statement| {
-        matches!(statement.kind, Kind::Read | Kind::Write | Kind::Set | Kind::Do)
-            && !statement.has(Facts::SEVERAL | Facts::TRUNCATED | Facts::VERSIONED)
-            && statement.doubt.is_none()
-    };
-    order.prepared.is_none() && order.end.is_done() && order.statement.is_some_and(|(statement, _)| is_one(statement))
-}
-
 /// Whether a statement asks for warnings or errors of the one before.
 pub(super) fn asks_diagnostics(statement: &Statement) -> bool {
     statement.has(Facts::DIAGNOSTICS) || statement.kind == Kind::Diagnostics
-}
-
-/// Whether a statement that has no rows changes what `FOUND_ROWS()` gives: one that copies rows, and on `MySQL` some
-/// others.
-fn finds_rows(statement: &Statement, sql: &[u8], server: ServerKind) -> bool {
-    let [first] = details::words::<1>(sql, statement.dialect);
-    let first = first.of(sql);
-    match server {
-        ServerKind::MySql if first.eq_ignore_ascii_case(b"update") || first.eq_ignore_ascii_case(b"do") => true,
-        _ => {
-            statement.kind == Kind::Write
-                && statement.has(Facts::READS_TABLES)
-                && !first.eq_ignore_ascii_case(b"delete")
-        }
-    }
-}
-
-/// Whether a statement that raises nothing takes away what the one before has raised. `MySQL`'s all do; `MariaDB`'s do
-/// where they open tables.
-pub(super) fn clears(statement: &Statement, server: ServerKind) -> bool {
-    let opens_tables = matches!(
-        statement.kind,
-        Kind::Write
-            | Kind::Load
-            | Kind::Ddl
-            | Kind::DropTable
-            | Kind::CreateTemporary
-            | Kind::DropTemporary
-            | Kind::Metadata
-            | Kind::Instance
-            | Kind::Several
-    );
-    let opens_tables = opens_tables
-        || (statement.kind != Kind::Prepare && statement.has(Facts::READS_TABLES | Facts::UNKNOWN_FUNCTION));
-    server == ServerKind::MySql || opens_tables
 }
 
 impl Previous {
@@ -143,6 +97,11 @@ impl Previous {
         self.diagnostics = Diagnostics::Nowhere;
     }
 
+    /// Whether there are warnings or errors that the client may ask for, and this connection does not have them.
+    fn has_diagnostics_elsewhere_than(&self, id: BackendId) -> bool {
+        !matches!(self.diagnostics, Diagnostics::Nowhere) && !self.has_diagnostics_on(id)
+    }
+
     /// Whether this connection has warnings or errors that the client may ask for.
     pub fn has_diagnostics_on(&self, id: BackendId) -> bool {
         matches!(self.diagnostics, Diagnostics::On(on) if on == id)
@@ -150,13 +109,9 @@ impl Previous {
 }
 
 impl Client {
-    /// Makes a connection answer what `order` asks for as if it had served the statement before. Gives the number that
-    /// must stand in place of `ROW_COUNT()` where no connection can be made to say it.
-    pub(super) async fn bring_previous(
-        &mut self,
-        used: &mut Used,
-        order: &Order<'_>,
-    ) -> Result<Option<i64>, QueryError> {
+    /// Makes a connection answer what `order` asks for as if it had served the statement before. Gives the numbers that
+    /// must stand in its text where the connection cannot be made to say them.
+    pub(super) async fn bring_previous(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Numbers, QueryError> {
         let me = Some(self.registered.handle.id);
         let (held, id) = (used.held, used.lease.id());
         let (connection, memory) = used.lease.parts();
@@ -177,14 +132,21 @@ impl Client {
             clear(connection, memory).await?;
         }
         self.bring_insert_id((id, connection, memory), order, held).await?;
-        if !asks {
-            return Ok(None);
-        }
+        let Some((statement, _)) = order.statement.filter(|_| asks) else {
+            let clears = order.statement.map(|(it, _)| clears_conditions(it, self.session.dialect.server));
+            if may_clear && clears == Some(Clears::Perhaps) && self.previous.has_diagnostics_elsewhere_than(id) {
+                mark(connection, memory).await?;
+                self.previous.marked = Some(id);
+            }
+            return Ok(Numbers::default());
+        };
         if let Diagnostics::Own(error) = &self.previous.diagnostics {
             signal(connection, memory, error).await?;
             self.previous.diagnostics = Diagnostics::On(id);
         }
-        self.bring_row_count(connection, memory, order).await
+        let row_count = self.bring_row_count(connection, memory).await?;
+        let numbers = Numbers { row_count, ..self.kept_numbers(statement) };
+        Ok(if may_stand_as_numbers(order) { numbers } else { Numbers::default() })
     }
 
     async fn bring_insert_id(
@@ -228,7 +190,6 @@ impl Client {
         &self,
         connection: &mut Connection,
         memory: &mut Memory,
-        order: &Order<'_>,
     ) -> Result<Option<i64>, QueryError> {
         let wanted = self.previous.row_count;
         if memory.row_count == Some(wanted) {
@@ -237,23 +198,33 @@ impl Client {
         match wanted {
             0 => connection.count_no_rows().await?,
             ..0 => connection.count_as_rows(multi_statements(connection, memory)).await?,
-            _ if may_stand_as_a_number(order) => return Ok(Some(wanted)),
             // The number of rows that another connection changed cannot be told by this one.
-            _ => return Ok(None),
+            _ => return Ok(Some(wanted)),
         }
         memory.row_count = Some(wanted);
         Ok(None)
     }
 
     /// Notes what a reply leaves for the client to ask for.
-    pub(super) fn learn_previous(&mut self, used: &mut Used, order: &Order<'_>, reply: &Reply) {
+    pub(super) async fn learn_previous(&mut self, used: &mut Used, order: &Order<'_>, reply: &Reply) {
         let id = used.lease.id();
-        let (_, memory) = used.lease.parts();
+        let (connection, memory) = used.lease.parts();
+        let marked = self.previous.marked.take() == Some(id);
         let raised = reply.error.is_some() || reply.warnings > 0;
         let server = self.session.dialect.server;
-        let cleared = order.statement.is_some_and(|(it, _)| !asks(it) && clears(it, server));
+        let mut said = None;
+        let cleared = match order.statement.map(|(it, _)| clears_conditions(it, server)) {
+            Some(Clears::Surely) => true,
+            Some(Clears::Perhaps) if marked && !raised => {
+                // `SHOW WARNINGS` counts like rows.
+                said = Some(-1);
+                !still_marked(connection).await
+            }
+            Some(Clears::Perhaps | Clears::Never) | None => false,
+        };
         if raised {
             self.previous.diagnostics = Diagnostics::On(id);
+            self.previous.raised = reply.warnings;
         } else if cleared && !self.previous.has_diagnostics_on(id) {
             // The connection that has them knows itself what becomes of them.
             self.previous.cleared();
@@ -267,16 +238,16 @@ impl Client {
         let shows = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Diagnostics);
         let has_rows = reply.affected_rows.is_none() && reply.error.is_none() && !shows;
         if order.counts_rows() && has_rows {
-            self.previous.found_rows_on = Some(id);
+            self.previous.found_rows = FoundRows::On(id);
         } else if self.previous.asked_before
             && let Some((statement, sql)) = order.statement
             && finds_rows(statement, sql, server)
         {
-            self.previous.found_rows_on = Some(id);
+            self.previous.found_rows = FoundRows::On(id);
         }
         if order.counts_rows() {
             self.previous.row_count = reply.affected_rows.map_or(-1, u64::cast_signed);
-            memory.row_count = Some(self.previous.row_count);
+            memory.row_count = said.or(Some(self.previous.row_count));
         }
         if let Some((statement, _)) = order.statement {
             self.previous.asked_before |= asks(statement);
@@ -302,8 +273,12 @@ impl Client {
         if asks_diagnostics(statement) {
             return self.diagnostics_side();
         }
-        let found_rows_on = self.previous.found_rows_on.filter(|_| statement.has(Facts::ASKS_FOUND_ROWS));
-        found_rows_on.and_then(|id| self.connections.side_of(id))
+        self.found_rows_side().filter(|_| statement.has(Facts::ASKS_FOUND_ROWS))
+    }
+
+    fn found_rows_side(&self) -> Option<Side> {
+        let FoundRows::On(id) = self.previous.found_rows else { return None };
+        self.connections.side_of(id)
     }
 
     fn diagnostics_side(&self) -> Option<Side> {
@@ -314,9 +289,7 @@ impl Client {
     /// Whether the connection that is kept for this side knows what the client may ask although other connections have
     /// been used since.
     pub(super) fn is_still_asked(&self, side: Side) -> bool {
-        let found_rows_on = self.previous.found_rows_on.filter(|_| self.previous.asked_before);
-        self.diagnostics_side() == Some(side)
-            || found_rows_on.is_some_and(|id| self.connections.side_of(id) == Some(side))
+        self.diagnostics_side() == Some(side) || (self.previous.asked_before && self.found_rows_side() == Some(side))
     }
 
     /// Whether a connection may wait longer for the client to ask: no member's limit is reached.
@@ -325,46 +298,31 @@ impl Client {
         young && self.connections.lingering().all(|used| !used.lease.is_wanted())
     }
 
-    /// The client has not asked in time: the connections go back, and what warnings they have is kept.
+    /// The client has not asked in time: the connections go back, and what it may still ask for is kept.
     pub(super) async fn end_lingering(&mut self) {
         self.ask_what_waits().await;
-        self.save_warnings().await;
         self.previous.lingers_since = None;
-        self.previous.found_rows_on = None;
-        self.release_other(Side::Primary);
-        self.release_other(Side::Replica);
+        if !self.proxy.policy.multiplexing {
+            return;
+        }
+        for side in [Side::Primary, Side::Replica] {
+            if !self.connections.holds(side)
+                && let Some(mut used) = self.connections.take(side)
+            {
+                self.keep_answers(&mut used).await;
+                give_back(used);
+            }
+        }
     }
 
-    async fn save_warnings(&mut self) {
-        let Some(side) = self.diagnostics_side().filter(|side| !self.connections.holds(*side)) else { return };
-        let last = self.connections.last;
-        let Some(mut used) = self.connections.take(side) else { return };
-        let (connection, memory) = used.lease.parts();
-        let question = message(Command::Query, b"SHOW WARNINGS");
-        let said = timeout(ASK_LIMIT, connection.verbatim(&question, WARNINGS_LIMIT)).await;
-        memory.row_count = Some(-1);
-        self.previous.diagnostics = match said {
-            Ok(Ok(Some(reply))) => Diagnostics::Saved(reply),
-            _ => Diagnostics::Nowhere,
-        };
-        // A connection that broke, or hangs, is in flight: it serves nobody.
-        self.connections.keep(side, used);
-        self.connections.last = last;
-    }
-
-    /// Answers `SHOW WARNINGS` from what was kept; false when a connection must be asked.
-    pub(super) async fn show_saved_warnings(&mut self, statement: &Statement, sql: &[u8]) -> Result<bool, Gone> {
-        if statement.kind != Kind::Diagnostics || !is_show_warnings(sql, statement.dialect) {
-            return Ok(false);
+    /// Forgets at once what a statement will take away, so that no connection is kept for it.
+    pub(super) fn forget_what_is_cleared(&mut self, order: &Order<'_>) {
+        if let Some((statement, _)) = order.statement
+            && !asks(statement)
+            && clears_conditions(statement, self.session.dialect.server) == Clears::Surely
+        {
+            self.previous.cleared();
         }
-        // Its status flags are those of a session that stands free.
-        let Diagnostics::Saved(reply) = &self.previous.diagnostics else { return Ok(false) };
-        if self.session.is_tied() || !self.session.autocommit {
-            return Ok(false);
-        }
-        self.stream.write_all(reply).await?;
-        self.previous.row_count = -1;
-        Ok(true)
     }
 }
 
@@ -378,6 +336,23 @@ async fn clear(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
     memory.has_diagnostics = false;
     memory.row_count = Some(0);
     Ok(())
+}
+
+/// Leaves a warning of the proxy's own, to see whether a statement takes it away.
+async fn mark(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
+    connection.query("SELECT CAST('mark' AS SIGNED)").await?;
+    memory.has_diagnostics = true;
+    memory.row_count = Some(-1);
+    Ok(())
+}
+
+/// Whether the mark is there. `SHOW WARNINGS` changes nothing else than `ROW_COUNT()`.
+async fn still_marked(connection: &mut Connection) -> bool {
+    match timeout(ASK_LIMIT, connection.query("SHOW WARNINGS LIMIT 1")).await {
+        Ok(Ok(said)) => !said.rows.is_empty(),
+        // The connection is broken, or hangs: nobody knows.
+        _ => false,
+    }
 }
 
 /// Has the member give the error that the proxy gave, so that it can be asked for it.
@@ -401,53 +376,4 @@ async fn signal(connection: &mut Connection, memory: &mut Memory, error: &SqlErr
 pub(super) fn multi_statements(connection: &Connection, memory: &Memory) -> MultiStatements {
     let at_login = connection.capabilities().contains(Capabilities::MULTI_STATEMENTS);
     if memory.settings.multi_statements.unwrap_or(at_login) { MultiStatements::On } else { MultiStatements::Off }
-}
-
-fn is_show_warnings(sql: &[u8], dialect: Dialect) -> bool {
-    let [show, warnings, more, _] = details::words::<4>(sql, dialect).map(|word| word.of(sql));
-    show.eq_ignore_ascii_case(b"show") && warnings.eq_ignore_ascii_case(b"warnings") && matches!(more, b"" | b";")
-}
-
-/// The message with numbers in place of `ROW_COUNT()`; attributes in front of the text stay.
-pub(super) fn with_row_count(written: &[u8], row_count: i64, dialect: Dialect, layout: Layout) -> Vec<u8> {
-    let argument = written.get(HEADER_LEN + 1..).unwrap_or_default();
-    let text_at = match layout {
-        Layout::Plain => 0,
-        Layout::Named => in_front(argument, b"").map_or(0, |front| front.text_at),
-    };
-    let (attributes, sql) = argument.split_at(text_at);
-    let mut out = Vec::with_capacity(argument.len() + 32);
-    out.extend_from_slice(attributes);
-    let mut at = 0;
-    for call in details::calls(sql, dialect, "row_count") {
-        let (start, end) = (call.span.start as usize, call.span.end as usize);
-        out.extend_from_slice(sql.get(at..start).unwrap_or_default());
-        out.extend_from_slice(format!("CAST({row_count} AS SIGNED)").as_bytes());
-        if call.is_column {
-            out.extend_from_slice(b" AS `");
-            out.extend_from_slice(call.span.of(sql));
-            out.push(b'`');
-        }
-        at = end;
-    }
-    out.extend_from_slice(sql.get(at..).unwrap_or_default());
-    message(Command::Query, &out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_stands_in_place_of_the_count_behind_any_attributes() {
-        let replaced = |argument: &[u8], layout: Layout| {
-            let message = with_row_count(&message(Command::Query, argument), 3, Dialect::default(), layout);
-            message[HEADER_LEN + 1..].to_vec()
-        };
-        let expected = b"SELECT CAST(3 AS SIGNED) AS `ROW_COUNT()`";
-        assert_eq!(replaced(b"SELECT ROW_COUNT()", Layout::Plain), expected);
-        let front = b"\x01\x01\x00\x01\xfe\x00\x01n\x0bROW_COUNT()";
-        let with_attributes = [&front[..], b"SELECT ROW_COUNT()"].concat();
-        assert_eq!(replaced(&with_attributes, Layout::Named), [&front[..], expected].concat());
-    }
 }

@@ -33,7 +33,7 @@ impl Client {
     pub(super) async fn query(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         let (statement, hint) = self.read_query(incoming);
         if asks(&statement) {
-            if self.show_saved_warnings(&statement, incoming.sql()).await? {
+            if self.show_kept(&statement, incoming.sql()).await? {
                 return Ok(());
             }
         } else if !statement.has(Facts::ASKS_INSERT_ID) {

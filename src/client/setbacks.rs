@@ -83,7 +83,7 @@ impl Client {
             self.proxy.topology.recheck();
             attempts.failed(used.member, format!("{}: {error}", used.address));
         }
-        self.settle(side, used);
+        self.settle(side, used).await;
         if counts {
             self.tell(order, &error).await?;
             return Ok(Attempt::Done(Finish::Refused));
@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// The net: what a replica refuses as a write runs on the primary; what a dying member refuses, on another one.
-    pub(super) fn intercepted(
+    pub(super) async fn intercepted(
         &mut self,
         side: Side,
         used: Used,
@@ -128,7 +128,7 @@ impl Client {
             self.proxy.topology.recheck();
             return Attempt::Again;
         }
-        self.settle(side, used);
+        self.settle(side, used).await;
         // A replica says that it writes: it must not run twice, however much like a read it looks.
         let loss = if is_read_only_refusal(code) { Loss::OutcomeUnknown } else { order.route.loss };
         order.route = Route { target: Target::Primary, on_primary: true, loss, ..order.route };

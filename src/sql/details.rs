@@ -45,7 +45,7 @@ pub struct Assignment {
 }
 
 /// Tokens of a statement, without facts.
-struct Tokens<'a> {
+pub(super) struct Tokens<'a> {
     lexer: Lexer<'a>,
     sql: &'a [u8],
     /// The end of the last token.
@@ -53,21 +53,21 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    fn new(sql: &'a [u8], dialect: Dialect) -> Self {
+    pub(super) fn new(sql: &'a [u8], dialect: Dialect) -> Self {
         Tokens { lexer: Lexer::new(sql, dialect, AS_CODE), sql, end: 0 }
     }
 
-    fn next(&mut self) -> Token {
+    pub(super) fn next(&mut self) -> Token {
         let token = self.lexer.next();
         self.end = token.span.end;
         token
     }
 
-    fn peek(&self) -> Token {
+    pub(super) fn peek(&self) -> Token {
         self.lexer.clone().next()
     }
 
-    fn take(&mut self, word: &str) -> bool {
+    pub(super) fn take(&mut self, word: &str) -> bool {
         let found = self.peek().is_word(self.sql, word);
         if found {
             self.next();
@@ -96,7 +96,7 @@ fn bare(sql: &[u8], span: Span) -> Span {
     Span { start: span.start + cut, end: span.end - cut }
 }
 
-fn is_end(token: Token) -> bool {
+pub(super) fn is_end(token: Token) -> bool {
     token.kind == Lexeme::End || token.is(b';')
 }
 
@@ -274,47 +274,6 @@ pub fn user_variables(sql: &[u8], dialect: Dialect) -> Vec<Span> {
     let mut tokens = Tokens::new(sql, dialect);
     let all = std::iter::from_fn(|| Some(tokens.next()).filter(|token| token.kind != Lexeme::End));
     all.filter(|token| token.kind == Lexeme::UserVariable).map(|token| token.span).collect()
-}
-
-/// A call of a function without arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// From the name to the closing parenthesis.
-    pub span: Span,
-    /// Whether it is an item of a select list without a name of its own.
-    pub is_column: bool,
-}
-
-/// The calls of the built-in function `name` without arguments, in the order of the text.
-#[must_use]
-pub fn calls(sql: &[u8], dialect: Dialect, name: &str) -> Vec<Call> {
-    let mut tokens = Tokens::new(sql, dialect);
-    let mut found = Vec::new();
-    let mut before = tokens.next();
-    let mut token = before;
-    let mut depth = 0u32;
-    while token.kind != Lexeme::End {
-        match token.kind {
-            Lexeme::Punctuation(b'(') => depth += 1,
-            Lexeme::Punctuation(b')') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if token.is_word(sql, name) && tokens.peek().is(b'(') {
-            tokens.next();
-            let close = tokens.next();
-            let next = tokens.peek();
-            if close.is(b')') {
-                let opens = before.is_word(sql, "select") || before.is(b',');
-                let ends = is_end(next) || next.is(b',') || next.is_word(sql, "from");
-                let span = Span { start: token.span.start, end: close.span.end };
-                let selects = sql.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"select"));
-                found.push(Call { span, is_column: selects && depth == 0 && opens && ends });
-            }
-        }
-        before = token;
-        token = tokens.next();
-    }
-    found
 }
 
 /// The most statements of one text that are told apart.

@@ -20,6 +20,7 @@ mod hint;
 mod keywords;
 mod lex;
 mod literal;
+pub mod previous;
 mod scan;
 mod schemas;
 pub(crate) mod set;

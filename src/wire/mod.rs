@@ -11,6 +11,7 @@ pub mod command;
 pub mod err;
 pub mod greeting;
 pub mod gtid;
+pub mod kept_result;
 pub mod login;
 pub mod ok;
 pub mod packet;

@@ -11,8 +11,7 @@ pub type Plan = Vec<String>;
 
 /// A session in its own database.
 pub fn session(flavor: Flavor, database: &str, random: &mut Random) -> Plan {
-    // Counts are kept for those who have asked for them before.
-    let plan = vec!["SELECT ROW_COUNT()".to_owned()];
+    let plan = vec![ASKS_COUNTS.to_owned()];
     let mut writer = Writer { flavor, database, random, plan, prepared: 0 };
     let length = 8 + writer.random.below(40);
     // A few themes that meet often find more than all of them that meet rarely.
@@ -31,6 +30,8 @@ pub fn session(flavor: Flavor, database: &str, random: &mut Random) -> Plan {
     behind_a_read(writer.plan)
 }
 
+/// Counts are kept for those who have asked for them before, and exact ids too.
+const ASKS_COUNTS: &str = "SELECT ROW_COUNT()";
 /// A statement that raises nothing and has rows.
 const PLAIN: &str = "SELECT COUNT(*) FROM u";
 
@@ -43,7 +44,11 @@ fn behind_a_read(plan: Plan) -> Plan {
         if asks_late(&line) && out.last().is_none_or(begins) {
             out.push(PLAIN.to_owned());
         }
+        let begins_anew = line.starts_with("@change") || line.starts_with("@reset");
         out.push(line);
+        if begins_anew {
+            out.push(ASKS_COUNTS.to_owned());
+        }
     }
     out
 }
@@ -56,7 +61,7 @@ struct Writer<'a> {
     prepared: usize,
 }
 
-/// What only its connection can answer, and that one is given back in the pause; exceptions in docs/routing.md.
+/// What asks for conditions and found rows of the statement before.
 fn asks_late(line: &str) -> bool {
     let only_there = ["SHOW WARNINGS LIMIT", "SHOW ERRORS", "SHOW COUNT", "_count", "DIAGNOSTICS", "FOUND_ROWS()"];
     only_there.iter().any(|text| line.contains(text))
@@ -76,14 +81,10 @@ impl Writer<'_> {
                 let between = self.fill(between.split('\n').next().unwrap());
                 self.plan.push(between);
             }
-            let pauses = apart && self.random.percent(6);
-            if pauses {
+            if apart && self.random.percent(6) {
                 self.plan.push("@pause".to_owned());
             }
             let mut line = self.fill(line);
-            if pauses && asks_late(&line) {
-                self.plan.push(PLAIN.to_owned());
-            }
             if self.random.percent(4) && !line.starts_with('@') && !line.starts_with("SHOW") {
                 line = self.several(&line);
             }

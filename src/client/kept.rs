@@ -1,0 +1,276 @@
+//! What is kept for the client of the statement before when the connection that knew it goes back to the pool: its
+//! conditions, and how many rows it found.
+//!
+//! Knows how to ask for them and how to answer from them. Must not know when a connection goes back.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{
+    connections::Used,
+    order::Order,
+    previous::{ASK_LIMIT, Diagnostics},
+    run::{Client, Gone},
+};
+use crate::{
+    backend::Connection,
+    sql::{
+        Dialect, Facts, Kind, ServerKind, Statement,
+        previous::{Conditions, Number, ShowConditions, numbers, show_conditions},
+    },
+    wire::{
+        Command, HEADER_LEN,
+        attributes::{Layout, in_front},
+        command::message,
+        kept_result::KeptResult,
+    },
+};
+
+/// The most bytes of conditions that are kept for a client.
+const CONDITIONS_LIMIT: usize = 64 * 1024;
+
+/// What `SHOW WARNINGS` said.
+#[derive(Debug)]
+pub(super) struct KeptConditions {
+    rows: KeptResult,
+    /// `@@warning_count`, which may be more than the rows.
+    warnings: u64,
+    errors: u64,
+}
+
+/// How many rows the statement before found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum FoundRows {
+    /// As many as the connection at hand says.
+    #[default]
+    Anywhere,
+    /// This connection knows.
+    On(crate::pool::BackendId),
+    /// So many.
+    Kept(u64),
+}
+
+/// Numbers that must stand in a statement's text in place of those that it asks for, as no connection can be made to say
+/// them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Numbers {
+    pub row_count: Option<i64>,
+    pub found_rows: Option<u64>,
+    /// `@@warning_count` and `@@error_count`.
+    pub conditions: Option<(u64, u64)>,
+}
+
+impl Client {
+    /// Asks a connection that is about to go back for what the client may still want to know.
+    pub(super) async fn keep_answers(&mut self, used: &mut Used) {
+        let id = used.lease.id();
+        let conditions = self.previous.has_diagnostics_on(id);
+        let found_rows = self.previous.asked_before && self.previous.found_rows == FoundRows::On(id);
+        let (connection, memory) = used.lease.parts();
+        if !(conditions || found_rows) || !connection.is_usable() {
+            return;
+        }
+        memory.row_count = Some(-1);
+        // It leaves the found rows as they are; the other way round MySQL would clear the conditions.
+        if conditions {
+            let said = within(ASK_LIMIT, ask_conditions(connection, self.previous.raised)).await;
+            self.previous.diagnostics = said.map_or(Diagnostics::Nowhere, |kept| Diagnostics::Kept(Box::new(kept)));
+        }
+        if found_rows {
+            let said = within(ASK_LIMIT, ask_found_rows(connection)).await;
+            self.previous.found_rows = said.map_or(FoundRows::Anywhere, FoundRows::Kept);
+        }
+    }
+
+    /// Answers `SHOW WARNINGS` and `SHOW ERRORS` from what was kept; false when a connection must be asked.
+    pub(super) async fn show_kept(&mut self, statement: &Statement, sql: &[u8]) -> Result<bool, Gone> {
+        let Diagnostics::Kept(kept) = &self.previous.diagnostics else { return Ok(false) };
+        if statement.kind != Kind::Diagnostics {
+            return Ok(false);
+        }
+        let Some(ShowConditions::Rows { of, skip, most }) = show_conditions(sql, statement.dialect) else {
+            return Ok(false);
+        };
+        let mut out = Vec::new();
+        kept.put(&mut out, of, skip, most, self.status());
+        self.stream.write_all(&out).await?;
+        self.previous.row_count = -1;
+        Ok(true)
+    }
+
+    /// The numbers that were kept, for a statement that asks for the one before.
+    pub(super) fn kept_numbers(&self, statement: &Statement) -> Numbers {
+        let found_rows = match self.previous.found_rows {
+            FoundRows::Kept(found) if statement.has(Facts::ASKS_FOUND_ROWS) => Some(found),
+            _ => None,
+        };
+        let conditions = match &self.previous.diagnostics {
+            Diagnostics::Kept(kept) => Some((kept.warnings, kept.errors)),
+            _ => None,
+        };
+        Numbers { row_count: None, found_rows, conditions }
+    }
+}
+
+impl KeptConditions {
+    fn put(&self, out: &mut Vec<u8>, of: Conditions, skip: u64, most: u64, status: crate::wire::StatusFlags) {
+        let levels = self.rows.first_columns().enumerate();
+        let wanted = levels.filter(|(_, level)| of == Conditions::All || is_error(level)).map(|(at, _)| at);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let wanted: Vec<usize> = wanted.skip(skip).take(most).collect();
+        self.rows.put(out, 1, status, |at| wanted.contains(&at));
+    }
+}
+
+fn is_error(level: &[u8]) -> bool {
+    level.eq_ignore_ascii_case(b"error")
+}
+
+/// The answer, unless it does not come in time or not at all; a connection that hangs or broke is in flight, and so
+/// serves nobody.
+async fn within<T>(limit: Duration, answer: impl Future<Output = Option<T>>) -> Option<T> {
+    timeout(limit, answer).await.ok().flatten()
+}
+
+async fn ask_conditions(connection: &mut Connection, raised: u16) -> Option<KeptConditions> {
+    let question = message(Command::Query, b"SHOW WARNINGS");
+    let reply = connection.verbatim(&question, CONDITIONS_LIMIT).await.ok()??;
+    let rows = KeptResult::read(&reply, connection.capabilities())?;
+    let count = rows.first_columns().count() as u64;
+    let errors = rows.first_columns().filter(|level| is_error(level)).count() as u64;
+    Some(KeptConditions { rows, warnings: count.max(raised.into()), errors })
+}
+
+async fn ask_found_rows(connection: &mut Connection) -> Option<u64> {
+    let said = connection.query("SELECT FOUND_ROWS()").await.ok()?;
+    std::str::from_utf8(said.rows.first()?.first()?.as_deref()?).ok()?.parse().ok()
+}
+
+/// Whether numbers may stand in place of what a statement asks for: in one statement of a text that is whole, and not in
+/// what is stored.
+pub(super) fn may_stand_as_numbers(order: &Order<'_>) -> bool {
+    let is_one = |statement: &Statement| {
+        matches!(statement.kind, Kind::Read | Kind::Write | Kind::Set | Kind::Do | Kind::Diagnostics)
+            && !statement.has(Facts::SEVERAL | Facts::TRUNCATED | Facts::VERSIONED)
+            && statement.doubt.is_none()
+    };
+    order.prepared.is_none() && order.end.is_done() && order.statement.is_some_and(|(statement, _)| is_one(statement))
+}
+
+impl Numbers {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Numbers::default()
+    }
+
+    /// The message with numbers in place of what it asks for; attributes in front of the text stay.
+    pub fn in_place(&self, written: &[u8], dialect: Dialect, layout: Layout) -> Vec<u8> {
+        let argument = written.get(HEADER_LEN + 1..).unwrap_or_default();
+        let text_at = match layout {
+            Layout::Plain => 0,
+            Layout::Named => in_front(argument, b"").map_or(0, |front| front.text_at),
+        };
+        let (attributes, sql) = argument.split_at(text_at);
+        let text = self.in_text(sql, dialect);
+        message(Command::Query, &[attributes, &text].concat())
+    }
+
+    fn in_text(&self, sql: &[u8], dialect: Dialect) -> Vec<u8> {
+        if let (Some((warnings, errors)), Some(ShowConditions::Count(of))) =
+            (self.conditions, show_conditions(sql, dialect))
+        {
+            let (count, name) = match of {
+                Conditions::All => (warnings, "@@session.warning_count"),
+                Conditions::Errors => (errors, "@@session.error_count"),
+            };
+            return format!("SELECT {} AS `{name}`", unsigned(count, name)).into_bytes();
+        }
+        let mut out = Vec::with_capacity(sql.len() + 64);
+        let mut at = 0;
+        for asked in numbers(sql, dialect) {
+            let original = asked.span.of(sql);
+            let Some(value) = self.value(asked.number, &String::from_utf8_lossy(original)) else { continue };
+            out.extend_from_slice(sql.get(at..asked.span.start as usize).unwrap_or_default());
+            out.extend_from_slice(value.as_bytes());
+            if asked.is_column {
+                out.extend_from_slice(b" AS `");
+                out.extend(
+                    original
+                        .iter()
+                        .flat_map(|byte| if *byte == b'`' { b"``".as_slice() } else { std::slice::from_ref(byte) }),
+                );
+                out.push(b'`');
+            }
+            at = asked.span.end as usize;
+        }
+        out.extend_from_slice(sql.get(at..).unwrap_or_default());
+        out
+    }
+
+    /// An expression that has the value, and of which the servers make the same column as of the `original`.
+    fn value(&self, number: Number, original: &str) -> Option<String> {
+        let signed = |value: i64| format!("IF(1,{value},{original})");
+        match number {
+            Number::RowCount => self.row_count.map(signed),
+            Number::FoundRows => self.found_rows.map(|found| signed(found.cast_signed())),
+            Number::WarningCount => self.conditions.map(|(warnings, _)| unsigned(warnings, original)),
+            Number::ErrorCount => self.conditions.map(|(_, errors)| unsigned(errors, original)),
+        }
+    }
+}
+
+fn unsigned(value: u64, original: &str) -> String {
+    format!("IF(1,CAST({value} AS UNSIGNED),{original})")
+}
+
+/// Whether a statement that has no rows changes what `FOUND_ROWS()` gives: one that copies rows, and on `MySQL` some
+/// others.
+pub(super) fn finds_rows(statement: &Statement, sql: &[u8], server: ServerKind) -> bool {
+    let [first] = crate::sql::details::words::<1>(sql, statement.dialect);
+    let first = first.of(sql);
+    match server {
+        ServerKind::MySql if first.eq_ignore_ascii_case(b"update") || first.eq_ignore_ascii_case(b"do") => true,
+        _ => {
+            statement.kind == Kind::Write
+                && statement.has(Facts::READS_TABLES)
+                && !first.eq_ignore_ascii_case(b"delete")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stand_in_place_of_what_is_asked_behind_any_attributes() {
+        let numbers = Numbers { row_count: Some(3), ..Numbers::default() };
+        let replaced = |argument: &[u8], layout: Layout| {
+            let message = numbers.in_place(&message(Command::Query, argument), Dialect::default(), layout);
+            message[HEADER_LEN + 1..].to_vec()
+        };
+        let expected = b"SELECT IF(1,3,ROW_COUNT()) AS `ROW_COUNT()`";
+        assert_eq!(replaced(b"SELECT ROW_COUNT()", Layout::Plain), expected);
+        let front = b"\x01\x01\x00\x01\xfe\x00\x01n\x0bROW_COUNT()";
+        let with_attributes = [&front[..], b"SELECT ROW_COUNT()"].concat();
+        assert_eq!(replaced(&with_attributes, Layout::Named), [&front[..], expected].concat());
+    }
+
+    #[test]
+    fn only_what_is_known_is_replaced() {
+        let numbers = Numbers { row_count: None, found_rows: Some(7), conditions: Some((2, 1)) };
+        let replaced = |sql: &str| String::from_utf8(numbers.in_text(sql.as_bytes(), Dialect::default())).unwrap();
+        assert_eq!(
+            replaced("SELECT ROW_COUNT(), FOUND_ROWS() AS f, @@local.`error_count`"),
+            "SELECT ROW_COUNT(), IF(1,7,FOUND_ROWS()) AS f, IF(1,CAST(1 AS UNSIGNED),@@local.`error_count`) AS \
+             `@@local.``error_count```"
+        );
+        assert_eq!(
+            replaced("show count(*) warnings;"),
+            "SELECT IF(1,CAST(2 AS UNSIGNED),@@session.warning_count) AS `@@session.warning_count`"
+        );
+        assert_eq!(replaced("SHOW WARNINGS"), "SHOW WARNINGS");
+    }
+}
