@@ -21,6 +21,8 @@ on_both!(
     an_id_made_in_a_procedure_is_the_sessions_own,
     a_question_in_a_transaction_is_asked_in_it,
     an_id_that_a_session_gave_itself_does_not_show_anothers,
+    what_can_be_asked_is_kept_when_the_connection_goes_back,
+    what_a_statement_takes_away_is_found_out,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -159,4 +161,74 @@ fn an_id_that_a_session_gave_itself_does_not_show_anothers(flavor: Flavor) {
     let (_, id, _) = session.change("INSERT INTO t (b) VALUES ('made')");
     assert_eq!(session.say("SELECT LAST_INSERT_ID()"), id.to_string());
     session.run("ROLLBACK");
+}
+
+/// Packets of a reply, to be compared with those of one server.
+fn replied(session: &mut Raw, sql: &str) -> Vec<Vec<u8>> {
+    let reply = session.ask(Command::Query, sql.as_bytes(), Kind::Results).unwrap();
+    reply.into_iter().map(|message| message.payload).collect()
+}
+
+fn what_can_be_asked_is_kept_when_the_connection_goes_back(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let raises = "SELECT CAST('x' AS SIGNED), CAST('y' AS SIGNED) UNION ALL SELECT 1, 2 UNION ALL SELECT 3, 4";
+    for question in [
+        "SHOW WARNINGS",
+        "SHOW WARNINGS LIMIT 1",
+        "SHOW WARNINGS LIMIT 1, 5",
+        "SHOW ERRORS",
+        "SHOW COUNT(*) WARNINGS",
+        "SHOW COUNT(*) ERRORS",
+        "SELECT @@warning_count, @@session.error_count AS e, 5",
+        "SELECT FOUND_ROWS()",
+        "SELECT ROW_COUNT(), FOUND_ROWS() + 1 AS n",
+        "UPDATE log SET b = 'x' WHERE n = FOUND_ROWS()",
+    ] {
+        for first in [raises, "SELECT missing", "UPDATE log SET n = n + 1"] {
+            let ask = |session: &mut Raw, between: &mut dyn FnMut()| {
+                session.say("SELECT ROW_COUNT()");
+                session.run("DELETE FROM log");
+                session.run("INSERT INTO log (n) VALUES (1), (2), (3)");
+                replied(session, first);
+                between();
+                let answer = replied(session, question);
+                // On MariaDB these leave what stands.
+                (answer, replied(session, "SET @x = 1"), replied(session, "SHOW COUNT(*) WARNINGS"))
+            };
+            let mut alone = Raw::app(cluster.primary().address());
+            let expected = ask(&mut alone, &mut || {});
+            let mut session = Raw::app(proxy.read_write);
+            let heard = ask(&mut session, &mut || {
+                let mut other = Raw::app(proxy.read_write);
+                // The only connection to each member goes to another session.
+                other.run("INSERT INTO t (b) VALUES ('other')");
+                other.say("SELECT COUNT(*) FROM log");
+            });
+            assert_eq!(heard, expected, "{question} behind {first}");
+        }
+    }
+}
+
+/// Whether what stands is taken away is `MariaDB`'s secret, which is found out where it happens elsewhere.
+fn what_a_statement_takes_away_is_found_out(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let lines = "CREATE DATABASE more;ALTER DATABASE more CHARACTER SET latin1;CREATE TABLE more.w (a INT);\
+                 RENAME TABLE more.w TO more.x;CREATE VIEW more.v AS SELECT 1 AS a;DROP VIEW more.v;\
+                 CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 5;SELECT f();DROP FUNCTION f;\
+                 CREATE PROCEDURE p() SELECT COUNT(*) FROM log;CALL p();CALL leaves();SET @x = 5;BEGIN;COMMIT;\
+                 CREATE USER 'u';GRANT SELECT ON more.* TO 'u';GRANT SELECT ON more.x TO 'u';DROP USER 'u';\
+                 SHOW TABLES;SHOW CREATE DATABASE more;SHOW CREATE TABLE log;SHOW VARIABLES LIKE 'sql_mode';\
+                 SELECT 1;SELECT * FROM (SELECT 1) AS q;SHOW PROCEDURE STATUS LIKE 'p';CHECK TABLE log;FLUSH TABLES;\
+                 LOCK TABLES log READ;UNLOCK TABLES;DROP PROCEDURE p;DROP DATABASE more";
+    let [mut alone, mut session] = [cluster.primary().address(), proxy.read_write].map(Raw::app);
+    // Where it ran first it is gone again: both have the same server, one after the other.
+    let ask = |session: &mut Raw| -> Vec<_> {
+        let one = |line: &str| {
+            session.say("SELECT CAST('x' AS SIGNED)");
+            let kind = session.say(line).starts_with("ERROR");
+            (line.to_owned(), kind, replied(session, "SHOW WARNINGS"))
+        };
+        lines.split(';').map(one).collect()
+    };
+    assert_eq!(ask(&mut session), ask(&mut alone));
 }

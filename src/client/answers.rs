@@ -25,7 +25,11 @@ impl Client {
                 let written = column.of(incoming.sql());
                 let name: Vec<u8> = written.iter().copied().filter(|byte| !b"`'\"".contains(byte)).collect();
                 let id = self.registered.handle.id.get().to_string();
-                let table = TextResult::new(&[(&name, ColumnType::Unsigned)]).row(&[Some(id.as_bytes())]);
+                let limit = self.session.settings.variables.get(&b"sql_select_limit"[..]);
+                let rows = u64::from(limit.is_none_or(|limit| limit != b"0"));
+                let table = TextResult::new(&[(&name, ColumnType::Unsigned)]);
+                let table = if rows == 0 { table } else { table.row(&[Some(id.as_bytes())]) };
+                self.previous.answered(rows, self.session.dialect.server);
                 self.show(incoming, &table).await?;
             }
             Answer::ShowProxyRoute => {

@@ -92,6 +92,14 @@ impl Previous {
         self.diagnostics = Diagnostics::Own(error.clone());
     }
 
+    /// The proxy has answered a read without a table, with so many rows.
+    pub fn answered(&mut self, rows: u64, server: ServerKind) {
+        self.found_rows = FoundRows::Kept(rows);
+        if server == ServerKind::MySql {
+            self.cleared();
+        }
+    }
+
     /// A statement that clears the warnings ran, or is prepared, where no connection that has them is.
     pub fn cleared(&mut self) {
         self.diagnostics = Diagnostics::Nowhere;

@@ -13,6 +13,8 @@ const OF_THE_SESSION: StatusFlags = StatusFlags::AUTOCOMMIT
 
 /// First byte of the packet that ends the columns or the rows.
 const EOF: u8 = 0xfe;
+/// An OK without text and trackers: two counts that are 0, status, warnings.
+const PLAIN_OK: usize = 7;
 /// Where its status is: behind the first byte and the warnings, or behind two counts that are 0 (an OK).
 const STATUS_AT: usize = 3;
 
@@ -31,7 +33,9 @@ impl KeptResult {
     #[must_use]
     pub fn read(reply: &[u8], capabilities: Capabilities) -> Option<Self> {
         let mut packets = packets(reply)?;
-        let end = packets.pop().filter(|end| is_end(end))?;
+        let mut end = packets.pop().filter(|end| is_end(end))?;
+        // What the session's state was then is of no interest any more.
+        end.truncate(PLAIN_OK);
         let mut counts = Reader::new(packets.first()?);
         let columns = usize::try_from(counts.lenenc()?).ok().filter(|columns| *columns > 0)?;
         // With MariaDB's cache of metadata a byte says whether definitions follow.
@@ -83,7 +87,9 @@ fn with_status(packet: &[u8], status: StatusFlags) -> Vec<u8> {
         && let Some([low, high]) = packet.get_mut(STATUS_AT..STATUS_AT + 2)
     {
         let was = StatusFlags::from_bits_retain(u16::from_le_bytes([*low, *high]));
-        let now = was.difference(OF_THE_SESSION).union(status.intersection(OF_THE_SESSION));
+        let now = was
+            .difference(OF_THE_SESSION.union(StatusFlags::SESSION_STATE_CHANGED))
+            .union(status.intersection(OF_THE_SESSION));
         [*low, *high] = now.bits().to_le_bytes();
     }
     packet
