@@ -11,6 +11,7 @@ use crate::{
     net::PacketStream,
     wire::{
         Capabilities, HEADER_LEN, Header, StatusFlags,
+        err::SqlError,
         packet::MessageEnd,
         response::{ProtocolViolation, Shape},
     },
@@ -30,6 +31,8 @@ pub struct Exchange {
     /// Errors at the beginning of the reply that are not passed on but given back, as the statement will be tried
     /// elsewhere.
     pub intercept: fn(u16) -> bool,
+    /// The error that the client gets in place of a member's with this code, if another.
+    pub replace_error: fn(u16) -> Option<SqlError>,
 }
 
 /// A command could not be sent.
@@ -122,8 +125,8 @@ impl Connection {
 
     /// Relays the reply to the command that was sent.
     pub async fn relay(&mut self, client: &mut PacketStream, exchange: Exchange) -> Result<Reply, ExchangeError> {
-        let Exchange { client: agreed, statement_id, status, .. } = exchange;
-        let rewrite = Rewrite { client: agreed, member: self.capabilities, statement_id, status };
+        let Exchange { client: agreed, statement_id, status, replace_error, .. } = exchange;
+        let rewrite = Rewrite { client: agreed, member: self.capabilities, statement_id, status, replace_error };
         let mut walk = Walk::new(exchange.shape, rewrite);
         let mut progress = Progress::Nothing;
         loop {

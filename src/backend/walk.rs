@@ -18,6 +18,8 @@ const HOLD_BACK: usize = 16 * 1024;
 pub struct Reply {
     /// The code of the error that ended the reply.
     pub error: Option<u16>,
+    /// The error that the client got in place of the member's.
+    pub replaced: Option<SqlError>,
     /// The last status; `None` when the reply carries none (an error, a prepare).
     pub status: Option<StatusFlags>,
     /// Changes of the session.
@@ -49,6 +51,8 @@ pub(super) struct Rewrite {
     pub statement_id: Option<u32>,
     /// Flags that the client's session has beyond what the member knows.
     pub status: StatusFlags,
+    /// The error to be told in place of a member's with this code.
+    pub replace_error: fn(u16) -> Option<SqlError>,
 }
 
 /// One step: so many bytes of the chunk are dealt with.
@@ -196,9 +200,15 @@ impl Walk {
                 None
             }
             Seen::Err(payload) => {
-                self.reply.error = SqlError::code_of(payload).or(Some(0));
+                let code = SqlError::code_of(payload).unwrap_or(0);
+                self.reply.replaced = (self.rewrite.replace_error)(code);
+                self.reply.error = Some(self.reply.replaced.as_ref().map_or(code, |error| error.code));
                 self.reply.affected_rows = None;
-                None
+                self.reply.replaced.as_ref().map(|error| {
+                    let mut out = Vec::new();
+                    error.put(&mut out, header.seq);
+                    out
+                })
             }
             Seen::Prepared(prepared) => {
                 self.reply.prepared = Some(prepared);
@@ -279,7 +289,7 @@ mod tests {
 
     fn rewrite(client: Capabilities) -> Rewrite {
         let member = Capabilities::SESSION_TRACK;
-        Rewrite { client, member, statement_id: Some(9), status: StatusFlags::empty() }
+        Rewrite { client, member, statement_id: Some(9), status: StatusFlags::empty(), replace_error: |_| None }
     }
 
     /// Two results, the second of them an OK with trackers.

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     backend::{Connection, DialOptions},
     route::{Answer, KillId},
-    sql::ServerKind,
     wire::{
         Capabilities, Extensions,
         err::SqlError,
@@ -56,7 +55,7 @@ impl Client {
     pub(super) async fn refuse_by_answer(&mut self, incoming: &mut Incoming, answer: Answer) -> Result<bool, Gone> {
         let error = match answer {
             Answer::RefuseReadOnly => refusal::read_only_listener(),
-            Answer::RefuseInReadOnlyTransaction => in_read_only_transaction(self.session.dialect.server),
+            Answer::RefuseInReadOnlyTransaction => refusal::in_read_only_transaction(self.session.dialect.server),
             _ => return Ok(false),
         };
         self.answer_error(incoming, &error).await?;
@@ -124,13 +123,6 @@ impl Client {
 
 fn number(written: &[u8]) -> Option<u32> {
     std::str::from_utf8(written).ok()?.parse().ok()
-}
-
-/// In the words of the servers, which differ by a full stop.
-fn in_read_only_transaction(server: ServerKind) -> SqlError {
-    let stop = if server == ServerKind::MySql { "." } else { "" };
-    let message = format!("Cannot execute statement in a READ ONLY transaction{stop}");
-    SqlError { code: 1792, state: *b"25006", message }
 }
 
 fn unknown_thread(id: u32) -> SqlError {

@@ -3,15 +3,16 @@
 //!
 //! Knows how to ask for them and how to answer from them. Must not know when a connection goes back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
 use super::{
     connections::Used,
     order::Order,
-    previous::{ASK_LIMIT, Diagnostics},
+    previous::{ASK_LIMIT, Diagnostics, asks},
     run::{Client, Gone},
+    texts::StatementText,
 };
 use crate::{
     backend::Connection,
@@ -20,10 +21,10 @@ use crate::{
         previous::{Conditions, Number, ShowConditions, numbers, show_conditions},
     },
     wire::{
-        Command, HEADER_LEN,
+        Command, HEADER_LEN, StatusFlags,
         attributes::{Layout, in_front},
         command::message,
-        kept_result::KeptResult,
+        kept_result::{KeptResult, RowEncoding},
     },
 };
 
@@ -84,7 +85,12 @@ impl Client {
     }
 
     /// Answers `SHOW WARNINGS` and `SHOW ERRORS` from what was kept; false when a connection must be asked.
-    pub(super) async fn show_kept(&mut self, statement: &Statement, sql: &[u8]) -> Result<bool, Gone> {
+    pub(super) async fn show_kept(
+        &mut self,
+        statement: &Statement,
+        sql: &[u8],
+        encoding: RowEncoding,
+    ) -> Result<bool, Gone> {
         let Diagnostics::Kept(kept) = &self.previous.diagnostics else { return Ok(false) };
         if statement.kind != Kind::Diagnostics {
             return Ok(false);
@@ -93,10 +99,29 @@ impl Client {
             return Ok(false);
         };
         let mut out = Vec::new();
-        kept.put(&mut out, of, skip, most, self.status());
+        kept.put(&mut out, (of, skip, most), self.status(), encoding);
         self.stream.write_all(&out).await?;
         self.previous.row_count = -1;
         Ok(true)
+    }
+
+    /// The text that must be executed in place of a prepared one that asks for numbers which the connection cannot say.
+    pub(super) fn prepared_with_numbers(&self, used: &mut Used, order: &Order<'_>) -> Option<Arc<StatementText>> {
+        let (statement, sql) = order.statement?;
+        // What is held knows all of it itself, and may have a cursor or parameters of the prepared one.
+        if used.held || !asks(statement) || !may_hold_numbers(statement) {
+            return None;
+        }
+        let mut numbers = self.kept_numbers(statement);
+        let (_, memory) = used.lease.parts();
+        let is_mine = memory.last_user == Some(self.registered.handle.id);
+        let says = memory.row_count.filter(|_| is_mine);
+        let wanted = self.previous.row_count;
+        if !numbers.is_empty() || (wanted > 0 && says != Some(wanted)) {
+            numbers.row_count = Some(wanted);
+        }
+        let text = numbers.in_text(sql, self.session.dialect);
+        (text != sql).then(|| self.proxy.texts.intern(&text, &self.session.settings))
     }
 
     /// The numbers that were kept, for a statement that asks for the one before.
@@ -114,13 +139,19 @@ impl Client {
 }
 
 impl KeptConditions {
-    fn put(&self, out: &mut Vec<u8>, of: Conditions, skip: u64, most: u64, status: crate::wire::StatusFlags) {
+    fn put(
+        &self,
+        out: &mut Vec<u8>,
+        (of, skip, most): (Conditions, u64, u64),
+        status: StatusFlags,
+        encoding: RowEncoding,
+    ) {
         let levels = self.rows.first_columns().enumerate();
         let wanted = levels.filter(|(_, level)| of == Conditions::All || is_error(level)).map(|(at, _)| at);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let wanted: Vec<usize> = wanted.skip(skip).take(most).collect();
-        self.rows.put(out, 1, status, |at| wanted.contains(&at));
+        self.rows.put(out, 1, status, encoding, |at| wanted.contains(&at));
     }
 }
 
@@ -151,12 +182,14 @@ async fn ask_found_rows(connection: &mut Connection) -> Option<u64> {
 /// Whether numbers may stand in place of what a statement asks for: in one statement of a text that is whole, and not in
 /// what is stored.
 pub(super) fn may_stand_as_numbers(order: &Order<'_>) -> bool {
-    let is_one = |statement: &Statement| {
-        matches!(statement.kind, Kind::Read | Kind::Write | Kind::Set | Kind::Do | Kind::Diagnostics)
-            && !statement.has(Facts::SEVERAL | Facts::TRUNCATED | Facts::VERSIONED)
-            && statement.doubt.is_none()
-    };
-    order.prepared.is_none() && order.end.is_done() && order.statement.is_some_and(|(statement, _)| is_one(statement))
+    let may = order.statement.is_some_and(|(statement, _)| may_hold_numbers(statement));
+    may && order.prepared.is_none() && order.end.is_done()
+}
+
+fn may_hold_numbers(statement: &Statement) -> bool {
+    matches!(statement.kind, Kind::Read | Kind::Write | Kind::Set | Kind::Do | Kind::Diagnostics)
+        && !statement.has(Facts::SEVERAL | Facts::TRUNCATED | Facts::VERSIONED)
+        && statement.doubt.is_none()
 }
 
 impl Numbers {

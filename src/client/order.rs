@@ -222,6 +222,7 @@ impl Client {
             statement_id: order.preparing.map(|(_, id)| id),
             status: self.status_elsewhere(side),
             intercept: self.intercept(&used, order),
+            replace_error: self.replace_error(&used),
         };
         let result = used.lease.parts().0.relay(&mut self.stream, exchange).await;
         let killed = self.registered.handle.end();
@@ -290,13 +291,14 @@ impl Client {
     /// executed.
     async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, BringError> {
         self.catch_up(used).await?;
+        let with_numbers = self.prepared_with_numbers(used, order);
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
         if memory.may_hide && memory.last_user != Some(self.registered.handle.id) {
             memory.condition = Condition::Tainted;
         }
         bring(connection, memory, &self.session.settings, held).await?;
-        let member_id = match order.prepared {
+        let member_id = match with_numbers.as_ref().or(order.prepared) {
             Some(text) => Some(prepared_id(connection, memory, text, &self.session.settings, held).await?),
             None => None,
         };

@@ -24,6 +24,7 @@ use crate::{
         Command, StatusFlags,
         attributes::{Layout, of_execution},
         command::message,
+        kept_result::RowEncoding,
         packet::{MAX_PAYLOAD, MessageEnd, put_message},
         prepared::{ParameterTypes, asks_for_cursor, parameter_types, statement_id, with_types},
         response::Shape,
@@ -136,6 +137,9 @@ impl Client {
             self.ask_what_waits().await;
         }
         let sql = &what.text.sql;
+        if self.show_kept(&what.statement, sql, RowEncoding::Binary).await? {
+            return Ok(());
+        }
         let cursor = asks_for_cursor(incoming.payload());
         if cursor {
             // The connection must be kept from the start: the reply says only then that a cursor is open.

@@ -135,7 +135,9 @@ impl Client {
         let stale = memory.has_diagnostics && !self.previous.has_diagnostics_on(id);
         // Between XA END and its end nothing may be run.
         let may_clear = !held || !self.session.ledger.pins.contains(PinReason::Xa);
-        if may_clear && (asks && !mine || asks_diagnostics && stale) {
+        // While it lasts nothing more can be taken away.
+        let begins_xa = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Xa);
+        if may_clear && (asks && !mine || (asks_diagnostics || begins_xa) && stale) {
             // What stands here is another session's, or of a statement before the last one.
             clear(connection, memory).await?;
         }
@@ -231,7 +233,7 @@ impl Client {
             Some(Clears::Perhaps | Clears::Never) | None => false,
         };
         if raised {
-            self.previous.diagnostics = Diagnostics::On(id);
+            self.previous.diagnostics = reply.replaced.clone().map_or(Diagnostics::On(id), Diagnostics::Own);
             self.previous.raised = reply.warnings;
         } else if cleared && !self.previous.has_diagnostics_on(id) {
             // The connection that has them knows itself what becomes of them.

@@ -125,3 +125,11 @@ pub fn malformed_execution(server: ServerKind) -> SqlError {
 pub fn malformed(what: &str) -> SqlError {
     SqlError::proxy(1835, *b"HY000", &format!("malformed communication packet: {what}"))
 }
+
+/// Error 1792, in the words of the servers, which differ by a full stop.
+#[must_use]
+pub fn in_read_only_transaction(server: ServerKind) -> SqlError {
+    let stop = if server == ServerKind::MySql { "." } else { "" };
+    let message = format!("Cannot execute statement in a READ ONLY transaction{stop}");
+    SqlError { code: 1792, state: *b"25006", message }
+}

@@ -17,6 +17,7 @@ use crate::{
     metrics::RetryVerdict,
     route::{Loss, Reason, Route, Target},
     session::Listener,
+    sql::ServerKind,
     wire::{HEADER_LEN, err::SqlError},
 };
 
@@ -110,6 +111,19 @@ impl Client {
             (_, _, true) => is_refusal,
             (Target::Primary, true, false) if begins_anew => is_unprepared,
             _ => |_| false,
+        }
+    }
+
+    /// In a read-only transaction a server refuses a write because of that, a replica because it is one: of a procedure
+    /// nobody knows before.
+    pub(super) fn replace_error(&self, used: &Used) -> fn(u16) -> Option<SqlError> {
+        let on_replica = self.connections.transaction_on_replica && !used.on_primary;
+        match self.session.dialect.server {
+            _ if !on_replica => |_| None,
+            ServerKind::MySql => {
+                |code| is_read_only_refusal(code).then(|| refusal::in_read_only_transaction(ServerKind::MySql))
+            }
+            _ => |code| is_read_only_refusal(code).then(|| refusal::in_read_only_transaction(ServerKind::MariaDb)),
         }
     }
 

@@ -152,9 +152,7 @@ impl Ledger {
         if statement.is_truncated() && !matches!(statement.kind, Kind::Write | Kind::Load | Kind::Read | Kind::Ddl) {
             self.pins.insert(PinReason::UnknownState);
         }
-        if certainty != Certainty::Failed || in_transaction {
-            self.begun(statement, in_transaction);
-        }
+        self.begun(statement, certainty, in_transaction);
         if statement.has(Facts::ASSIGNS) {
             self.assigned(statement, sql);
         }
@@ -168,19 +166,24 @@ impl Ledger {
         }
     }
 
-    /// A waiting `SET TRANSACTION` is used up, unless the statement is refused (a write where it asks for READ ONLY), by the next transaction, or by a statement that is its own transaction.
-    fn begun(&mut self, statement: &Statement, in_transaction: bool) {
+    /// A waiting `SET TRANSACTION` is used up, unless the statement is refused (a write where it asks for READ ONLY), by
+    /// the next transaction, by a statement that is its own transaction, and by what commits, even if that fails.
+    fn begun(&mut self, statement: &Statement, certainty: Certainty, in_transaction: bool) {
         if self.next_transaction.is_empty() {
             return;
         }
+        let commits = statement.has(Facts::COMMITS | Facts::ENDS);
         let own = match statement.kind {
-            Kind::Begin | Kind::Write | Kind::Load | Kind::Call | Kind::Ddl | Kind::Xa => true,
+            Kind::Begin | Kind::Write | Kind::Load | Kind::Call | Kind::Xa => true,
             Kind::Read => statement.has(Facts::READS_TABLES),
-            _ => false,
+            _ => commits,
         };
-        if own || in_transaction {
+        if in_transaction || (own && certainty != Certainty::Failed) {
             self.next_transaction = NextTransaction::default();
             self.pins.remove(PinReason::NextTransaction);
+        } else if commits || matches!(statement.kind, Kind::Metadata | Kind::Instance | Kind::ExplainWrite) {
+            // A member may have used it up (MySQL does for SHOW TABLES): where it stands, on the primary, it is known.
+            self.next_transaction.read_only = Some(false);
         }
     }
 

@@ -2,7 +2,12 @@
 //!
 //! Knows where rows begin and end, and the first column of one. Must not know what the rows are about.
 
-use super::{Capabilities, HEADER_LEN, Header, StatusFlags, packet::put_message, reader::Reader};
+use super::{
+    Capabilities, HEADER_LEN, Header, StatusFlags,
+    packet::put_message,
+    reader::{Reader, put_lenenc_bytes},
+    resultset::column_type,
+};
 
 /// `SERVER_STATUS_…` that tell of the session rather than of the statement.
 const OF_THE_SESSION: StatusFlags = StatusFlags::AUTOCOMMIT
@@ -11,12 +16,23 @@ const OF_THE_SESSION: StatusFlags = StatusFlags::AUTOCOMMIT
     .union(StatusFlags::NO_BACKSLASH_ESCAPES)
     .union(StatusFlags::ANSI_QUOTES);
 
+/// `MYSQL_TYPE_LONG`: four bytes in binary rows.
+const LONG: u8 = 3;
 /// First byte of the packet that ends the columns or the rows.
 const EOF: u8 = 0xfe;
 /// An OK without text and trackers: two counts that are 0, status, warnings.
 const PLAIN_OK: usize = 7;
 /// Where its status is: behind the first byte and the warnings, or behind two counts that are 0 (an OK).
 const STATUS_AT: usize = 3;
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowEncoding {
+    /// As they came, in reply to a text.
+    Text,
+    /// In reply to a prepared statement. All columns must be strings or four-byte integers, none NULL.
+    Binary,
+}
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +69,43 @@ impl KeptResult {
 
     /// Appends the result from sequence number `seq` on, with the rows whose numbers `keep` wants, and the session's
     /// flags as they are now.
-    pub fn put(&self, out: &mut Vec<u8>, mut seq: u8, status: StatusFlags, keep: impl Fn(usize) -> bool) {
+    pub fn put(
+        &self,
+        out: &mut Vec<u8>,
+        mut seq: u8,
+        status: StatusFlags,
+        encoding: RowEncoding,
+        keep: impl Fn(usize) -> bool,
+    ) {
         let rows = self.rows.iter().enumerate().filter(|(at, _)| keep(*at)).map(|(_, row)| row);
         for packet in &self.head {
             seq = put_message(out, seq, &with_status(packet, status));
         }
         for row in rows {
-            seq = put_message(out, seq, row);
+            seq = match encoding {
+                RowEncoding::Text => put_message(out, seq, row),
+                RowEncoding::Binary => put_message(out, seq, &self.binary(row)),
+            };
         }
         put_message(out, seq, &with_status(&self.end, status));
+    }
+}
+
+impl KeptResult {
+    /// `page_protocol_binary_resultset`: a zero, the bits of what is NULL (two are reserved), the values.
+    fn binary(&self, row: &[u8]) -> Vec<u8> {
+        let types: Vec<u8> = self.head.iter().filter_map(|packet| column_type(packet).map(|(kind, _)| kind)).collect();
+        let mut out = vec![0; 1 + (types.len() + 2).div_ceil(8)];
+        let mut columns = Reader::new(row);
+        for kind in types {
+            let value = columns.lenenc_bytes().unwrap_or_default();
+            let number = (kind == LONG).then(|| std::str::from_utf8(value).ok()?.parse::<u32>().ok()).flatten();
+            match number {
+                Some(number) => out.extend_from_slice(&number.to_le_bytes()),
+                None => put_lenenc_bytes(&mut out, value),
+            }
+        }
+        out
     }
 }
 
@@ -123,7 +167,7 @@ mod tests {
             let kept = KeptResult::read(&build(2, &ROWS), capabilities).unwrap();
             assert_eq!(kept.first_columns().collect::<Vec<_>>(), [&b"Note"[..], b"Error", b"Warning"]);
             let mut out = Vec::new();
-            kept.put(&mut out, 1, StatusFlags::IN_TRANS, |at| at == 1);
+            kept.put(&mut out, 1, StatusFlags::IN_TRANS, RowEncoding::Text, |at| at == 1);
             assert_eq!(out, build(1, &ROWS[1..2]));
         }
     }
