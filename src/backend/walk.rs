@@ -34,6 +34,8 @@ pub struct Reply {
     pub affected_rows: Option<u64>,
     /// Warnings of the last result.
     pub warnings: u16,
+    /// Whether any of the results had warnings, or an error ended them.
+    pub raised: bool,
     /// Bytes that came from the member.
     pub received: usize,
     /// Bytes that went to the client.
@@ -192,6 +194,7 @@ impl Walk {
             Seen::Eof { warnings, status } => {
                 self.reply.status = Some(status);
                 self.reply.warnings = warnings;
+                self.reply.raised |= warnings > 0;
                 self.reply.affected_rows = None;
                 self.reply.classic_eof = true;
                 // There is no room for the trackers of which the flag tells, and they are the proxy's.
@@ -202,6 +205,7 @@ impl Walk {
             Seen::Err(payload) => {
                 let code = SqlError::code_of(payload).unwrap_or(0);
                 self.reply.replaced = (self.rewrite.replace_error)(code);
+                self.reply.raised = true;
                 self.reply.error = Some(self.reply.replaced.as_ref().map_or(code, |error| error.code));
                 self.reply.affected_rows = None;
                 self.reply.replaced.as_ref().map(|error| {
@@ -261,6 +265,7 @@ impl Reply {
     pub(super) fn learn(&mut self, ok: &OkPacket<'_>) {
         self.status = Some(ok.status);
         self.warnings = ok.warnings;
+        self.raised |= ok.warnings > 0;
         if ok.last_insert_id != 0 {
             self.last_insert_id = ok.last_insert_id;
         }

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     backend::{Connection, DialOptions},
     route::{Answer, KillId},
+    sql::ServerKind,
     wire::{
         Capabilities, Extensions,
         err::SqlError,
@@ -26,7 +27,11 @@ impl Client {
                 let id = self.registered.handle.id.get().to_string();
                 let limit = self.session.settings.variables.get(&b"sql_select_limit"[..]);
                 let rows = u64::from(limit.is_none_or(|limit| limit != b"0"));
-                let table = TextResult::new(&[(&name, ColumnType::Unsigned)]);
+                let kind = match self.session.dialect.server {
+                    ServerKind::MariaDb => ColumnType::UnsignedInt,
+                    _ => ColumnType::Unsigned,
+                };
+                let table = TextResult::new(&[(&name, kind)]);
                 let table = if rows == 0 { table } else { table.row(&[Some(id.as_bytes())]) };
                 self.previous.answered(rows, self.session.dialect.server);
                 self.show(incoming, &table).await?;

@@ -24,6 +24,7 @@ use crate::{
         Command, HEADER_LEN, StatusFlags,
         attributes::{Layout, in_front},
         command::message,
+        err::SqlError,
         kept_result::{KeptResult, RowEncoding},
     },
 };
@@ -107,7 +108,7 @@ impl Client {
 
     /// The text that must be executed in place of a prepared one that asks for numbers which the connection cannot say.
     pub(super) fn prepared_with_numbers(&self, used: &mut Used, order: &Order<'_>) -> Option<Arc<StatementText>> {
-        let (statement, sql) = order.statement?;
+        let (statement, sql) = order.statement.filter(|_| order.prepared.is_some())?;
         // What is held knows all of it itself, and may have a cursor or parameters of the prepared one.
         if used.held || !asks(statement) || !may_hold_numbers(statement) {
             return None;
@@ -172,6 +173,16 @@ async fn ask_conditions(connection: &mut Connection, raised: u16) -> Option<Kept
     let count = rows.first_columns().count() as u64;
     let errors = rows.first_columns().filter(|level| is_error(level)).count() as u64;
     Some(KeptConditions { rows, warnings: count.max(raised.into()), errors })
+}
+
+/// The conditions of a connection whose error the client got as another one.
+pub(super) async fn keep_replaced(connection: &mut Connection, told: &SqlError) -> Diagnostics {
+    let Some(mut kept) = within(ASK_LIMIT, ask_conditions(connection, 0)).await else {
+        return Diagnostics::Own(told.clone());
+    };
+    let (code, message) = (told.code.to_string(), told.message.as_bytes());
+    kept.rows.replace_rows(is_error, &[b"Error", code.as_bytes(), message]);
+    Diagnostics::Kept(Box::new(kept))
 }
 
 async fn ask_found_rows(connection: &mut Connection) -> Option<u64> {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{
     bring::ask_insert_id,
     connections::{Side, Used},
-    kept::{FoundRows, KeptConditions, Numbers, finds_rows, may_stand_as_numbers},
+    kept::{FoundRows, KeptConditions, Numbers, finds_rows, keep_replaced, may_stand_as_numbers},
     memory::Memory,
     order::{Order, give_back},
     run::Client,
@@ -220,7 +220,7 @@ impl Client {
         let id = used.lease.id();
         let (connection, memory) = used.lease.parts();
         let marked = self.previous.marked.take() == Some(id);
-        let raised = reply.error.is_some() || reply.warnings > 0;
+        let raised = reply.raised;
         let server = self.session.dialect.server;
         let mut said = None;
         let cleared = match order.statement.map(|(it, _)| clears_conditions(it, server)) {
@@ -233,8 +233,11 @@ impl Client {
             Some(Clears::Perhaps | Clears::Never) | None => false,
         };
         if raised {
-            self.previous.diagnostics = reply.replaced.clone().map_or(Diagnostics::On(id), Diagnostics::Own);
             self.previous.raised = reply.warnings;
+            self.previous.diagnostics = match &reply.replaced {
+                None => Diagnostics::On(id),
+                Some(told) => keep_replaced(connection, told).await,
+            };
         } else if cleared && !self.previous.has_diagnostics_on(id) {
             // The connection that has them knows itself what becomes of them.
             self.previous.cleared();

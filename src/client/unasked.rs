@@ -74,11 +74,16 @@ impl Client {
                 }
             }
         }
+        for name in self.session.ledger.user_variables.untyped_nulls() {
+            if self.unasked.variables.len() < MOST_VARIABLES && !self.unasked.variables.contains(&name) {
+                self.unasked.variables.push(name);
+            }
+        }
         if sets_timestamp(&reply.changes) && self.clock_runs_again(used, order).await {
             // The tracker tells the value that has just ended.
             self.session.forget_variable(b"timestamp");
         }
-        let unseen = reply.warnings == 0 && reply.error.is_none() && matches!(self.previous.row_count, -1 | 0);
+        let unseen = !reply.raised && matches!(self.previous.row_count, -1 | 0);
         if unseen && self.unasked.variables.is_empty() {
             self.ask(used).await;
         }

@@ -58,18 +58,10 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
         Kind::Begin if statement.dialect.server == ServerKind::MySql && !statement.has(Facts::READ_WRITE) => stays,
         Kind::Begin => leaves,
         Kind::Write | Kind::Load => Route { answer: Some(Answer::RefuseInReadOnlyTransaction), ..stays },
-        // One server refuses it; the session's temporary tables live on the primary.
-        Kind::CreateTemporary => {
+        // One server refuses both; the session's temporary tables live on the primary.
+        Kind::CreateTemporary | Kind::DropTemporary => {
             Route { target: Target::Primary, answer: Some(Answer::RefuseInReadOnlyTransaction), pins: None, ..wish }
         }
-        // MariaDB refuses this one too where there is none to be dropped.
-        Kind::DropTemporary
-            if statement.dialect.server == ServerKind::MariaDb
-                && !standing.pins.contains(PinReason::TemporaryTable) =>
-        {
-            Route { target: Target::Primary, answer: Some(Answer::RefuseInReadOnlyTransaction), ..wish }
-        }
-        Kind::DropTemporary => wish,
         // It commits nothing, on either family of servers.
         Kind::Set if statement.has(Facts::SETS_GLOBAL) => wish,
         // It is for what will be written, and that is not here.
@@ -108,7 +100,8 @@ pub(super) fn begin(statement: &Statement, wish: Route, standing: &Standing<'_>)
     if isolation(standing) == Isolation::Serializable {
         return Route { reason: Reason::Serializable, ..wish };
     }
-    let opens_read_only = !statement.has(Facts::READ_ONLY);
+    // What waits on the primary's connection is said again on the replica's, and must not stand there any longer.
+    let opens_read_only = !statement.has(Facts::READ_ONLY) || !standing.next_transaction.is_empty();
     Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, opens_read_only, ..wish }
 }
 

@@ -198,7 +198,10 @@ impl Ledger {
 
     /// The value of a user variable, found out by asking.
     pub fn know_user_variable(&mut self, name: &[u8], literal: Vec<u8>) {
-        self.set_user(name, UserValue::Literal(literal.into()));
+        if self.user_variables.know(name, UserValue::Literal(literal.into())).is_err() {
+            self.pins.insert(PinReason::UnknownState);
+        }
+        self.hold(PinReason::UserVariable, self.user_variables.has_other());
     }
 
     fn set_user(&mut self, name: &[u8], value: UserValue) {

@@ -60,7 +60,9 @@ fn each_pin_begins_and_ends_with_its_cause() {
         ("SET @x = 1 + 1", &["user_variable"]),
         ("SET @x = 1 + 1 // SET @X = 2", &none),
         ("SELECT @x := 1", &["user_variable"]),
-        ("SELECT 1 INTO @x // SET @x = NULL", &none),
+        ("SELECT 1 INTO @x // SET @x = 5", &none),
+        // Its type stands there until it has been asked for.
+        ("SELECT 1 INTO @x // SET @x = NULL", &["user_variable"]),
         ("SET sql_log_bin = 0", &["session_setting"]),
         ("SET sql_log_bin = 0 // SET SESSION sql_log_bin = ON", &none),
         ("SET @@session.gtid_next = 'AUTOMATIC'", &none),

@@ -11,6 +11,8 @@ pub enum UserValue {
     Literal(Box<[u8]>),
     /// A value that only its connection knows.
     Other,
+    /// `NULL`, of the type that such a value had.
+    UntypedNull,
 }
 
 /// Names (compared without regard to case) and what is known of their values.
@@ -45,13 +47,19 @@ impl UserVariables {
     #[must_use]
     pub fn is_replayable(&self, variable: &[u8]) -> bool {
         let Some(name) = plain_name(variable) else { return self.values.is_empty() };
-        self.find(name).is_none_or(|(_, value)| *value != UserValue::Other)
+        self.find(name).is_none_or(|(_, value)| matches!(value, UserValue::Literal(_)))
     }
 
     /// Whether any holds a value that only its connection knows.
     #[must_use]
     pub fn has_other(&self) -> bool {
-        self.values.iter().any(|(_, value)| *value == UserValue::Other)
+        self.values.iter().any(|(_, value)| !matches!(value, UserValue::Literal(_)))
+    }
+
+    /// Those that are `NULL` and whose type must be asked for, as `@name`.
+    pub fn untyped_nulls(&self) -> impl Iterator<Item = Vec<u8>> {
+        let untyped = self.values.iter().filter(|(_, value)| *value == UserValue::UntypedNull);
+        untyped.map(|(name, _)| [b"@`", &**name, b"`"].concat())
     }
 
     fn find(&self, name: &[u8]) -> Option<&(Box<[u8]>, UserValue)> {
@@ -63,6 +71,19 @@ impl UserVariables {
     /// # Errors
     /// [`Full`] when there is no room or the name is hard to compare: then the session must keep its connection.
     pub fn set(&mut self, variable: &[u8], value: UserValue) -> Result<(), Full> {
+        let known = plain_name(variable).and_then(|name| self.find(name));
+        let value = match known {
+            Some((_, known)) if value.is_null() => known.as_null(),
+            _ => value,
+        };
+        self.know(variable, value)
+    }
+
+    /// The same for a value that a member has told, with its type.
+    ///
+    /// # Errors
+    /// Like [`set`](Self::set).
+    pub fn know(&mut self, variable: &[u8], value: UserValue) -> Result<(), Full> {
         let name = plain_name(variable).ok_or(Full)?;
         if let Some((_, known)) = self.values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
             *known = value;
@@ -80,7 +101,7 @@ impl UserVariables {
     pub fn literals(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.values.iter().filter_map(|(name, value)| match value {
             UserValue::Literal(text) => Some((&**name, &**text)),
-            UserValue::Other => None,
+            UserValue::Other | UserValue::UntypedNull => None,
         })
     }
 
@@ -91,10 +112,76 @@ impl UserVariables {
 }
 
 impl UserValue {
+    fn is_null(&self) -> bool {
+        matches!(self, UserValue::Literal(text) if text.eq_ignore_ascii_case(b"null"))
+    }
+
+    /// What the variable is once it is set to `NULL`: both servers keep the type that it had.
+    fn as_null(&self) -> Self {
+        let UserValue::Literal(text) = self else { return UserValue::UntypedNull };
+        let typed: &[u8] = match NumberType::of(text) {
+            Some(NumberType::Signed) => b"CAST(NULL AS SIGNED)",
+            Some(NumberType::Unsigned) => b"CAST(NULL AS UNSIGNED)",
+            Some(NumberType::Decimal) => b"CAST(NULL AS DECIMAL(65, 30))",
+            Some(NumberType::Double) => b"NULL + 0e0",
+            None => b"NULL",
+        };
+        UserValue::Literal(typed.into())
+    }
+
     fn len(&self) -> usize {
         match self {
             UserValue::Literal(text) => text.len(),
-            UserValue::Other => 0,
+            UserValue::Other | UserValue::UntypedNull => 0,
+        }
+    }
+}
+
+/// The type of a variable with a number in it, or with none that was a number before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NumberType {
+    Signed,
+    Unsigned,
+    Decimal,
+    Double,
+}
+
+impl NumberType {
+    /// Of a literal, or of what was put in its place to be set elsewhere.
+    fn of(literal: &[u8]) -> Option<Self> {
+        let text = literal.to_ascii_lowercase();
+        if let Some(cast) = text.strip_prefix(b"cast(") {
+            return match cast {
+                _ if cast.ends_with(b" as signed)") => Some(NumberType::Signed),
+                _ if cast.ends_with(b" as unsigned)") => Some(NumberType::Unsigned),
+                _ if cast.ends_with(b"))") => Some(NumberType::Decimal),
+                _ => None,
+            };
+        }
+        if text == b"null + 0e0" {
+            return Some(NumberType::Double);
+        }
+        let number = text.trim_ascii_start();
+        let number = number.strip_prefix(b"(").and_then(|inner| inner.strip_suffix(b")")).unwrap_or(number);
+        let number = number.trim_ascii();
+        if matches!(number, b"true" | b"false") {
+            return Some(NumberType::Signed);
+        }
+        let digits = number.strip_prefix(b"-").or_else(|| number.strip_prefix(b"+")).unwrap_or(number).trim_ascii();
+        let is_number = digits.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.')
+            && digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'+' | b'-'));
+        match digits {
+            _ if !is_number => None,
+            _ if digits.contains(&b'e') => Some(NumberType::Double),
+            _ if digits.contains(&b'.') => Some(NumberType::Decimal),
+            _ => {
+                let value = std::str::from_utf8(digits).ok()?.parse::<u64>();
+                Some(match value {
+                    Ok(value) if i64::try_from(value).is_ok() => NumberType::Signed,
+                    Ok(_) => NumberType::Unsigned,
+                    Err(_) => NumberType::Decimal,
+                })
+            }
         }
     }
 }
@@ -102,6 +189,42 @@ impl UserValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_set_to_null_keeps_its_type() {
+        let null_behind = |before: &str| {
+            let mut variables = UserVariables::default();
+            for literal in [before, "NULL", "null"] {
+                variables.set(b"@x", UserValue::Literal(literal.as_bytes().into())).unwrap();
+            }
+            let text = variables.literals().next().map(|(_, text)| String::from_utf8_lossy(text).into_owned());
+            text.unwrap()
+        };
+        for (before, expected) in [
+            ("5", "CAST(NULL AS SIGNED)"),
+            ("-(5)", "NULL"),
+            ("(7)", "CAST(NULL AS SIGNED)"),
+            ("TRUE", "CAST(NULL AS SIGNED)"),
+            ("18446744073709551615", "CAST(NULL AS UNSIGNED)"),
+            ("-1.50", "CAST(NULL AS DECIMAL(65, 30))"),
+            ("1e3", "NULL + 0e0"),
+            ("CAST(5 AS UNSIGNED)", "CAST(NULL AS UNSIGNED)"),
+            ("CAST(1.5 AS DECIMAL(65, 1))", "CAST(NULL AS DECIMAL(65, 30))"),
+            ("'5'", "NULL"),
+            ("X'41'", "NULL"),
+            ("0x41", "NULL"),
+            ("NULL", "NULL"),
+        ] {
+            assert_eq!(null_behind(before), expected, "{before}");
+        }
+        let mut variables = UserVariables::default();
+        variables.set(b"@x", UserValue::Other).unwrap();
+        variables.set(b"@x", UserValue::Literal(b"NULL"[..].into())).unwrap();
+        assert!(variables.has_other());
+        assert_eq!(variables.untyped_nulls().collect::<Vec<_>>(), [b"@`x`"]);
+        variables.know(b"@`x`", UserValue::Literal(b"NULL"[..].into())).unwrap();
+        assert!(!variables.has_other());
+    }
 
     #[test]
     fn names_are_compared_without_case_and_quotes() {

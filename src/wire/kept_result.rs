@@ -67,6 +67,18 @@ impl KeptResult {
         self.rows.iter().map(|row| Reader::new(row).lenenc_bytes().unwrap_or_default())
     }
 
+    /// Puts other values in the rows whose first column `is_meant`.
+    pub fn replace_rows(&mut self, is_meant: fn(&[u8]) -> bool, values: &[&[u8]]) {
+        for row in &mut self.rows {
+            if Reader::new(row).lenenc_bytes().is_some_and(is_meant) {
+                row.clear();
+                for value in values {
+                    put_lenenc_bytes(row, value);
+                }
+            }
+        }
+    }
+
     /// Appends the result from sequence number `seq` on, with the rows whose numbers `keep` wants, and the session's
     /// flags as they are now.
     pub fn put(

@@ -13,6 +13,8 @@ use super::{
 pub enum ColumnType {
     /// `BIGINT UNSIGNED NOT NULL`.
     Unsigned,
+    /// `INT UNSIGNED NOT NULL`.
+    UnsignedInt,
     /// `VARCHAR` in utf8mb4.
     #[default]
     Text,
@@ -81,6 +83,7 @@ fn column_definition(name: &[u8], kind: ColumnType, extensions: Extensions) -> V
     // Collation, display length, protocol type, flags.
     let (collation, len, protocol_type, flags): (u16, u32, u8, u16) = match kind {
         ColumnType::Unsigned => (63, 21, 0x08, 0x00a1),
+        ColumnType::UnsignedInt => (63, 10, 0x03, 0x00a1),
         ColumnType::Text => (45, 4 * 1024, 0xfd, 0),
     };
     let mut out = Vec::new();
