@@ -81,10 +81,15 @@ impl Witness {
         self.sightings.get(&marker).map_or(&[], Vec::as_slice)
     }
 
-    /// Everything that is otherwise than the routing table says, a line each.
+    /// Everything that is otherwise than the routing table says, and of the first one what came before it.
     pub fn contradictions(&self, sent: &[Sent]) -> Vec<String> {
-        let mut wrong: Vec<String> =
-            sent.iter().filter_map(|sent| Some(self.line(sent, &self.misplaced(sent)?))).collect();
+        let misplaced = sent.iter().enumerate().filter_map(|(at, sent)| Some((at, self.misplaced(sent)?)));
+        let mut wrong = Vec::new();
+        for (at, what) in misplaced {
+            let before =
+                if wrong.is_empty() { self.trail(&sent[..at], sent[at].marker.session) } else { String::new() };
+            wrong.push(self.line(&sent[at], &what) + &before);
+        }
         wrong.extend(self.torn_groups(sent));
         wrong.extend(sent.iter().filter_map(|sent| Some(self.line(sent, &self.told_otherwise(sent)?))));
         let own = |text: &&String| OWN_WORDS.iter().any(|word| text.trim_start().to_uppercase().starts_with(word));
@@ -94,12 +99,23 @@ impl Witness {
         wrong
     }
 
+    /// Where the statements before ran.
+    fn trail(&self, before: &[Sent], session: u32) -> String {
+        let mine = before.iter().filter(|sent| sent.marker.session == session);
+        let lines =
+            mine.map(|sent| format!("\n    before: [{}] {}: {}", sent.state, sent.sql, found(self.seen(sent.marker))));
+        lines.collect()
+    }
+
     fn line(&self, sent: &Sent, what: &str) -> String {
         let Marker { session, statement } = sent.marker;
         let seed = self.seed + session;
         format!(
-            "seed {seed}, session {session}, statement {statement} [{}] {}\n    {what}; reply: {}",
-            sent.state, sent.sql, sent.reply
+            "seed {seed}, session {session}, statement {statement} [{}] {}\n    {what}; reply: {}; told: {}",
+            sent.state,
+            sent.sql,
+            sent.reply,
+            sent.told.as_deref().unwrap_or("not asked")
         )
     }
 
