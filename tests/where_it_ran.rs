@@ -21,6 +21,7 @@ mod support;
 #[path = "where_it_ran/witness.rs"]
 mod witness;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ fn the_logs_prove_where_each_statement_ran(flavor: Flavor) {
     let proxy = Proxy::start(&cluster, adjust);
     let (sessions, seed) = (number("SESSIONS", SESSIONS), number("SEED", 1));
     let began = Instant::now();
-    let sent = play(flavor, &proxy, sessions, seed);
+    let sent = play(flavor, [proxy.read_write, cluster.primary().address()], sessions, seed);
     let took = began.elapsed();
     let witness = Witness::hear(&cluster, seed);
     eprintln!("{flavor}: {sessions} sessions from seed {seed}, {} statements in {took:?}", sent.len());
@@ -101,7 +102,7 @@ fn schema(flavor: Flavor, name: &str) -> String {
 }
 
 /// Runs the sessions, several at once; gives all they have sent.
-fn play(flavor: Flavor, proxy: &Proxy, sessions: u32, seed: u32) -> Vec<Sent> {
+fn play(flavor: Flavor, addresses: [SocketAddr; 2], sessions: u32, seed: u32) -> Vec<Sent> {
     let next = AtomicU32::new(0);
     let worker = |slot: usize| {
         let mut sent = Vec::new();
@@ -111,7 +112,7 @@ fn play(flavor: Flavor, proxy: &Proxy, sessions: u32, seed: u32) -> Vec<Sent> {
                 return sent;
             }
             let seed = u64::from(seed) + u64::from(number);
-            let mut session = Session::begin(flavor, proxy.read_write, database(slot), number, seed);
+            let mut session = Session::begin(flavor, addresses, database(slot), number, seed);
             blocks::play(&mut session);
             sent.append(&mut session.sent);
         }

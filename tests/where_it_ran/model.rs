@@ -149,6 +149,11 @@ impl Model {
         self.wrote = false;
     }
 
+    /// Nobody can tell the proxy that nothing was written.
+    pub const fn may_have_written(&mut self) {
+        self.wrote = true;
+    }
+
     pub const fn has_written(&self) -> bool {
         self.wrote
     }
@@ -171,10 +176,11 @@ impl Model {
             (_, Transaction::ReadWrite) => Place { side: Side::Primary, group: self.held },
             (_, Transaction::None) if !self.pins.is_empty() => Place { side: Side::Primary, group: self.held },
             (Class::Setting, Transaction::None) => Place::any(Side::Either),
-            (_, Transaction::None) if !self.autocommit || self.serializable => Place::any(Side::Primary),
-            (Class::Read | Class::Constant | Class::Metadata | Class::HintReplica, Transaction::None) => {
-                Place::any(self.reads())
-            }
+            (_, Transaction::None) if !self.autocommit => Place::any(Side::Primary),
+            // A hint is followed where it cannot break the session.
+            (Class::HintReplica, Transaction::None) => Place::any(self.reads()),
+            (_, Transaction::None) if self.serializable => Place::any(Side::Primary),
+            (Class::Read | Class::Constant | Class::Metadata, Transaction::None) => Place::any(self.reads()),
             _ => Place::any(Side::Primary),
         };
         self.wrote |= matches!(class, Class::Write | Class::Ddl | Class::Call);

@@ -57,6 +57,7 @@ pub struct Session {
     /// Whether it writes at all.
     pub writes: bool,
     pub database: String,
+    pub primary: SocketAddr,
     pub sent: Vec<Sent>,
     pub prepared: Vec<(Class, u32, &'static str)>,
     number: u32,
@@ -65,12 +66,24 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn begin(flavor: Flavor, proxy: SocketAddr, database: String, number: u32, seed: u64) -> Self {
+    pub fn begin(flavor: Flavor, [proxy, primary]: [SocketAddr; 2], database: String, number: u32, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let writes = random.percent(65);
         let raw = Raw::connect(proxy, &Who { database: Some(&database), ..Who::named("app") }).unwrap();
         let (model, user) = (Model::new(), "app");
-        Self { flavor, model, random, writes, database, sent: Vec::new(), prepared: Vec::new(), number, user, raw }
+        Self {
+            flavor,
+            model,
+            random,
+            writes,
+            database,
+            primary,
+            sent: Vec::new(),
+            prepared: Vec::new(),
+            number,
+            user,
+            raw,
+        }
     }
 
     fn marker(&self) -> Marker {
@@ -121,7 +134,7 @@ impl Session {
     }
 
     fn ask_now_and_then(&mut self) {
-        if self.random.percent(80) {
+        if self.random.percent(10) {
             self.ask();
         }
     }
@@ -148,6 +161,10 @@ impl Session {
         let refused = self.sent.last().unwrap().place.side == Side::Refused;
         if !said.contains("ERROR ") && !refused {
             self.complain(&format!("{template} did not fail"));
+        }
+        // An error does not tell what a stored function had written before.
+        if class == Class::UnknownFunction {
+            self.model.may_have_written();
         }
     }
 

@@ -137,7 +137,6 @@ const WRITES: &[&str] = &[
     "/* proxy:replica */ UPDATE # t SET b = 'w' WHERE a = {n}",
     "SELECT # writes({n})",
     "SELECT # 1; INSERT INTO t (b) VALUES ('second')",
-    "SELECT # 1; /*!50000 UPDATE t SET b = 'v' WHERE a = 2 */",
     "mysql|WITH # q AS (SELECT 1 AS i) UPDATE t, q SET c = i WHERE a = {n}",
     "mariadb|INSERT # INTO t (b) VALUES ('r') RETURNING a, b",
     "mariadb|SELECT # NEXTVAL(sq)",

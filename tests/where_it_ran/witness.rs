@@ -85,9 +85,14 @@ impl Witness {
     pub fn contradictions(&self, sent: &[Sent]) -> Vec<String> {
         let misplaced = sent.iter().enumerate().filter_map(|(at, sent)| Some((at, self.misplaced(sent)?)));
         let mut wrong = Vec::new();
+        let mut last = None;
         for (at, what) in misplaced {
-            let before =
-                if wrong.is_empty() { self.trail(&sent[..at], sent[at].marker.session) } else { String::new() };
+            let before = if last != Some(sent[at].marker.session) {
+                self.trail(&sent[..at], sent[at].marker.session)
+            } else {
+                String::new()
+            };
+            last = Some(sent[at].marker.session);
             wrong.push(self.line(&sent[at], &what) + &before);
         }
         wrong.extend(self.torn_groups(sent));
