@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use mysql_proxy::demo::Flavor;
+
 use super::model::Side;
 use super::session::Session;
 use super::statements::{Class, FAILING_READS, FAILING_WRITES, PREPARED_READS, PREPARED_WRITES};
@@ -112,7 +114,7 @@ fn previous(session: &mut Session) {
 
 fn write(session: &mut Session) {
     for _ in 0..=session.random.below(3) {
-        let class = if session.random.percent(80) { Class::Write } else { Class::Call };
+        let class = [Class::Write, Class::Write, Class::Write, Class::Several, Class::Call][session.random.below(5)];
         session.one_of(class);
         if session.random.percent(50) {
             session.one_of(Class::Read);
@@ -169,6 +171,9 @@ fn transaction(session: &mut Session) {
         session.run(Class::Transaction, "RELEASE # SAVEPOINT s");
         // MariaDB gives a transaction a GTID for savepoints and calls of functions, without a single row.
         session.model.may_have_written();
+    }
+    if session.writes && session.random.percent(25) {
+        session.one_of(Class::Several);
     }
     if session.random.percent(15) {
         session.run(Class::Transaction, "COMMIT # AND CHAIN");
@@ -296,6 +301,11 @@ fn session_state(session: &mut Session) {
         session.one_of(Class::Setting);
         session.one_of(Class::Read);
     }
+    if session.flavor == Flavor::MariaDb && !session.model.has_written() {
+        // Only where a replica serves it: MariaDB tells the end of it in a later reply of the connection, to whom it may
+        // concern, and with a write in one text with others that pins.
+        session.run(Class::Read, "SET STATEMENT # max_statement_time = 100 FOR SELECT COUNT(*) FROM t");
+    }
     session.run(Class::Setting, "SET # @literal = 5");
     let said = session.run(Class::Read, "SELECT # @literal + a FROM t WHERE a = 1");
     assert_eq!(said, "6", "{}", session.trail());
@@ -338,7 +348,7 @@ const PINS: [Pin; 9] = [
     ("user_variable", "SET # @v = (SELECT MAX(a) FROM t)", "SET # @v = 1"),
     ("user_variable", "SELECT # COUNT(*) INTO @v FROM t", "SET # @v = NULL"),
     ("user_variable", "SELECT # @v := 5", "SET # @v = 'x'"),
-    ("prepared_statement", "PREPARE # p FROM 'SELECT a FROM t WHERE a > 1'", "DEALLOCATE # PREPARE p"),
+    ("prepared_statement", "PREPARE p FROM 'SELECT {p} a FROM t WHERE a > 1'", "DEALLOCATE # PREPARE p"),
     ("session_setting", "SET # pseudo_thread_id = 77", ""),
 ];
 

@@ -183,7 +183,7 @@ impl Model {
             (Class::Read | Class::Constant | Class::Metadata, Transaction::None) => Place::any(self.reads()),
             _ => Place::any(Side::Primary),
         };
-        self.wrote |= matches!(class, Class::Write | Class::Ddl | Class::Call);
+        self.wrote |= matches!(class, Class::Write | Class::Several | Class::Ddl | Class::Call);
         place
     }
 

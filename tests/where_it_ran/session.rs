@@ -27,9 +27,23 @@ impl fmt::Display for Marker {
 }
 
 impl Marker {
-    /// The marker in a text.
+    /// As it stands in a text that is prepared by text: of `PREPARE` itself MySQL logs no more than the name.
+    fn prepared(self) -> String {
+        format!("prepared-{}-{}.", self.session, self.statement)
+    }
+
+    /// The marker in what ran.
     pub fn find(text: &str) -> Option<Self> {
-        let (marker, _) = text.split_once("ran-")?.1.split_once('.')?;
+        Self::behind("ran-", text)
+    }
+
+    /// The marker in what was prepared by text.
+    pub fn find_prepared(text: &str) -> Option<Self> {
+        Self::behind("prepared-", text)
+    }
+
+    fn behind(word: &str, text: &str) -> Option<Self> {
+        let (marker, _) = text.split_once(word)?.1.split_once('.')?;
         let (session, statement) = marker.split_once('-')?;
         Some(Self { session: session.parse().ok()?, statement: statement.parse().ok()? })
     }
@@ -99,7 +113,9 @@ impl Session {
     /// The last lines, to be shown with a failure.
     pub fn trail(&self) -> String {
         let from = self.sent.len().saturating_sub(12);
-        let lines = self.sent[from..].iter().map(|sent| format!("  [{}] {} -> {}", sent.state, sent.sql, sent.reply));
+        let lines = self.sent[from..].iter().map(|sent| {
+            format!("  [{}] {} -> {} {}", sent.state, sent.sql, sent.reply, sent.told.as_deref().unwrap_or_default())
+        });
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -110,6 +126,7 @@ impl Session {
     /// Sends a statement, whatever becomes of it.
     pub fn send(&mut self, class: Class, template: &str) -> String {
         let sql = template.replacen('#', &format!("/*{}*/", self.marker()), 1).replace("{d}", &self.database);
+        let sql = sql.replace("{p}", &format!("/*{}*/", self.marker().prepared()));
         let sql = sql.replace("{n}", &(1 + self.random.below(9)).to_string());
         let state = self.model.describe();
         let place = self.model.place(class);

@@ -24,6 +24,8 @@ pub enum Class {
     Other,
     /// Writes.
     Write,
+    /// Several in one text, and one of them writes.
+    Several,
     /// Changes schemas, and commits by itself.
     Ddl,
     /// Calls a procedure.
@@ -60,7 +62,6 @@ const READS: &[&str] = &[
     "SELECT # COUNT(*) FROM t; SELECT 2",
     "SELECT # (SELECT COUNT(*) FROM t), NOW(), VERSION(), DATABASE()",
     "mysql|TABLE # u",
-    "mariadb|SET STATEMENT # max_statement_time = 100 FOR SELECT COUNT(*) FROM t",
 ];
 
 const CONSTANTS: &[&str] = &[
@@ -136,10 +137,16 @@ const WRITES: &[&str] = &[
     "/* of the shop */ UPDATE # t SET b = 'z' WHERE a = {n}",
     "/* proxy:replica */ UPDATE # t SET b = 'w' WHERE a = {n}",
     "SELECT # writes({n})",
-    "SELECT # 1; INSERT INTO t (b) VALUES ('second')",
     "mysql|WITH # q AS (SELECT 1 AS i) UPDATE t, q SET c = i WHERE a = {n}",
     "mariadb|INSERT # INTO t (b) VALUES ('r') RETURNING a, b",
     "mariadb|SELECT # NEXTVAL(sq)",
+];
+
+/// Within a read-only transaction they take it with them to the primary, so they are not said there.
+const SEVERAL: &[&str] = &[
+    "SELECT # 1; INSERT INTO t (b) VALUES ('second')",
+    "UPDATE # t SET c = 2 WHERE a = {n}; SELECT COUNT(*) FROM t",
+    "SELECT # a FROM t LIMIT 1; DELETE FROM t WHERE a > 3 AND c = {n}; SELECT 2",
 ];
 
 const DDL: &[&str] = &[
@@ -229,6 +236,7 @@ pub fn of(class: Class, flavor: Flavor) -> Vec<&'static str> {
         Class::NamedLock => NAMED_LOCKS,
         Class::Other => OTHERS,
         Class::Write => WRITES,
+        Class::Several => SEVERAL,
         Class::Ddl => DDL,
         Class::Call => CALLS,
         Class::Setting => SETTINGS,

@@ -62,10 +62,14 @@ impl Witness {
         let is_ours = |entry: &Entry| ACCOUNTS.iter().any(|account| entry.argument.starts_with(account));
         let ours = entries.iter().any(|entry| is_login(entry) && is_ours(entry));
         for (at, entry) in entries.iter().enumerate() {
-            let marker = Marker::find(&entry.argument);
+            let is_prepared = entry.command == "Prepare";
+            let marker =
+                if is_prepared { Marker::find_prepared(&entry.argument) } else { Marker::find(&entry.argument) };
             match (&*entry.command, marker) {
-                ("Query" | "Execute", Some(_)) if !ours => self.applied.push((member, entry.argument.clone())),
-                ("Query" | "Execute", Some(marker)) => {
+                ("Query" | "Execute" | "Prepare", Some(_)) if !ours => {
+                    self.applied.push((member, entry.argument.clone()))
+                }
+                ("Query" | "Execute" | "Prepare", Some(marker)) => {
                     self.sightings.entry(marker).or_default().push(Sighting { member, connection, at });
                     self.sessions.entry((member, connection)).or_default().push((at, marker.session));
                 }
