@@ -42,7 +42,7 @@ on_both!(the_logs_prove_where_each_statement_ran);
 fn the_logs_prove_where_each_statement_ran(flavor: Flavor) {
     let Some(cluster) = cluster(flavor) else { return };
     // Nobody has to wait for a connection; and a member that is slow to answer on a busy machine is none that is down.
-    let adjust = "pool.max_backend_connections = 40\nmonitor.interval = '100ms'\nmonitor.timeout = '100ms'\n\
+    let adjust = "pool.max_backend_connections = 40\nmonitor.interval = '200ms'\nmonitor.timeout = '200ms'\n\
                   monitor.fall = 1000\nmonitor.max_lag = '1m'";
     let proxy = Proxy::start(&cluster, adjust);
     let (sessions, seed) = (number("SESSIONS", SESSIONS), number("SEED", 1));

@@ -98,7 +98,9 @@ fn on_the_primary(session: &mut Session) {
     }
 }
 
+/// Those who have asked before have their connection kept; the first time it may be another's by now.
 fn previous(session: &mut Session) {
+    session.run(Class::Previous, "SELECT # ROW_COUNT()");
     if session.writes && session.random.percent(40) {
         session.send(Class::Write, "INSERT # INTO t (b) VALUES ('x'), ('y')");
         let asks = ["SELECT # LAST_INSERT_ID()", "SELECT # ROW_COUNT()", "SHOW # WARNINGS", "SELECT # @@warning_count"];

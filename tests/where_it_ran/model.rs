@@ -13,6 +13,9 @@ pub enum Side {
     Replica,
     /// A replica if it has what the session wrote, the primary otherwise; or it does not matter.
     Either,
+    /// A replica, because one is known to have what the session wrote; the primary if that one has not answered the
+    /// monitor's newest check in time.
+    Settled,
     /// None: the proxy answers.
     Nowhere,
     /// The group's, or none if the proxy refuses it.
@@ -36,6 +39,15 @@ impl Place {
     }
 }
 
+/// What the session has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    /// What a replica has been seen to have.
+    Settled,
+    Something,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transaction {
     None,
@@ -56,8 +68,7 @@ pub struct Model {
     held: Option<Group>,
     autocommit: bool,
     serializable: bool,
-    /// Whether the session has written since a replica was known to have everything.
-    wrote: bool,
+    written: Written,
     groups: Group,
 }
 
@@ -69,7 +80,7 @@ impl Model {
             held: None,
             autocommit: true,
             serializable: false,
-            wrote: false,
+            written: Written::Nothing,
             groups: 0,
         }
     }
@@ -141,25 +152,29 @@ impl Model {
 
     /// After a reset of the session.
     pub fn reset(&mut self) {
-        *self = Self { wrote: self.wrote, groups: self.groups, ..Self::new() };
+        *self = Self { written: self.written, groups: self.groups, ..Self::new() };
     }
 
     /// A replica has been seen to have all that the session wrote.
     pub const fn caught_up(&mut self) {
-        self.wrote = false;
+        self.written = Written::Settled;
     }
 
     /// Nobody can tell the proxy that nothing was written.
     pub const fn may_have_written(&mut self) {
-        self.wrote = true;
+        self.written = Written::Something;
     }
 
-    pub const fn has_written(&self) -> bool {
-        self.wrote
+    pub fn has_written(&self) -> bool {
+        self.written == Written::Something
     }
 
     const fn reads(&self) -> Side {
-        if self.wrote { Side::Either } else { Side::Replica }
+        match self.written {
+            Written::Nothing => Side::Replica,
+            Written::Settled => Side::Settled,
+            Written::Something => Side::Either,
+        }
     }
 
     /// Where a statement may run now.
@@ -175,7 +190,7 @@ impl Model {
             (_, Transaction::ReadOnly { side, group }) => Place::on(side, group),
             (_, Transaction::ReadWrite) => Place { side: Side::Primary, group: self.held },
             (_, Transaction::None) if !self.pins.is_empty() => Place { side: Side::Primary, group: self.held },
-            (Class::Setting, Transaction::None) => Place::any(Side::Either),
+            (Class::Setting | Class::Previous, Transaction::None) => Place::any(Side::Either),
             (_, Transaction::None) if !self.autocommit => Place::any(Side::Primary),
             // A hint is followed where it cannot break the session.
             (Class::HintReplica, Transaction::None) => Place::any(self.reads()),
@@ -183,7 +198,9 @@ impl Model {
             (Class::Read | Class::Constant | Class::Metadata, Transaction::None) => Place::any(self.reads()),
             _ => Place::any(Side::Primary),
         };
-        self.wrote |= matches!(class, Class::Write | Class::Several | Class::Ddl | Class::Call);
+        if matches!(class, Class::Write | Class::Several | Class::Ddl | Class::Call) {
+            self.may_have_written();
+        }
         place
     }
 
@@ -195,7 +212,8 @@ impl Model {
             Transaction::ReadWrite => words.push("in a transaction".into()),
             Transaction::ReadOnly { .. } => words.push("in a read-only transaction".into()),
         }
-        let more = [(!self.autocommit, "autocommit off"), (self.serializable, "serializable"), (self.wrote, "wrote")];
+        let more =
+            [(!self.autocommit, "autocommit off"), (self.serializable, "serializable"), (self.has_written(), "wrote")];
         words.extend(more.iter().filter(|(is, _)| *is).map(|(_, word)| (*word).to_owned()));
         if words.is_empty() { "free".into() } else { words.join(", ") }
     }

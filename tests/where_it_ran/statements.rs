@@ -187,10 +187,6 @@ const HINTS_FOR_A_REPLICA: &[&str] = &[
     "-- proxy:replica\nSELECT # 1",
 ];
 
-/// Behind one of the reads of tables or a write.
-const PREVIOUS: &[&str] =
-    &["SELECT # ROW_COUNT()", "SELECT # LAST_INSERT_ID()", "SHOW # WARNINGS", "SELECT # FOUND_ROWS()"];
-
 const PROXY: &[&str] = &["SELECT # CONNECTION_ID()", "SELECT # CONNECTION_ID() AS id", "SELECT # @@pseudo_thread_id"];
 
 /// What fails, and says so to the client; everywhere in the same way.
@@ -243,9 +239,8 @@ pub fn of(class: Class, flavor: Flavor) -> Vec<&'static str> {
         Class::Expression => EXPRESSIONS,
         Class::HintPrimary => HINTS_FOR_THE_PRIMARY,
         Class::HintReplica => HINTS_FOR_A_REPLICA,
-        Class::Previous => PREVIOUS,
         Class::Proxy => PROXY,
-        Class::Transaction | Class::Pin => &[],
+        Class::Previous | Class::Transaction | Class::Pin => &[],
     };
     let mine = |line: &&'static str| match line.split_once('|') {
         Some(("mysql", rest)) => (flavor == Flavor::MySql).then_some(rest),
