@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use mysql_proxy::demo::Flavor;
 
 use super::model::Side;
+use super::pins::pinned;
 use super::session::Session;
 use super::statements::{Class, FAILING_READS, FAILING_WRITES, PREPARED_READS, PREPARED_WRITES};
+use super::transactions::{autocommit_off, next_transaction, read_only_transaction, serializable, transaction};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -52,7 +54,7 @@ fn block(session: &mut Session) {
 }
 
 /// So many statements between the first and the last of something; never what ends it, or pins.
-fn between(session: &mut Session) {
+pub fn between(session: &mut Session) {
     for _ in 0..=session.random.below(4) {
         match session.random.below(12) {
             0..=2 => drop(session.one_of(Class::Read)),
@@ -70,7 +72,7 @@ fn between(session: &mut Session) {
     }
 }
 
-fn reads(session: &mut Session) {
+pub fn reads(session: &mut Session) {
     for _ in 0..=session.random.below(4) {
         let classes = [Class::Read, Class::Read, Class::Constant, Class::Metadata, Class::HintReplica, Class::Proxy];
         let class = classes[session.random.below(classes.len())];
@@ -151,151 +153,12 @@ fn settle(session: &mut Session) {
         let last = session.sent.last_mut().unwrap();
         if member.is_some_and(|member| member != session.primary) {
             last.place.side = Side::Replica;
-            return session.model.caught_up();
+            session.model.caught_up();
+            return;
         }
         assert!(Instant::now() < deadline, "no replica has caught up:\n{}", session.trail());
         sleep(Duration::from_millis(30));
     }
-}
-
-fn transaction(session: &mut Session) {
-    session.model.begin();
-    let begins = ["BEGIN #", "START # TRANSACTION", "START # TRANSACTION WITH CONSISTENT SNAPSHOT", "BEGIN # WORK"];
-    let begins_more = ["SELECT # 1; BEGIN", "BEGIN #; SELECT COUNT(*) FROM t"];
-    let begin =
-        if session.random.percent(80) { session.random.pick(&begins) } else { session.random.pick(&begins_more) };
-    session.run(Class::Transaction, begin);
-    between(session);
-    if session.random.percent(30) {
-        session.run(Class::Transaction, "SAVEPOINT # s");
-        between(session);
-        session.run(Class::Transaction, "ROLLBACK # TO SAVEPOINT s");
-        session.run(Class::Transaction, "RELEASE # SAVEPOINT s");
-        // MariaDB gives a transaction a GTID for savepoints and calls of functions, without a single row.
-        session.model.may_have_written();
-    }
-    if session.writes && session.random.percent(25) {
-        session.one_of(Class::Several);
-    }
-    if session.random.percent(15) {
-        session.run(Class::Transaction, "COMMIT # AND CHAIN");
-        between(session);
-    }
-    match session.random.below(10) {
-        0 if session.writes => {
-            // Commits by itself.
-            session.one_of(Class::Ddl);
-            session.model.end();
-        }
-        1 => session.reset(),
-        2 => session.change_user(),
-        3..=4 => finish(session, "ROLLBACK #"),
-        _ => finish(session, "COMMIT #"),
-    }
-    reads(session);
-}
-
-fn commit_or_roll_back(session: &mut Session) {
-    let end = if session.random.percent(70) { "COMMIT #" } else { "ROLLBACK #" };
-    finish(session, end);
-}
-
-fn finish(session: &mut Session, sql: &str) {
-    session.run(Class::Transaction, sql);
-    session.model.end();
-}
-
-fn read_only_transaction(session: &mut Session) {
-    session.model.begin_read_only();
-    let begins = [
-        "START # TRANSACTION READ ONLY",
-        "START # TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-        "START # TRANSACTION /* x */ READ ONLY",
-    ];
-    let begin = session.random.pick(&begins);
-    session.run(Class::Transaction, begin);
-    between(session);
-    if session.random.percent(20) {
-        session.run(Class::Transaction, "COMMIT # AND CHAIN");
-        between(session);
-    }
-    if session.random.percent(20) {
-        return named_lock_within(session);
-    }
-    if session.writes && session.random.percent(20) {
-        session.one_of(Class::Ddl);
-        session.model.end();
-    } else {
-        commit_or_roll_back(session);
-    }
-    reads(session);
-}
-
-/// A lock taken within a read-only transaction stands on the primary, and pins when the transaction is over.
-fn named_lock_within(session: &mut Session) {
-    session.model.pin("get_lock");
-    session.run(Class::Pin, "SELECT # GET_LOCK('{d}', 5)");
-    session.one_of(Class::Read);
-    finish(session, "COMMIT #");
-    between(session);
-    session.run(Class::Pin, "SELECT # RELEASE_LOCK('{d}')");
-    session.model.unpin("get_lock");
-    reads(session);
-}
-
-fn autocommit_off(session: &mut Session) {
-    session.run(Class::Setting, "SET # autocommit = 0");
-    session.model.autocommit(false);
-    for _ in 0..=session.random.below(2) {
-        if session.random.percent(50) {
-            session.one_of(Class::Constant);
-        }
-        // The first one that reads or writes a table opens the transaction.
-        session.model.begin();
-        session.run(Class::Read, "SELECT # COUNT(*) FROM t");
-        between(session);
-        commit_or_roll_back(session);
-    }
-    if session.random.percent(30) {
-        session.model.begin();
-        session.run(Class::Read, "SELECT # a FROM t LIMIT 1");
-        between(session);
-    }
-    if session.random.percent(20) {
-        session.reset();
-    } else {
-        session.run(Class::Setting, "SET # autocommit = 1");
-        session.model.autocommit(true);
-    }
-    reads(session);
-}
-
-fn serializable(session: &mut Session) {
-    session.run(Class::Setting, "SET # SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE");
-    session.model.serializable(true);
-    between(session);
-    if session.random.percent(30) {
-        session.model.begin_read_only();
-        session.run(Class::Transaction, "START # TRANSACTION READ ONLY");
-        session.one_of(Class::Read);
-        session.one_of(Class::Metadata);
-        finish(session, "COMMIT #");
-    }
-    session.run(Class::Setting, "SET # SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-    session.model.serializable(false);
-    reads(session);
-}
-
-fn next_transaction(session: &mut Session) {
-    session.model.pin("next_transaction");
-    session.run(Class::Pin, "SET # TRANSACTION ISOLATION LEVEL READ COMMITTED");
-    session.model.begin();
-    session.run(Class::Transaction, "BEGIN #");
-    between(session);
-    session.run(Class::Transaction, "COMMIT #");
-    session.model.unpin("next_transaction");
-    session.model.end();
-    reads(session);
 }
 
 fn session_state(session: &mut Session) {
@@ -336,125 +199,4 @@ fn fresh_from(session: &mut Session) {
         session.change_user();
     }
     reads(session);
-}
-
-/// A pin: the name, what begins it, what ends it.
-type Pin = (&'static str, &'static str, &'static str);
-
-/// Pins that any statement may come between.
-const PINS: [Pin; 9] = [
-    ("temporary_table", "CREATE # TEMPORARY TABLE tmp (a INT)", "DROP # TEMPORARY TABLE tmp"),
-    ("temporary_table", "CREATE # TEMPORARY TABLE tmp SELECT a FROM t", "DROP # TABLE tmp"),
-    ("get_lock", "SELECT # GET_LOCK('{d}', 5)", "SELECT # RELEASE_LOCK('{d}')"),
-    ("get_lock", "DO # GET_LOCK('{d}', 5)", "SELECT # RELEASE_ALL_LOCKS()"),
-    ("user_variable", "SET # @v = (SELECT MAX(a) FROM t)", "SET # @v = 1"),
-    ("user_variable", "SELECT # COUNT(*) INTO @v FROM t", "SET # @v = NULL"),
-    ("user_variable", "SELECT # @v := 5", "SET # @v = 'x'"),
-    ("prepared_statement", "PREPARE p FROM 'SELECT {p} a FROM t WHERE a > 1'", "DEALLOCATE # PREPARE p"),
-    ("session_setting", "SET # pseudo_thread_id = 77", ""),
-];
-
-fn pinned(session: &mut Session) {
-    match session.random.below(6) {
-        0 => locked(session),
-        1 => handler(session),
-        2 if session.writes && session.random.percent(30) => hidden(session),
-        2 => xa(session),
-        3 => called(session),
-        _ => {
-            let pin = PINS[session.random.below(PINS.len())];
-            any_pin(session, pin);
-        }
-    }
-    reads(session);
-}
-
-fn any_pin(session: &mut Session, (pin, begins, ends): Pin) {
-    session.model.pin(pin);
-    if pin == "temporary_table" && session.random.percent(30) {
-        session.prepare_and_execute(Class::Pin, begins);
-    } else {
-        session.run(Class::Pin, begins);
-    }
-    between(session);
-    match pin {
-        "temporary_table" => drop(session.run(Class::Read, "SELECT # COUNT(*) FROM tmp")),
-        "prepared_statement" => drop(session.run(Class::Pin, "EXECUTE # p")),
-        "user_variable" => drop(session.run(Class::Read, "SELECT # @v, a FROM t LIMIT 1")),
-        _ => {}
-    }
-    if session.random.percent(25) {
-        // A transaction within, and at times the pin is all that is left of it.
-        session.model.begin();
-        session.run(Class::Transaction, "BEGIN #");
-        between(session);
-        finish(session, "COMMIT #");
-        session.one_of(Class::Read);
-    }
-    match session.random.below(8) {
-        0 => session.reset(),
-        1 => session.change_user(),
-        _ if ends.is_empty() => session.reset(),
-        _ => {
-            session.run(Class::Pin, ends);
-            session.model.unpin(pin);
-        }
-    }
-}
-
-/// Only what is locked may be used.
-fn locked(session: &mut Session) {
-    session.model.pin("lock_tables");
-    let flush = session.random.percent(30);
-    let begins = if flush { "FLUSH # TABLES t, u WITH READ LOCK" } else { "LOCK # TABLES t WRITE, u READ" };
-    session.run(Class::Pin, begins);
-    for _ in 0..=session.random.below(3) {
-        session.run(Class::Read, "SELECT # t.a FROM t LIMIT 1");
-        session.run(Class::Constant, "SELECT # @@sql_mode");
-        if session.writes && !flush {
-            session.run(Class::Write, "UPDATE # t SET c = 1 WHERE a = {n}");
-        }
-    }
-    session.run(Class::Pin, "UNLOCK # TABLES");
-    session.model.unpin("lock_tables");
-}
-
-fn handler(session: &mut Session) {
-    session.model.pin("handler");
-    session.run(Class::Pin, "HANDLER # t OPEN AS h");
-    session.run(Class::Pin, "HANDLER # h READ FIRST");
-    between(session);
-    session.run(Class::Pin, "HANDLER # h READ NEXT");
-    session.run(Class::Pin, "HANDLER # h CLOSE");
-    session.model.unpin("handler");
-}
-
-fn xa(session: &mut Session) {
-    session.model.pin("xa");
-    session.run(Class::Pin, "XA # START '{d}'");
-    session.run(Class::Read, "SELECT # COUNT(*) FROM t");
-    session.run(Class::Metadata, "SHOW # TABLES");
-    if session.writes {
-        session.run(Class::Write, "INSERT # INTO t (b) VALUES ('xa')");
-    }
-    session.run(Class::Pin, "XA # END '{d}'");
-    let ends = if session.random.percent(60) { "XA # COMMIT '{d}' ONE PHASE" } else { "XA # ROLLBACK '{d}'" };
-    session.run(Class::Pin, ends);
-    session.model.unpin("xa");
-}
-
-/// What is in a versioned comment may be anything: the session keeps the connection until it is reset.
-fn hidden(session: &mut Session) {
-    session.model.pin("unknown_state");
-    session.run(Class::Write, "SELECT # 1; /*!50000 UPDATE t SET b = 'v' WHERE a = 2 */");
-    between(session);
-    session.reset();
-}
-
-/// A procedure that leaves a variable behind: the session keeps the connection until it is reset.
-fn called(session: &mut Session) {
-    session.model.pin("stored_procedure");
-    session.run(Class::Pin, "CALL # leaves()");
-    between(session);
-    session.reset();
 }

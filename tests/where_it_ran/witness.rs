@@ -68,7 +68,7 @@ impl Witness {
                 if is_prepared { Marker::find_prepared(&entry.argument) } else { Marker::find(&entry.argument) };
             match (&*entry.command, marker) {
                 ("Query" | "Execute" | "Prepare", Some(_)) if !ours => {
-                    self.applied.push((member, entry.argument.clone()))
+                    self.applied.push((member, entry.argument.clone()));
                 }
                 ("Query" | "Execute" | "Prepare", Some(marker)) => {
                     self.sightings.entry(marker).or_default().push(Sighting { member, connection, at });
@@ -86,18 +86,15 @@ impl Witness {
         self.sightings.get(&marker).map_or(&[], Vec::as_slice)
     }
 
-    /// Everything that is otherwise than the routing table says, and of the first one what came before it.
+    /// Everything that is otherwise than the routing table says; what came before it is shown once for a session.
     pub fn contradictions(&self, sent: &[Sent]) -> Vec<String> {
         let misplaced = sent.iter().enumerate().filter_map(|(at, sent)| Some((at, self.misplaced(sent)?)));
         let mut wrong = Vec::new();
         let mut last = None;
         for (at, what) in misplaced {
-            let before = if last != Some(sent[at].marker.session) {
-                self.trail(&sent[..at], sent[at].marker.session)
-            } else {
-                String::new()
-            };
-            last = Some(sent[at].marker.session);
+            let session = sent[at].marker.session;
+            let is_first = last.replace(session) != Some(session);
+            let before = if is_first { self.trail(&sent[..at], session) } else { String::new() };
             wrong.push(self.line(&sent[at], &what) + &before);
         }
         wrong.extend(self.torn_groups(sent));
