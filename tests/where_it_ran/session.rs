@@ -75,6 +75,7 @@ pub struct Session {
     pub sent: Vec<Sent>,
     pub prepared: Vec<(Class, u32, &'static str)>,
     number: u32,
+    seed: u64,
     user: &'static str,
     raw: Raw,
 }
@@ -95,6 +96,7 @@ impl Session {
             sent: Vec::new(),
             prepared: Vec::new(),
             number,
+            seed,
             user,
             raw,
         }
@@ -111,7 +113,7 @@ impl Session {
     }
 
     /// The last lines, to be shown with a failure.
-    pub fn trail(&self) -> String {
+    fn trail(&self) -> String {
         let from = self.sent.len().saturating_sub(12);
         let lines = self.sent[from..].iter().map(|sent| {
             format!("  [{}] {} -> {} {}", sent.state, sent.sql, sent.reply, sent.told.as_deref().unwrap_or_default())
@@ -119,8 +121,9 @@ impl Session {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    fn complain(&self, what: &str) -> ! {
-        panic!("session {}: {what}\nbefore it:\n{}", self.number, self.trail())
+    /// Ends the test, and says with which session.
+    pub fn complain(&self, what: &str) -> ! {
+        panic!("seed {}, session {}: {what}\nbefore it:\n{}", self.seed, self.number, self.trail())
     }
 
     /// Sends a statement, whatever becomes of it.
