@@ -171,8 +171,8 @@ fn session_state(session: &mut Session) {
         session.one_of(Class::Read);
     }
     if session.flavor == Flavor::MariaDb && !session.model.has_written() {
-        // Only where a replica serves it: MariaDB tells the end of it in a later reply of the connection, to whom it may
-        // concern, and with a write in one text with others that pins.
+        // Only where a replica serves it: MariaDB tells of its end with a later reply of the connection, and where that is
+        // a write, nobody knows what else may have changed.
         session.run(Class::Read, "SET STATEMENT # max_statement_time = 100 FOR SELECT COUNT(*) FROM t");
     }
     session.run(Class::Setting, "SET # @literal = 5");
