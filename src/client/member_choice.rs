@@ -90,7 +90,7 @@ impl Client {
                         if used.member == choice.member.id {
                             used.on_primary = choice.on_primary;
                             used.in_flight = Some(choice.member.begin());
-                            self.last_route.member = Some(used.address);
+                            self.note_choice(side, route, &choice);
                             return Ok(used);
                         }
                         self.keep_answers(&mut used).await;
@@ -98,11 +98,7 @@ impl Client {
                     }
                     match self.lease(side, &choice, route).await {
                         Ok(used) => {
-                            self.count_causal_read(side, route, choice.because);
-                            self.last_route.member = Some(used.address);
-                            self.last_route.because = choice.because;
-                            self.last_route.lag = choice.lag;
-                            self.last_route.sees_own_writes = self.awaits_gtid(side, route);
+                            self.note_choice(side, route, &choice);
                             return Ok(used);
                         }
                         Err(error) => {
@@ -119,6 +115,14 @@ impl Client {
                 }
             }
         }
+    }
+
+    fn note_choice(&mut self, side: Side, route: &Route, choice: &Choice) {
+        self.count_causal_read(side, route, choice.because);
+        self.last_route.member = Some(choice.member.address);
+        self.last_route.because = choice.because;
+        self.last_route.lag = choice.lag;
+        self.last_route.sees_own_writes = self.awaits_gtid(side, route);
     }
 
     fn choose(&self, side: Side, route: &Route, attempts: &Attempts) -> Result<Choice, String> {

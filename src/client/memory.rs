@@ -26,6 +26,9 @@ pub struct Memory {
     pub has_trackers: bool,
     /// Something may stand on it that its session does not know of: once let go, it must be reset.
     pub has_leftovers: bool,
+    /// `SET STATEMENT … FOR` ran on it. `MariaDB` tells what that put back with a later reply, which then seems to tell of
+    /// its own statement: once let go, it must be reset.
+    pub tells_late: bool,
     /// Triggers or stored functions may have set something on it that no member told: it must be reset before another
     /// session uses it.
     pub may_hide: bool,
@@ -126,6 +129,7 @@ impl Memory {
         self.insert_id_is_unsure = false;
         self.row_count = None;
         self.has_leftovers = false;
+        self.tells_late = false;
         self.may_hide = false;
         self.last_user = None;
         self.has_diagnostics = false;
@@ -135,7 +139,7 @@ impl Memory {
 
     /// The session lets the connection go.
     pub fn let_go(&mut self) {
-        if self.has_leftovers {
+        if self.has_leftovers || self.tells_late {
             self.condition = Condition::Tainted;
         }
     }

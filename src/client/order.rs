@@ -368,6 +368,7 @@ impl Client {
             last_insert_id: reply.last_insert_id,
             untracked: reply.classic_eof,
             has_trackers: memory.has_trackers,
+            told_late: memory.tells_late,
             gtids: Some(gtids).filter(|_| !view.is_galera()),
             names_writes: view.names_writes(),
             may_write: order.route.commits(),
@@ -386,6 +387,8 @@ impl Client {
             let open = self.session.transaction != Transaction::None;
             self.connections.transaction_on_replica = open && side == Side::Replica;
         }
+        let for_itself = order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_FOR_ITSELF));
+        memory.tells_late = for_itself || (memory.tells_late && !reply.changes.contains(&Change::State));
         if !Arc::ptr_eq(&memory.settings, &self.session.settings) {
             memory.settings = Arc::clone(&self.session.settings);
         }

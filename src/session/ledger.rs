@@ -435,6 +435,7 @@ fn contains_words(text: &[u8], words: &[&str]) -> bool {
 fn says_what_changes(statement: &Statement) -> bool {
     statement.doubt.is_none()
         && (statement.has(Facts::ASSIGNS | Facts::TAKES_LOCK | Facts::ASKS_LOCK)
+            || sets_only_for_itself(statement)
             || matches!(
                 statement.kind,
                 Kind::Set
@@ -451,6 +452,14 @@ fn says_what_changes(statement: &Statement) -> bool {
                     | Kind::LockTables
                     | Kind::UnlockTables
             ))
+}
+
+/// A read behind `SET STATEMENT … FOR` has changed the session for as long as it lasted; behind a write a trigger may
+/// have changed more, and a stored function as well.
+fn sets_only_for_itself(statement: &Statement) -> bool {
+    statement.has(Facts::SETS_FOR_ITSELF)
+        && statement.is_read()
+        && !statement.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS)
 }
 
 fn begins_with_a_word(sql: &[u8]) -> bool {

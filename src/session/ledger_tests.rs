@@ -1,7 +1,7 @@
 //! What each statement leaves behind, and when that ends.
 
 use super::{Isolation, Ledger, PinReason, Reply};
-use crate::sql::{Dialect, classify};
+use crate::sql::{Dialect, ServerKind, classify};
 
 const OK: Reply =
     Reply { ok: true, in_transaction: false, state_changed: false, explained: false, trackers_available: true };
@@ -102,6 +102,22 @@ fn what_the_text_does_not_tell_pins() {
     assert_eq!(pinned("SELECT f()", CHANGED), ["unknown_state"]);
     assert_eq!(pinned("SELECT f()", Reply { explained: true, ..CHANGED }), Vec::<&str>::new());
     assert_eq!(pinned("SET sql_mode = ''", CHANGED), Vec::<&str>::new());
+}
+
+#[test]
+fn what_is_set_for_one_read_is_over_with_it() {
+    let pinned = |sql: &str| {
+        let mut ledger = Ledger::default();
+        let dialect = Dialect { server: ServerKind::MariaDb, ..Dialect::default() };
+        ledger.after(&classify(sql.as_bytes(), &dialect), sql.as_bytes(), &CHANGED);
+        ledger.pins.iter().map(PinReason::name).collect::<Vec<_>>()
+    };
+    for sql in ["SELECT a FROM t", "SHOW TABLES", "SELECT a FROM t FOR UPDATE"] {
+        assert_eq!(pinned(&format!("SET STATEMENT max_statement_time = 1 FOR {sql}")), Vec::<&str>::new(), "{sql}");
+    }
+    for sql in ["SELECT f()", "INSERT INTO t VALUES (1)"] {
+        assert_eq!(pinned(&format!("SET STATEMENT max_statement_time = 1 FOR {sql}")), ["unknown_state"], "{sql}");
+    }
 }
 
 #[test]

@@ -86,6 +86,8 @@ pub struct Told<'a> {
     pub untracked: bool,
     /// Whether the member has trackers at all.
     pub has_trackers: bool,
+    /// Variables may be told of because an earlier `SET STATEMENT … FOR` has put them back, not because of the statement.
+    pub told_late: bool,
     /// Whether the primary gives its transactions GTIDs.
     pub names_writes: bool,
     /// Whether the statement may write although its text does not say so.
@@ -195,7 +197,7 @@ impl Session {
                 ok: !told.failed,
                 in_transaction: self.transaction != Transaction::None,
                 state_changed,
-                explained,
+                explained: explained && !told.told_late,
                 trackers_available: told.has_trackers,
             };
             self.ledger.after(statement, sql, &reply);
@@ -344,6 +346,14 @@ mod tests {
     }
 
     fn wrote_unnamed_in(transaction: Transaction, sql: &str, told: impl FnOnce(&mut Told<'_>)) -> bool {
+        learned_in(transaction, sql, told).causality.unknown().is_some()
+    }
+
+    fn learned(sql: &str, told: impl FnOnce(&mut Told<'_>)) -> Session {
+        learned_in(Transaction::None, sql, told)
+    }
+
+    fn learned_in(transaction: Transaction, sql: &str, told: impl FnOnce(&mut Told<'_>)) -> Session {
         let mut session =
             Session::new(Listener::ReadWrite, Consistency::Session, ServerKind::MySql, TextEncoding::AsciiSafe);
         session.transaction = transaction;
@@ -354,6 +364,7 @@ mod tests {
             last_insert_id: 0,
             untracked: false,
             has_trackers: true,
+            told_late: false,
             names_writes: true,
             may_write: false,
             gtids: Some(GtidKind::MySql),
@@ -363,7 +374,7 @@ mod tests {
         told(&mut said);
         let statement = classify(sql.as_bytes(), &session.dialect);
         session.learn(Some((&statement, sql.as_bytes())), &said);
-        session.causality.unknown().is_some()
+        session
     }
 
     #[test]
@@ -386,6 +397,18 @@ mod tests {
         ] {
             let wrote = |transaction| wrote_unnamed_in(transaction, sql, without_gtids);
             assert_eq!((wrote(Transaction::None), wrote(Transaction::ReadWrite)), (free, in_transaction), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_late_explains_nothing() {
+        for (told_late, pinned) in [(false, false), (true, true)] {
+            let changes = [Change::Variable(b"max_statement_time".to_vec(), b"0".to_vec()), Change::State];
+            let session = learned("SELECT f()", |told| {
+                told.changes = Box::leak(Box::new(changes));
+                told.told_late = told_late;
+            });
+            assert_eq!(session.ledger.pins.contains(PinReason::UnknownState), pinned);
         }
     }
 
