@@ -11,6 +11,7 @@ use mysql_proxy::demo::{Cluster, Flavor};
 use mysql_proxy::wire::Command;
 use support::raw::{Raw, Who};
 use support::reply::Kind;
+use support::statement::execution;
 use support::{Proxy, on_both, wait_for};
 
 on_both!(
@@ -23,6 +24,7 @@ on_both!(
     an_id_that_a_session_gave_itself_does_not_show_anothers,
     what_can_be_asked_is_kept_when_the_connection_goes_back,
     what_a_statement_takes_away_is_found_out,
+    the_first_found_rows_of_a_session_are_its_own,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -236,4 +238,35 @@ fn what_a_statement_takes_away_is_found_out(flavor: Flavor) {
         lines.split(';').map(one).collect()
     };
     assert_eq!(ask(&mut session), ask(&mut alone));
+}
+
+fn the_first_found_rows_of_a_session_are_its_own(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    Raw::app(proxy.read_write).run("INSERT INTO log (n) VALUES (1), (2), (3)");
+    for (sql, found) in [
+        ("SELECT n FROM log", "3"),
+        ("SELECT n FROM log LIMIT 2", "2"),
+        ("SELECT SQL_CALC_FOUND_ROWS n FROM log LIMIT 1", "3"),
+        ("select distinct sql_calc_found_rows n from log limit 0", "3"),
+        ("SELECT n FROM log WHERE n > 5", "0"),
+    ] {
+        for prepared in [false, true] {
+            let mut session = Raw::app(proxy.read_write);
+            session.say(sql);
+            for _ in 0..3 {
+                let mut other = Raw::app(proxy.read_write);
+                other.say("SELECT 7");
+                other.run("INSERT INTO t (b) VALUES ('other')");
+            }
+            let said = if prepared {
+                let id = session.prepare("SELECT FOUND_ROWS()").unwrap();
+                let reply = session.ask(Command::StmtExecute, &execution(id, 0, &[]), Kind::Results).unwrap();
+                // A zero, the bits of what is NULL, eight bytes.
+                reply[reply.len() - 2].payload[2].to_string()
+            } else {
+                session.say("SELECT FOUND_ROWS()")
+            };
+            assert_eq!(said, found, "{sql}, prepared: {prepared}");
+        }
+    }
 }

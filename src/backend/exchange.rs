@@ -174,7 +174,7 @@ impl Connection {
     /// so serves nobody else, but the client has its whole reply.
     fn complete(&mut self, walk: Walk) -> Reply {
         self.in_flight = !self.stream.inbox().is_empty();
-        walk.reply
+        walk.into_reply()
     }
 
     fn drop_first_packet(&mut self) {

@@ -32,6 +32,8 @@ pub struct Reply {
     pub classic_eof: bool,
     /// Rows that were changed, as the last OK told it; `None` when the reply ended with rows or an error.
     pub affected_rows: Option<u64>,
+    /// Rows of the last result that had any.
+    pub rows: u64,
     /// Warnings of the last result.
     pub warnings: u16,
     /// Whether any of the results had warnings, or an error ended them.
@@ -92,6 +94,11 @@ impl Walk {
             first_seen: false,
             wanted: 0,
         }
+    }
+
+    /// What the complete reply said.
+    pub fn into_reply(self) -> Reply {
+        Reply { rows: self.response.rows(), ..self.reply }
     }
 
     pub const fn is_done(&self) -> bool {

@@ -16,6 +16,8 @@ use super::{
 };
 use crate::{
     backend::Connection,
+    pool::BackendId,
+    session::PinReason,
     sql::{
         Dialect, Facts, Kind, ServerKind, Statement,
         previous::{Conditions, Number, ShowConditions, numbers, show_conditions},
@@ -47,8 +49,8 @@ pub(super) enum FoundRows {
     /// As many as the connection at hand says.
     #[default]
     Anywhere,
-    /// This connection knows.
-    On(crate::pool::BackendId),
+    /// This connection knows. It sent so many rows, which is the number but for `SQL_CALC_FOUND_ROWS`.
+    On(BackendId, u64),
     /// So many.
     Kept(u64),
 }
@@ -68,7 +70,8 @@ impl Client {
     pub(super) async fn keep_answers(&mut self, used: &mut Used) {
         let id = used.lease.id();
         let conditions = self.previous.has_diagnostics_on(id);
-        let found_rows = self.previous.asked_before && self.previous.found_rows == FoundRows::On(id);
+        let found_rows = self.previous.may_be_asked_for_found_rows()
+            && matches!(self.previous.found_rows, FoundRows::On(on, _) if on == id);
         let (connection, memory) = used.lease.parts();
         if !(conditions || found_rows) || !connection.is_usable() {
             return;
@@ -79,9 +82,8 @@ impl Client {
             let said = within(ASK_LIMIT, ask_conditions(connection, self.previous.raised)).await;
             self.previous.diagnostics = said.map_or(Diagnostics::Nowhere, |kept| Diagnostics::Kept(Box::new(kept)));
         }
-        if found_rows {
-            let said = within(ASK_LIMIT, ask_found_rows(connection)).await;
-            self.previous.found_rows = said.map_or(FoundRows::Anywhere, FoundRows::Kept);
+        if found_rows && let Some(said) = within(ASK_LIMIT, ask_found_rows(connection)).await {
+            self.previous.found_rows = FoundRows::Kept(said);
         }
     }
 
@@ -106,16 +108,30 @@ impl Client {
         Ok(true)
     }
 
+    /// Others have used the connection since: what it finds is theirs.
+    pub(super) fn forget_what_others_took(&mut self, used: &mut Used) {
+        let is_mine = used.lease.parts().1.last_user == Some(self.registered.handle.id);
+        if let FoundRows::On(on, sent) = self.previous.found_rows
+            && on == used.lease.id()
+            && !is_mine
+        {
+            self.previous.found_rows = FoundRows::Kept(sent);
+        }
+    }
+
     /// The text that must be executed in place of a prepared one that asks for numbers which the connection cannot say.
     pub(super) fn prepared_with_numbers(&self, used: &mut Used, order: &Order<'_>) -> Option<Arc<StatementText>> {
         let (statement, sql) = order.statement.filter(|_| order.prepared.is_some())?;
-        // What is held knows all of it itself, and may have a cursor or parameters of the prepared one.
-        if used.held || !asks(statement) || !may_hold_numbers(statement) {
+        // The prepared one may have a cursor, or parameters that were sent ahead.
+        let stands =
+            [PinReason::OpenCursor, PinReason::LongData].iter().any(|pin| self.session.ledger.pins.contains(*pin));
+        if stands || !asks(statement) || !may_hold_numbers(statement) {
             return None;
         }
-        let mut numbers = self.kept_numbers(statement);
+        let id = used.lease.id();
         let (_, memory) = used.lease.parts();
         let is_mine = memory.last_user == Some(self.registered.handle.id);
+        let mut numbers = self.kept_numbers(statement, id);
         let says = memory.row_count.filter(|_| is_mine);
         let wanted = self.previous.row_count;
         if !numbers.is_empty() || (wanted > 0 && says != Some(wanted)) {
@@ -125,12 +141,15 @@ impl Client {
         (text != sql).then(|| self.proxy.texts.intern(&text, &self.session.settings))
     }
 
-    /// The numbers that were kept, for a statement that asks for the one before.
-    pub(super) fn kept_numbers(&self, statement: &Statement) -> Numbers {
+    /// The numbers that were kept, for a statement that asks this connection for the one before.
+    pub(super) fn kept_numbers(&self, statement: &Statement, id: BackendId) -> Numbers {
+        let asks = statement.has(Facts::ASKS_FOUND_ROWS);
         let found_rows = match self.previous.found_rows {
-            FoundRows::Kept(found) if statement.has(Facts::ASKS_FOUND_ROWS) => Some(found),
-            _ => None,
+            FoundRows::Kept(found) => Some(found),
+            FoundRows::On(on, sent) if on != id => Some(sent),
+            FoundRows::On(..) | FoundRows::Anywhere => None,
         };
+        let found_rows = found_rows.filter(|_| asks);
         let conditions = match &self.previous.diagnostics {
             Diagnostics::Kept(kept) => Some((kept.warnings, kept.errors)),
             _ => None,
@@ -267,6 +286,15 @@ impl Numbers {
 
 fn unsigned(value: u64, original: &str) -> String {
     format!("IF(1,CAST({value} AS UNSIGNED),{original})")
+}
+
+/// Whether a `SELECT` finds more rows than it gives.
+pub(super) fn counts_all_rows(sql: &[u8]) -> bool {
+    /// It stands among the first words.
+    const WITHIN: usize = 96;
+    let start = sql.get(..WITHIN).unwrap_or(sql);
+    let finds = |word: &[u8]| memchr::memmem::find(start, word).is_some();
+    finds(b"SQL_CALC_") || finds(b"sql_calc_")
 }
 
 /// Whether a statement that has no rows changes what `FOUND_ROWS()` gives: one that copies rows, and on `MySQL` some

@@ -291,6 +291,7 @@ impl Client {
     /// executed.
     async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, BringError> {
         self.catch_up(used).await?;
+        self.forget_what_others_took(used);
         let with_numbers = self.prepared_with_numbers(used, order);
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();

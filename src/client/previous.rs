@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{
     bring::ask_insert_id,
     connections::{Side, Used},
-    kept::{FoundRows, KeptConditions, Numbers, finds_rows, keep_replaced, may_stand_as_numbers},
+    kept::{FoundRows, KeptConditions, Numbers, counts_all_rows, finds_rows, keep_replaced, may_stand_as_numbers},
     memory::Memory,
     order::{Order, give_back},
     run::Client,
@@ -52,6 +52,8 @@ pub(super) struct Previous {
     pub diagnostics: Diagnostics,
     /// Since when a connection is kept because the client may ask what only it knows.
     pub lingers_since: Option<Instant>,
+    /// The last statement that had rows counts more of them than it gave.
+    pub counts_all_rows: bool,
     /// The connection that has a mark: where it has gone, the statement took away what the one before left.
     pub marked: Option<BackendId>,
     /// The client has asked for counts or warnings before.
@@ -105,6 +107,11 @@ impl Previous {
         self.diagnostics = Diagnostics::Nowhere;
     }
 
+    /// Whether the client is likely to ask for `FOUND_ROWS()`.
+    pub const fn may_be_asked_for_found_rows(&self) -> bool {
+        self.asked_before || self.counts_all_rows
+    }
+
     /// Whether there are warnings or errors that the client may ask for, and this connection does not have them.
     fn has_diagnostics_elsewhere_than(&self, id: BackendId) -> bool {
         !matches!(self.diagnostics, Diagnostics::Nowhere) && !self.has_diagnostics_on(id)
@@ -155,7 +162,7 @@ impl Client {
             self.previous.diagnostics = Diagnostics::On(id);
         }
         let row_count = self.bring_row_count(connection, memory).await?;
-        let numbers = Numbers { row_count, ..self.kept_numbers(statement) };
+        let numbers = Numbers { row_count, ..self.kept_numbers(statement, id) };
         Ok(if may_stand_as_numbers(order) { numbers } else { Numbers::default() })
     }
 
@@ -251,12 +258,13 @@ impl Client {
         let shows = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Diagnostics);
         let has_rows = reply.affected_rows.is_none() && reply.error.is_none() && !shows;
         if order.counts_rows() && has_rows {
-            self.previous.found_rows = FoundRows::On(id);
+            self.previous.found_rows = FoundRows::On(id, reply.rows);
+            self.previous.counts_all_rows = order.statement.is_some_and(|(_, sql)| counts_all_rows(sql));
         } else if self.previous.asked_before
             && let Some((statement, sql)) = order.statement
             && finds_rows(statement, sql, server)
         {
-            self.previous.found_rows = FoundRows::On(id);
+            self.previous.found_rows = FoundRows::On(id, reply.affected_rows.unwrap_or(0));
         }
         if order.counts_rows() {
             self.previous.row_count = reply.affected_rows.map_or(-1, u64::cast_signed);
@@ -271,7 +279,9 @@ impl Client {
     /// Whether the client may ask next for what the reply has left on its connection. Counts are worth keeping only for
     /// those who ask for them.
     pub(super) fn may_be_asked(&self, used: &Used) -> bool {
-        self.previous.asked_before || !self.unasked.is_empty() || self.previous.has_diagnostics_on(used.lease.id())
+        self.previous.may_be_asked_for_found_rows()
+            || !self.unasked.is_empty()
+            || self.previous.has_diagnostics_on(used.lease.id())
     }
 
     /// Whether a connection has been kept long enough while others wait for one.
@@ -290,7 +300,7 @@ impl Client {
     }
 
     fn found_rows_side(&self) -> Option<Side> {
-        let FoundRows::On(id) = self.previous.found_rows else { return None };
+        let FoundRows::On(id, _) = self.previous.found_rows else { return None };
         self.connections.side_of(id)
     }
 
@@ -302,7 +312,8 @@ impl Client {
     /// Whether the connection that is kept for this side knows what the client may ask although other connections have
     /// been used since.
     pub(super) fn is_still_asked(&self, side: Side) -> bool {
-        self.diagnostics_side() == Some(side) || (self.previous.asked_before && self.found_rows_side() == Some(side))
+        self.diagnostics_side() == Some(side)
+            || (self.previous.may_be_asked_for_found_rows() && self.found_rows_side() == Some(side))
     }
 
     /// Whether a connection may wait longer for the client to ask: no member's limit is reached.
@@ -353,9 +364,9 @@ async fn clear(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
 
 /// Leaves a warning of the proxy's own, to see whether a statement takes it away.
 async fn mark(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
-    connection.query("SELECT CAST('mark' AS SIGNED)").await?;
+    connection.query("DO CAST('mark' AS SIGNED)").await?;
     memory.has_diagnostics = true;
-    memory.row_count = Some(-1);
+    memory.row_count = Some(0);
     Ok(())
 }
 

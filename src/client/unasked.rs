@@ -65,7 +65,8 @@ impl Client {
         self.unasked.insert_id |= doubtful || (reply.last_insert_id == 0 && (sets_insert_id || returning));
         if let Some((statement, sql)) = order.statement
             && side != self.pinned_side()
-            && statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION)
+            && (statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION)
+                || (reply.error.is_some() && statement.has(Facts::SETS_USER)))
         {
             for name in details::user_variables(sql, statement.dialect) {
                 let name = name.of(sql).to_vec();

@@ -40,7 +40,13 @@ fn literal(answer: &ResultSet) -> Option<Vec<u8>> {
             let digits = text(0)?;
             if digits.contains('e') { digits.to_owned() } else { format!("{digits}e0") }
         }
-        (_, None) => "NULL".to_owned(),
+        // What has a character set was given it by a string, or by an assignment that failed.
+        (_, None) => match (text(2), text(3)) {
+            (Some(character_set), Some(collation)) if character_set != "binary" => {
+                format!("CONVERT(NULL USING {character_set}) COLLATE {collation}")
+            }
+            _ => "NULL".to_owned(),
+        },
         (_, Some(_)) => {
             let length: usize = text(4)?.parse().ok()?;
             let (hex, character_set, collation) = (text(1)?, text(2)?, text(3)?);

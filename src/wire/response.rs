@@ -120,6 +120,8 @@ pub struct Response {
     capabilities: Capabilities,
     /// The last packet was of the greatest length: the next header continues it.
     continued: bool,
+    /// Rows of the last result so far.
+    rows: u64,
 }
 
 impl Response {
@@ -135,7 +137,13 @@ impl Response {
             Shape::Text => State::Text,
         };
         let deprecate_eof = capabilities.contains(Capabilities::DEPRECATE_EOF);
-        Response { state, deprecate_eof, capabilities, continued: false }
+        Response { state, deprecate_eof, capabilities, continued: false, rows: 0 }
+    }
+
+    /// How many rows the last result has so far.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Whether the reply is complete.
@@ -163,7 +171,10 @@ impl Response {
         }
         match self.state {
             State::Rows if self.ends_rows(header.len, first) => Need::Whole,
-            State::Rows => Need::Skip,
+            State::Rows => {
+                self.rows += 1;
+                Need::Skip
+            }
             // No column definition begins with either; with trackers the closing OK may be of any length.
             State::Columns(u64::MAX) if matches!(first, Some(EOF | ERR)) => Need::Whole,
             State::Columns(u64::MAX) => Need::Skip,
@@ -245,6 +256,7 @@ impl Response {
                 let count = Reader::new(payload).lenenc().filter(|count| (1..u64::MAX).contains(count));
                 let count = count.ok_or_else(|| self.violation(payload))?;
                 self.state = State::Columns(count);
+                self.rows = 0;
                 Ok(Seen::ColumnCount(count))
             }
             None => Err(self.violation(payload)),
