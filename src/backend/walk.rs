@@ -32,8 +32,8 @@ pub struct Reply {
     pub classic_eof: bool,
     /// Rows that were changed, as the last OK told it; `None` when the reply ended with rows or an error.
     pub affected_rows: Option<u64>,
-    /// Rows of the last result that had any.
-    pub rows: u64,
+    /// Rows of the last result that has columns; `None` when there was none.
+    pub rows: Option<u64>,
     /// Warnings of the last result.
     pub warnings: u16,
     /// Whether any of the results had warnings, or an error ended them.

@@ -145,8 +145,9 @@ fn messages(difference: Difference) -> Vec<(Vec<u8>, Shape)> {
     // A role may be what opens the database.
     let role = difference.role.map(|sql| message(Command::Query, &sql));
     let database = difference.database.map(|name| message(Command::InitDb, &name));
-    let set = difference.set.map(|sql| message(Command::Query, &sql));
-    [multi, role, database, set].into_iter().flatten().map(|bytes| (bytes, Shape::Acknowledgement)).collect()
+    let [set, set_users] =
+        [difference.set, difference.set_users].map(|set| set.map(|sql| message(Command::Query, &sql)));
+    [multi, role, database, set, set_users].into_iter().flatten().map(|bytes| (bytes, Shape::Acknowledgement)).collect()
 }
 
 /// Closes statements that nobody needs any more (`COM_STMT_CLOSE`, which has no reply).
@@ -196,7 +197,7 @@ async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
     }
     track_and_ask(connection).await?;
     let restore = Settings { variables: memory.baseline.clone(), ..Settings::default() };
-    if let Some(sql) = restore.set_after_reset(&BTreeMap::new()) {
+    if let (Some(sql), _) = restore.set_after_reset(&BTreeMap::new()) {
         connection.ask(&message(Command::Query, &sql), Shape::Acknowledgement).await?;
     }
     memory.condition = Condition::Known;

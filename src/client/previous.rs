@@ -256,9 +256,8 @@ impl Client {
             || order.statement.is_some_and(|(it, _)| matches!(it.kind, Kind::Write | Kind::Load));
         memory.has_diagnostics = raised || (memory.has_diagnostics && !(cleared && surely));
         let shows = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Diagnostics);
-        let has_rows = reply.affected_rows.is_none() && reply.error.is_none() && !shows;
-        if order.counts_rows() && has_rows {
-            self.previous.found_rows = FoundRows::On(id, reply.rows);
+        if let Some(rows) = reply.rows.filter(|_| order.counts_rows() && !shows) {
+            self.previous.found_rows = FoundRows::On(id, rows);
             self.previous.counts_all_rows = order.statement.is_some_and(|(_, sql)| counts_all_rows(sql));
         } else if self.previous.asked_before
             && let Some((statement, sql)) = order.statement

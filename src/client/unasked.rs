@@ -75,7 +75,7 @@ impl Client {
                 }
             }
         }
-        for name in self.session.ledger.user_variables.untyped_nulls() {
+        for name in self.session.ledger.user_variables.unread() {
             if self.unasked.variables.len() < MOST_VARIABLES && !self.unasked.variables.contains(&name) {
                 self.unasked.variables.push(name);
             }

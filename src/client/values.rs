@@ -5,7 +5,7 @@
 use crate::backend::{Connection, QueryError, ResultSet};
 
 /// The longest value that is read, in bytes; longer ones stay where they are.
-const LONGEST: usize = 4096;
+const LONGEST: usize = 16 * 1024;
 
 /// Asks for the value of `name` (with its `@`, quoted as it was written); none if it is too long or of an odd type.
 pub(super) async fn read(connection: &mut Connection, name: &[u8]) -> Result<Option<Vec<u8>>, QueryError> {
@@ -54,7 +54,12 @@ fn literal(answer: &ResultSet) -> Option<Vec<u8>> {
             if hex.len() != length * 2 {
                 return None;
             }
-            format!("_{character_set} X'{hex}' COLLATE {collation}")
+            // `binary` is a keyword, and its only collation.
+            if character_set == "binary" {
+                format!("_binary X'{hex}'")
+            } else {
+                format!("_{character_set} X'{hex}' COLLATE {collation}")
+            }
         }
     };
     Some(value.into_bytes())

@@ -178,10 +178,13 @@ impl Ledger {
             Kind::Read => statement.has(Facts::READS_TABLES),
             _ => commits,
         };
-        if in_transaction || (own && certainty != Certainty::Failed) {
+        if in_transaction || (own && certainty == Certainty::Done) {
             self.next_transaction = NextTransaction::default();
             self.pins.remove(PinReason::NextTransaction);
-        } else if commits || matches!(statement.kind, Kind::Metadata | Kind::Instance | Kind::ExplainWrite) {
+        } else if commits
+            || (own && certainty == Certainty::Perhaps)
+            || matches!(statement.kind, Kind::Metadata | Kind::Instance | Kind::ExplainWrite)
+        {
             // A member may have used it up (MySQL does for SHOW TABLES): where it stands, on the primary, it is known.
             self.next_transaction.read_only = Some(false);
         }
@@ -201,6 +204,12 @@ impl Ledger {
         if self.user_variables.know(name, UserValue::Literal(literal.into())).is_err() {
             self.pins.insert(PinReason::UnknownState);
         }
+        self.hold(PinReason::UserVariable, self.user_variables.has_other());
+    }
+
+    /// See [`UserVariables::doubt_strings`].
+    pub fn doubt_strings(&mut self) {
+        self.user_variables.doubt_strings();
         self.hold(PinReason::UserVariable, self.user_variables.has_other());
     }
 

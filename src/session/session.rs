@@ -204,7 +204,11 @@ impl Session {
             if statement.has(Facts::SETS_UNTOLD) && !told.failed {
                 self.ledger.pins.insert(PinReason::UnknownState);
             }
-            if statement.has_effects() {
+            let changes_meaning = told.changes.iter().any(changes_meaning_of_strings);
+            if changes_meaning {
+                self.ledger.doubt_strings();
+            }
+            if statement.has_effects() || changes_meaning {
                 self.learn_user_variables();
             }
         }
@@ -333,6 +337,13 @@ fn isolation(value: &[u8]) -> Isolation {
         b"SERIALIZABLE" => Isolation::Serializable,
         _ => Isolation::RepeatableRead,
     }
+}
+
+/// Whether strings that were written before would mean something else if they were written again.
+fn changes_meaning_of_strings(change: &Change) -> bool {
+    const OF_STRINGS: [&[u8]; 4] =
+        [b"character_set_client", b"character_set_connection", b"collation_connection", b"sql_mode"];
+    matches!(change, Change::Variable(name, _) if OF_STRINGS.contains(&&**name))
 }
 
 #[cfg(test)]

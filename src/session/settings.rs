@@ -46,6 +46,8 @@ pub struct Difference {
     pub database: Option<Vec<u8>>,
     /// One `SET` statement.
     pub set: Option<Vec<u8>>,
+    /// Another, of user variables: a literal is read under the character set and the SQL mode that the first one has set.
+    pub set_users: Option<Vec<u8>>,
     /// `COM_SET_OPTION`.
     pub multi_statements: Option<bool>,
 }
@@ -100,19 +102,24 @@ impl Settings {
         let multi_statements = wanted.multi_statements.filter(|_| self.multi_statements != wanted.multi_statements);
         let role = wanted.role.clone().filter(|_| self.role != wanted.role);
         let database = wanted.database.clone().filter(|_| self.database != wanted.database);
-        let set = if reset { wanted.set_after_reset(baseline) } else { self.set_towards(wanted, baseline) };
-        Ok(Difference { reset, role, database, set, multi_statements })
+        let (set, set_users) =
+            if reset { wanted.set_after_reset(baseline) } else { self.set_towards(wanted, baseline) };
+        Ok(Difference { reset, role, database, set, set_users, multi_statements })
     }
 
-    /// Everything that is wanted, for a connection that has just been reset.
+    /// Everything that is wanted, for a connection that has just been reset: its variables, and its user variables.
     #[must_use]
-    pub fn set_after_reset(&self, baseline: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Vec<u8>> {
+    pub fn set_after_reset(&self, baseline: &BTreeMap<Vec<u8>, Vec<u8>>) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
         let mut variables = baseline.clone();
         variables.extend(self.variables.clone());
-        set_statement(variables.iter(), self.user_variables.iter(), &self.results)
+        (set_variables(variables.iter(), &self.results), set_users(self.user_variables.iter()))
     }
 
-    fn set_towards(&self, wanted: &Settings, baseline: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<Vec<u8>> {
+    fn set_towards(
+        &self,
+        wanted: &Settings,
+        baseline: &BTreeMap<Vec<u8>, Vec<u8>>,
+    ) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
         let back = baseline
             .iter()
             .filter(|(name, _)| self.variables.contains_key(*name) && !wanted.variables.contains_key(*name));
@@ -125,13 +132,12 @@ impl Settings {
             let all = baseline.iter().chain(&wanted.variables).filter(|(name, _)| NAMES.contains(&name.as_slice()));
             variables.extend(all);
         }
-        set_statement(variables.into_iter(), users, &wanted.results)
+        (set_variables(variables.into_iter(), &wanted.results), set_users(users))
     }
 }
 
-fn set_statement<'a>(
+fn set_variables<'a>(
     variables: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>,
-    user_variables: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>,
     results: &ResultsCollation,
 ) -> Option<Vec<u8>> {
     let mut set = SetStatement::default();
@@ -140,6 +146,11 @@ fn set_statement<'a>(
     for (name, value) in variables {
         set.variable(name, value);
     }
+    set.finish()
+}
+
+fn set_users<'a>(user_variables: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>) -> Option<Vec<u8>> {
+    let mut set = SetStatement::default();
     for (name, literal) in user_variables {
         set.user_variable(name, literal);
     }
@@ -251,7 +262,8 @@ mod tests {
 
     fn set(from: &Settings, to: &Settings, baseline: &Settings) -> (bool, String) {
         let difference = from.difference(to, &baseline.variables).unwrap();
-        (difference.reset, String::from_utf8(difference.set.unwrap_or_default()).unwrap())
+        let both = [difference.set, difference.set_users].into_iter().flatten();
+        (difference.reset, both.map(|set| String::from_utf8(set).unwrap()).collect::<Vec<_>>().join("; "))
     }
 
     #[test]

@@ -11,8 +11,9 @@ pub enum UserValue {
     Literal(Box<[u8]>),
     /// A value that only its connection knows.
     Other,
-    /// `NULL`, of the type that such a value had.
-    UntypedNull,
+    /// A value that its connection can be asked for: `NULL` of the type that such a value had, or a string that was
+    /// written under another character set or SQL mode.
+    Unread,
 }
 
 /// Names (compared without regard to case) and what is known of their values.
@@ -56,9 +57,9 @@ impl UserVariables {
         self.values.iter().any(|(_, value)| !matches!(value, UserValue::Literal(_)))
     }
 
-    /// Those that are `NULL` and whose type must be asked for, as `@name`.
-    pub fn untyped_nulls(&self) -> impl Iterator<Item = Vec<u8>> {
-        let untyped = self.values.iter().filter(|(_, value)| *value == UserValue::UntypedNull);
+    /// Those that must be asked for, as `@name`.
+    pub fn unread(&self) -> impl Iterator<Item = Vec<u8>> {
+        let untyped = self.values.iter().filter(|(_, value)| *value == UserValue::Unread);
         untyped.map(|(name, _)| [b"@`", &**name, b"`"].concat())
     }
 
@@ -101,8 +102,17 @@ impl UserVariables {
     pub fn literals(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.values.iter().filter_map(|(name, value)| match value {
             UserValue::Literal(text) => Some((&**name, &**text)),
-            UserValue::Other | UserValue::UntypedNull => None,
+            UserValue::Other | UserValue::Unread => None,
         })
+    }
+
+    /// The session's character sets or SQL mode have changed: strings as they were written would mean something else.
+    pub fn doubt_strings(&mut self) {
+        for (_, value) in &mut self.values {
+            if matches!(value, UserValue::Literal(text) if is_plain_string(text)) {
+                *value = UserValue::Unread;
+            }
+        }
     }
 
     /// Forgets all.
@@ -118,7 +128,7 @@ impl UserValue {
 
     /// What the variable is once it is set to `NULL`: both servers keep the type that it had.
     fn as_null(&self) -> Self {
-        let UserValue::Literal(text) = self else { return UserValue::UntypedNull };
+        let UserValue::Literal(text) = self else { return UserValue::Unread };
         let typed: &[u8] = match NumberType::of(text) {
             Some(NumberType::Signed) => b"CAST(NULL AS SIGNED)",
             Some(NumberType::Unsigned) => b"CAST(NULL AS UNSIGNED)",
@@ -132,9 +142,15 @@ impl UserValue {
     fn len(&self) -> usize {
         match self {
             UserValue::Literal(text) => text.len(),
-            UserValue::Other | UserValue::UntypedNull => 0,
+            UserValue::Other | UserValue::Unread => 0,
         }
     }
+}
+
+/// Whether a literal is a string without an introducer (`_latin1'x'`, `X'41'`), perhaps signed or in parentheses.
+fn is_plain_string(literal: &[u8]) -> bool {
+    let start = literal.iter().find(|byte| !byte.is_ascii_whitespace() && **byte != b'(');
+    matches!(start, Some(b'\'' | b'"' | b'n' | b'N')) && !literal.to_ascii_lowercase().starts_with(b"null")
 }
 
 /// The type of a variable with a number in it, or with none that was a number before.
@@ -221,9 +237,27 @@ mod tests {
         variables.set(b"@x", UserValue::Other).unwrap();
         variables.set(b"@x", UserValue::Literal(b"NULL"[..].into())).unwrap();
         assert!(variables.has_other());
-        assert_eq!(variables.untyped_nulls().collect::<Vec<_>>(), [b"@`x`"]);
+        assert_eq!(variables.unread().collect::<Vec<_>>(), [b"@`x`"]);
         variables.know(b"@`x`", UserValue::Literal(b"NULL"[..].into())).unwrap();
         assert!(!variables.has_other());
+    }
+
+    #[test]
+    fn strings_are_asked_for_when_the_character_set_has_changed() {
+        let mut variables = UserVariables::default();
+        for (name, literal) in [
+            ("@a", "'x'"),
+            ("@b", "X'41'"),
+            ("@c", "N'x'"),
+            ("@d", "NULL"),
+            ("@e", "5"),
+            ("@f", "_latin1'x'"),
+            ("@g", "(\"x\")"),
+        ] {
+            variables.set(name.as_bytes(), UserValue::Literal(literal.as_bytes().into())).unwrap();
+        }
+        variables.doubt_strings();
+        assert_eq!(variables.unread().collect::<Vec<_>>(), [b"@`a`", b"@`c`", b"@`g`"]);
     }
 
     #[test]

@@ -120,8 +120,8 @@ pub struct Response {
     capabilities: Capabilities,
     /// The last packet was of the greatest length: the next header continues it.
     continued: bool,
-    /// Rows of the last result so far.
-    rows: u64,
+    /// Rows so far of the last result that has columns.
+    rows: Option<u64>,
 }
 
 impl Response {
@@ -137,12 +137,12 @@ impl Response {
             Shape::Text => State::Text,
         };
         let deprecate_eof = capabilities.contains(Capabilities::DEPRECATE_EOF);
-        Response { state, deprecate_eof, capabilities, continued: false, rows: 0 }
+        Response { state, deprecate_eof, capabilities, continued: false, rows: None }
     }
 
-    /// How many rows the last result has so far.
+    /// How many rows the last result with columns has so far.
     #[must_use]
-    pub const fn rows(&self) -> u64 {
+    pub const fn rows(&self) -> Option<u64> {
         self.rows
     }
 
@@ -172,7 +172,7 @@ impl Response {
         match self.state {
             State::Rows if self.ends_rows(header.len, first) => Need::Whole,
             State::Rows => {
-                self.rows += 1;
+                self.rows = self.rows.map(|rows| rows + 1);
                 Need::Skip
             }
             // No column definition begins with either; with trackers the closing OK may be of any length.
@@ -256,7 +256,7 @@ impl Response {
                 let count = Reader::new(payload).lenenc().filter(|count| (1..u64::MAX).contains(count));
                 let count = count.ok_or_else(|| self.violation(payload))?;
                 self.state = State::Columns(count);
-                self.rows = 0;
+                self.rows = Some(0);
                 Ok(Seen::ColumnCount(count))
             }
             None => Err(self.violation(payload)),

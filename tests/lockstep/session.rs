@@ -16,6 +16,8 @@ pub struct Session {
     who: Who<'static>,
     /// What the server calls the session's prepared statements; none that could not be prepared.
     prepared: Vec<Option<u32>>,
+    /// How many parameters each has.
+    parameters: Vec<usize>,
 }
 
 /// A statement that was never prepared; both sides are asked for the same.
@@ -25,7 +27,7 @@ impl Session {
     pub fn begin(address: SocketAddr, who: &Who<'static>, database: &str) -> Self {
         let mut raw = Raw::connect(address, &Who { database: Some(database), ..who.clone() }).unwrap();
         raw.patience(std::time::Duration::from_secs(60));
-        Self { raw, who: who.clone(), prepared: Vec::new() }
+        Self { raw, who: who.clone(), prepared: Vec::new(), parameters: Vec::new() }
     }
 
     /// The id in the greeting.
@@ -74,6 +76,7 @@ impl Session {
             first[1..5].fill(0);
         }
         self.prepared.push(id);
+        self.parameters.push(if id.is_some() { usize::from(u16::from_le_bytes([first[7], first[8]])) } else { 0 });
         Ok(reply)
     }
 
@@ -81,7 +84,12 @@ impl Session {
         let mut words = rest.split(' ');
         let nth: usize = words.next().unwrap().parse().unwrap();
         let id = self.prepared.get(nth.wrapping_sub(1)).copied().flatten().unwrap_or(UNKNOWN);
-        let parameters: Vec<_> = words.map(|word| Some(word.as_bytes()).filter(|word| word != b"NULL")).collect();
+        let mut parameters: Vec<_> = words.map(|word| Some(word.as_bytes()).filter(|word| word != b"NULL")).collect();
+        if matches!(command, "execute" | "cursor") {
+            // No driver sends fewer than there are.
+            let wanted = self.parameters.get(nth.wrapping_sub(1)).copied().unwrap_or(0);
+            parameters.resize(parameters.len().max(wanted), None);
+        }
         let mut reply = match command {
             "execute" => self.raw.ask(Command::StmtExecute, &execution(id, 0, &parameters), Kind::Results)?,
             "cursor" => self.raw.ask(Command::StmtExecute, &execution(id, 1, &parameters), Kind::Results)?,
