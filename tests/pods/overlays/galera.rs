@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use crate::chaos::{Chaos, Script, Start, Strike, Target, wanted_kills};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
-use crate::load::Load;
+use crate::load::{Load, application};
 use crate::mariadb::{
     self, COME_UP, all_equal, await_writes, can_run, day_ends, image, make_tables, on, strike_beginnings, try_on,
 };
+use crate::support::raw::{Raw, Who};
 use crate::support::wait_for;
 use crate::watch::{Copies, Watch};
 
@@ -17,6 +18,9 @@ const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-siz
     performance-schema = OFF\nmax-connections = 100\nwsrep-slave-threads = 1\n\
     wsrep-provider-options = \"pc.recovery=no;gcache.size=16M;gcache.recover=yes\"\n";
 const SMALL: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
+
+/// A password that wants quotes.
+const ODD: &str = r#"n'e"w \\ #1"#;
 
 const ALL: &[&str] = &["mysql-0", "mysql-1", "mysql-2"];
 
@@ -148,16 +152,7 @@ fn a_galera_cluster_and_its_days() {
     assert_eq!(decided(&pods, "new").iter().sum::<usize>(), 1, "never a second new cluster");
 
     step("new passwords");
-    for (key, account) in [("replication-password", "sst"), ("monitor-password", "proxy")] {
-        pods.set_secret("mysql", key, r#"n'e"w \\ #1"#);
-        wait_for(&format!("the new {key}"), Duration::from_secs(60), || {
-            pods.log("mysql-0", "steward").contains(&format!("the account {account} has the Secret's new password"))
-        });
-    }
-    pods.roll("mysql-proxy");
-    // It is copied with the new password.
-    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
-    all_ready(&pods);
+    new_passwords(&pods);
     all_equal(&pods, &acknowledged);
 
     step("everything restarts, one after the other, under load");
@@ -169,6 +164,38 @@ fn a_galera_cluster_and_its_days() {
     is_whole(&pods);
     all_equal(&pods, &acknowledged);
     assert_eq!(on(&pods, "mysql-1", "SELECT COUNT(*) > 0 FROM app.writes"), "1");
+}
+
+/// While everything runs, and nobody who has a former password is locked out.
+fn new_passwords(pods: &Pods) {
+    mariadb::a_new_root_password(pods);
+    let change = |key: &str, account: &str, password: &str| {
+        let told = format!("the account {account} has the Secret's new password");
+        let before = pods.log("mysql-0", "steward").matches(&told).count();
+        pods.set_secret("mysql", key, password);
+        wait_for(&format!("the new {key}"), Duration::from_secs(60), || {
+            pods.log("mysql-0", "steward").matches(&told).count() > before
+        });
+    };
+    change("replication-password", "sst", ODD);
+    change("monitor-password", "proxy", ODD);
+    change("application-password", "app", ODD);
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(pods.endpoints("mysql-proxy", 3306).len(), 2, "the proxies are ready with the former password");
+    let endpoint = || pods.service("mysql-proxy", 3306);
+    let enters = |password| matches!(Raw::try_connect(endpoint(), &Who { password, ..application() }), Ok(Ok(_)));
+    assert!(enters(application().password) && enters(ODD), "applications may have the one or the other");
+    pods.roll("mysql-proxy");
+    assert!(enters(application().password) && enters(ODD), "applications may have the one or the other");
+    change("application-password", "app", "a third");
+    assert!(enters("a third") && enters(ODD), "applications may have the one or the other");
+    assert!(!enters(application().password), "the password before the former one still counts");
+    // As it was, for those who come after.
+    change("application-password", "app", application().password);
+    // It is copied with the new password.
+    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
+    all_ready(pods);
+    mariadb::has_new_root_password(pods, "mysql-2");
 }
 
 #[test]

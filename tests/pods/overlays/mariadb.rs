@@ -115,6 +115,26 @@ pub fn all_ready(pods: &Pods) {
     pods.wait_ready("mysql", COME_UP);
 }
 
+pub const ROOT: &str = r#"an\o"th'er"#;
+
+/// Longer than it takes to count as not ready: it changes nothing while the servers run.
+pub fn a_new_root_password(pods: &Pods) {
+    pods.set_secret("mysql", "root-password", ROOT);
+    let until = Instant::now() + Duration::from_secs(25);
+    while Instant::now() < until {
+        for member in pods.names_of("mysql") {
+            assert!(pods.is_ready(&member), "{member} is not ready since the Secret has a new root password");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// It counts from the server's next start on.
+pub fn has_new_root_password(pods: &Pods, member: &str) {
+    let script = ". /scripts/ground.sh; cat $run/root-password; ask_here --execute='DO 0'";
+    assert_eq!(pods.exec(member, "mysql", &["bash", "-c", script]), ROOT, "{member}");
+}
+
 const ACCOUNTS: &str = "SELECT GROUP_CONCAT(user, '@', host ORDER BY 1) FROM mysql.global_priv";
 
 fn no_open_account(pods: &Pods) {

@@ -206,6 +206,7 @@ decide_new() {
 make_new() {
   local server
   if [ -d "$data" ]; then return; fi
+  adopt_root_password
   rm -rf "$incoming"
   mkdir "$incoming"
   mariadb-install-db --no-defaults --datadir="$incoming" --tmpdir=/tmp --skip-test-db --skip-name-resolve \
@@ -275,6 +276,7 @@ write_configuration() {
 
 # root is each member's own affair. Each statement in one line.
 write_init_file() {
+  adopt_root_password
   printf 'SET SESSION wsrep_on = OFF;\nALTER USER root@localhost IDENTIFIED BY %s;\n' "$(literal "$(password root)")" \
     >"$run/init.sql"
 }
