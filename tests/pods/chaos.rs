@@ -115,7 +115,7 @@ impl Chaos {
             Place::Moment(after) => kill_at_moment(pods, pod, container, *after),
         };
         self.hits += usize::from(fate.is_some());
-        println!("    {number}{container} of {pod} {place}: {}", fate.unwrap_or_else(|| "was done before".into()));
+        println!("    {number}{container} of {pod} {place}: {}", fate.unwrap_or_else(|| "not then".into()));
     }
 }
 
@@ -133,7 +133,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What became of it; none if the script was done before.
+/// What became of it; none if the script was done before, or did not run.
 fn kill_at_command(pods: &Pods, pod: &str, target: &Target) -> Option<String> {
     let deadline = Instant::now() + PATIENCE;
     while (!pods.is_ready(pod) || target.script == Script::Stays) && Instant::now() < deadline {

@@ -215,4 +215,26 @@ fn galera_is_killed_at_any_line() {
     let acknowledged = load.stop();
     all_equal(&pods, &acknowledged);
     strike_beginnings(&pods, &mut Chaos::new(&FIRST), kills.div_ceil(5));
+    killed_as_it_begins(&pods);
+}
+
+/// Galera has written down the new cluster's name, and the server has no position in it yet.
+fn killed_as_it_begins(pods: &Pods) {
+    let named = "until grep -qs 'uuid: *[0-9a-f]*[1-9a-f]' /var/lib/mysql/data/grastate.dat; do :; done";
+    for attempt in 1..=10 {
+        pods.scale("mysql", 0);
+        for member in ALL {
+            pods.lose_volumes("mysql", member);
+        }
+        pods.scale("mysql", 3);
+        wait_for("mysql-0 begins", COME_UP, || {
+            pods.try_exec("mysql-0", "mysql", &["bash", "-c", named]).is_ok_and(|output| output.status.success())
+        });
+        assert!(pods.kill("mysql-0", "mysql"));
+        all_ready(pods);
+        if pods.log("mysql-0", "mysql").contains("the new cluster that this is for has not begun") {
+            return println!("    killed as it began, attempt {attempt}");
+        }
+    }
+    panic!("no kill came at the right moment");
 }

@@ -64,7 +64,14 @@ read_position() {
   found=$(sed -n 's/.*WSREP: Recovered position: *\([0-9a-f-]*:-\{0,1\}[0-9]*\).*/\1/p' "$run/recover.log" | tail -n 1)
   uuid=${found%%:*} seqno=${found#*:}
   [ -n "$found" ] || die "the server does not say what it has: $(tail -n 20 "$run/recover.log")"
-  if [ "$uuid" = "$none" ] || [ "$seqno" = -1 ]; then standing=broken; fi
+  if [ "$uuid" != "$none" ] && [ "$seqno" != -1 ]; then return; fi
+  uuid=$none seqno=-1 standing=broken
+  # The server has a position before it lets anybody in.
+  if [ -e "$data/newborn" ]; then
+    log "the new cluster that this is for has not begun"
+    standing=empty
+    rm -f "$data/grastate.dat"
+  fi
 }
 
 tell() {
