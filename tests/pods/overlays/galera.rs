@@ -216,17 +216,38 @@ fn galera_is_killed_at_any_line() {
     all_equal(&pods, &acknowledged);
     strike_beginnings(&pods, &mut Chaos::new(&FIRST), kills.div_ceil(5));
     killed_as_it_begins(&pods);
+    killed_as_it_is_joined(&pods);
+}
+
+/// All of a new cluster, from nothing.
+fn begin_anew(pods: &Pods) {
+    pods.scale("mysql", 0);
+    for member in ALL {
+        pods.lose_volumes("mysql", member);
+    }
+    pods.scale("mysql", 3);
+}
+
+/// The only one that has data, while the others wait for a copy of it.
+fn killed_as_it_is_joined(pods: &Pods) {
+    let joins = || decided(pods, "join").iter().sum::<usize>();
+    for delay in [0, 500, 1500] {
+        begin_anew(pods);
+        let before = joins();
+        wait_for("one joins", COME_UP, || joins() > before);
+        std::thread::sleep(Duration::from_millis(delay));
+        assert!(pods.kill("mysql-0", "mysql"));
+        let begun = Instant::now();
+        all_ready(pods);
+        println!("    killed {delay} ms after the first joined: all ready after {:?}", begun.elapsed());
+    }
 }
 
 /// Galera has written down the new cluster's name, and the server has no position in it yet.
 fn killed_as_it_begins(pods: &Pods) {
     let named = "until grep -qs 'uuid: *[0-9a-f]*[1-9a-f]' /var/lib/mysql/data/grastate.dat; do :; done";
     for attempt in 1..=10 {
-        pods.scale("mysql", 0);
-        for member in ALL {
-            pods.lose_volumes("mysql", member);
-        }
-        pods.scale("mysql", 3);
+        begin_anew(pods);
         wait_for("mysql-0 begins", COME_UP, || {
             pods.try_exec("mysql-0", "mysql", &["bash", "-c", named]).is_ok_and(|output| output.status.success())
         });
