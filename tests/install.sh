@@ -18,7 +18,7 @@ wanted() {
       manifests) echo shellcheck:shellcheck ;;
       pods)
         echo ip:iproute2 nsenter:util-linux setpriv:util-linux mariadb-backup:mariadb-backup socat:socat ncat:ncat \
-          lsof:lsof /usr/lib/galera/libgalera_smm.so:galera-4
+          lsof:lsof sysbench:sysbench /usr/lib/galera/libgalera_smm.so:galera-4
         ;;
       *) echo "tests/install.sh: there is no set $set; give build, servers, bench, manifests or pods" >&2; return 2 ;;
     esac

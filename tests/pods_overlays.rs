@@ -6,6 +6,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "pods/chance.rs"]
+mod chance;
+#[path = "pods/chaos.rs"]
+mod chaos;
 #[path = "pods/overlays/galera.rs"]
 mod galera;
 #[allow(dead_code)] // others use other parts of it
@@ -19,6 +23,6 @@ mod mariadb;
 mod mysql57;
 #[path = "pods/overlays/small.rs"]
 mod small;
-#[path = "pods/overlays/strikes.rs"]
-mod strikes;
 mod support;
+#[path = "pods/overlays/watch.rs"]
+mod watch;

@@ -4,21 +4,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::chaos::Chaos;
+use crate::chaos::{Chaos, Script, Start, Strike, Target, wanted_kills};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
 use crate::load::{Load, connect};
 use crate::support::wait_for;
+use crate::sysbench::{self, Sysbench};
 use crate::watch::Watch;
 
 /// Small servers, and less waiting for pods that nobody else starts.
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-redo-log-capacity = 16M\ninnodb-log-buffer-size = 1M\n\
     table-open-cache = 64\ntable-definition-cache = 400\nkey-buffer-size = 64K\nmax-connections = 150\n";
-const SMALL: &str = r"configMapGenerator:
-  - name: mysql
-    behavior: merge
-    files:
-      - site.cnf
-patches:
+const GENERATOR: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
+const LESS_GRACE: &str = r"patches:
   - target:
       kind: StatefulSet
       name: mysql
@@ -33,6 +30,10 @@ patches:
 ";
 const COME_UP: Duration = Duration::from_secs(120);
 
+fn small() -> String {
+    [sysbench::RESOURCE, GENERATOR, sysbench::GENERATOR, LESS_GRACE].concat()
+}
+
 pub fn start(test: &str) -> Option<Pods> {
     let server = std::env::var("MYSQLD").ok();
     let unpacked = server.as_deref().and_then(|server| Path::new(server).parent()?.parent());
@@ -43,7 +44,8 @@ pub fn start(test: &str) -> Option<Pods> {
     }
     let images = Images::default().with("mysql", StandIn::mysql(unpacked?)).with("mysql-proxy", StandIn::proxy());
     let begun = Instant::now();
-    let pods = Pods::start(render::adjusted("deploy/base", SMALL, &[("site.cnf", SITE)]), images);
+    let manifests = render::adjusted("deploy/base", &small(), &[&[("site.cnf", SITE)], &sysbench::FILES[..]].concat());
+    let pods = Pods::start(manifests, images.with("sysbench", sysbench::image()));
     pods.wait_ready("mysql", COME_UP);
     pods.wait_ready("mysql-proxy", Duration::from_secs(20));
     println!("    up after {:?}", begun.elapsed());
@@ -146,10 +148,7 @@ fn a_cluster_and_its_days() {
         all_equal(&pods, &acknowledged);
 
         step("everything restarts, one after the other, under load");
-        let load = Load::start(pods.service("mysql-proxy", 3306), 4, 7);
-        pods.roll("mysql");
-        pods.roll("mysql-proxy");
-        acknowledged.extend(load.stop());
+        acknowledged.extend(everything_restarts(&pods));
         all_equal(&pods, &acknowledged);
 
         step("a password that changes in the Secret");
@@ -165,6 +164,31 @@ fn a_cluster_and_its_days() {
         all_equal(&pods, &acknowledged);
         step("done");
     });
+}
+
+/// Members and proxies, while our own writers and sysbench work; what was acknowledged.
+fn everything_restarts(pods: &Pods) -> BTreeSet<u64> {
+    let load = Load::start(pods.service("mysql-proxy", 3306), 4, 7);
+    let sysbench = sysbench::is_here().then(|| Sysbench::start(pods));
+    pods.roll("mysql");
+    pods.roll("mysql-proxy");
+    let sysbench = sysbench.map(Sysbench::stop);
+    let acknowledged = load.stop();
+    all_equal(pods, &acknowledged);
+    match sysbench {
+        Some(()) => sysbench_has_left_the_same_everywhere(pods),
+        None => println!("    SKIPPED: sysbench: it is not on this machine"),
+    }
+    acknowledged
+}
+
+/// Each of its transactions leaves as many rows as it found, or has not happened.
+fn sysbench_has_left_the_same_everywhere(pods: &Pods) {
+    let checksums = format!("CHECKSUM TABLE {}", sysbench::TABLES);
+    for member in members(pods) {
+        assert_eq!(on(pods, &member, &checksums), on(pods, "mysql-0", &checksums), "{member} differs");
+        assert_eq!(on(pods, &member, sysbench::ROWS), "1000\t1000", "{member} has half of a transaction");
+    }
 }
 
 /// The members take it while they run; the proxies when they start again, and until then the old one counts too.
@@ -208,10 +232,20 @@ fn a_volume_of_another(pods: &Pods) {
     pods.wait_ready("mysql", COME_UP);
 }
 
-/// How often a script is killed; `make chaos-pods` wants more.
-fn kills() -> usize {
-    std::env::var("MYSQL_PROXY_PODS_KILLS").map_or(8, |kills| kills.parse().unwrap())
-}
+const REPLICAS: &[&str] = &["mysql-1", "mysql-2"];
+const ALL: &[&str] = &["mysql-0", "mysql-1", "mysql-2"];
+
+/// In turns, so that a short run has something of everything.
+#[rustfmt::skip]
+const TARGETS: [Target; 7] = [
+    Target { pods: REPLICAS, container: "provision", start: Start::Pod(Volume::Lost), strike: Strike::Command(300), script: Script::Ends },
+    Target { pods: REPLICAS, container: "steward", start: Start::Container, strike: Strike::Command(250), script: Script::Stays },
+    Target { pods: ALL, container: "mysql", start: Start::Container, strike: Strike::Command(45), script: Script::Ends },
+    Target { pods: &["mysql-0"], container: "steward", start: Start::Container, strike: Strike::Command(150), script: Script::Stays },
+    Target { pods: &["mysql-0"], container: "provision", start: Start::Pod(Volume::Lost), strike: Strike::Command(300), script: Script::Ends },
+    Target { pods: ALL, container: "configure", start: Start::Pod(Volume::Kept), strike: Strike::Command(25), script: Script::Ends },
+    Target { pods: REPLICAS, container: "steward", start: Start::Pod(Volume::Kept), strike: Strike::Command(250), script: Script::Stays },
+];
 
 #[test]
 fn killed_at_any_line() {
@@ -221,8 +255,9 @@ fn killed_at_any_line() {
     std::thread::scope(|scope| {
         let watching = scope.spawn(|| watch.run(&pods));
         let until = watch.until_dropped();
-        let mut chaos = Chaos::new();
-        for number in 1..=kills() {
+        let mut chaos = Chaos::new(&TARGETS);
+        // `make chaos-pods` wants more.
+        for number in 1..=wanted_kills().unwrap_or(8) {
             chaos.strike(&pods, number);
             pods.wait_ready("mysql", COME_UP);
             assert!(!watching.is_finished(), "a member has served what is wrong");

@@ -1,97 +1,153 @@
-//! `kill -9` at a command of a script that chance chooses.
+//! `kill -9` at a command of a script, or at a moment, that chance chooses.
 //!
-//! Knows the base's containers and how to make each of them start. Must not know what must hold afterwards.
+//! Knows how to make a container start, and to strike it. Must not know what must hold afterwards.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
+use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::chance::Chance;
 use crate::harness::{Ending, Pods, Volume};
 use crate::support::wait_for;
 
 /// For a container to reach its command, or to be done.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A source of chance; a run says its seed and can be repeated with `MYSQL_PROXY_PODS_SEED`.
-pub struct Chaos(u64);
-
-/// What is struck: the pods that it may be, the container, about how many commands its script has, and how it starts.
-struct Target {
-    pods: &'static [&'static str],
-    container: &'static str,
-    commands: u32,
-    start: Start,
+/// What is struck: the pods that it may be, the container, how it starts, and where in it.
+pub struct Target {
+    pub pods: &'static [&'static str],
+    pub container: &'static str,
+    pub start: Start,
+    pub strike: Strike,
+    pub script: Script,
 }
 
-enum Start {
-    /// A pod begins with an empty volume.
-    EmptyPod,
-    /// A pod begins with the volume that it had.
-    Pod,
+pub enum Strike {
+    /// Before one of the script's first commands; of about so many.
+    Command(u32),
+    /// At a moment within so long after its start, also in the middle of a command.
+    Moment(Duration),
+}
+
+pub enum Start {
+    /// A pod begins, with the volume that it had or with an empty one.
+    Pod(Volume),
     /// The container is killed, and starts again.
     Container,
 }
 
-/// In turns, so that a short run has something of everything.
-const TARGETS: [Target; 7] = [
-    Target { pods: &["mysql-1", "mysql-2"], container: "provision", commands: 300, start: Start::EmptyPod },
-    Target { pods: &["mysql-1", "mysql-2"], container: "steward", commands: 250, start: Start::Container },
-    Target { pods: &["mysql-0", "mysql-1", "mysql-2"], container: "mysql", commands: 45, start: Start::Container },
-    Target { pods: &["mysql-0"], container: "steward", commands: 150, start: Start::Container },
-    Target { pods: &["mysql-0"], container: "provision", commands: 300, start: Start::EmptyPod },
-    Target { pods: &["mysql-0", "mysql-1", "mysql-2"], container: "configure", commands: 25, start: Start::Pod },
-    Target { pods: &["mysql-1", "mysql-2"], container: "steward", commands: 250, start: Start::Pod },
-];
+/// How a script goes on once its pod is ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// It has ended, or has become the server.
+    Ends,
+    /// It goes on for as long as its pod is there, so that it comes to every command.
+    Stays,
+}
+
+/// Strikes its targets in turns, so that a short run has something of everything.
+pub struct Chaos {
+    chance: Chance,
+    targets: &'static [Target],
+    /// How many strikes hit a script before it was done.
+    pub hits: usize,
+}
+
+/// How often scripts are killed, where `make chaos-pods` or a developer says so.
+pub fn wanted_kills() -> Option<usize> {
+    let kills = std::env::var("MYSQL_PROXY_PODS_KILLS").ok().filter(|kills| !kills.is_empty())?;
+    Some(kills.parse().unwrap())
+}
 
 impl Chaos {
-    pub fn new() -> Self {
-        let given = std::env::var("MYSQL_PROXY_PODS_SEED").ok().map(|seed| seed.parse().unwrap());
-        let seed = given.unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 1);
-        println!("    seed {seed}");
-        Self(seed | 1)
+    pub fn new(targets: &'static [Target]) -> Self {
+        Self { chance: Chance::new(), targets, hits: 0 }
     }
 
-    /// A number below `limit` (xorshift).
-    fn below(&mut self, limit: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as u32 % limit
-    }
-
-    /// Kills one script at one command.
+    /// Kills one script.
     pub fn strike(&mut self, pods: &Pods, number: usize) {
-        let target = &TARGETS[(number - 1) % TARGETS.len()];
-        let pod = target.pods[self.below(target.pods.len() as u32) as usize];
-        let command = self.below(target.commands);
-        let container = target.container;
-        match target.start {
-            Start::Container => pods.arm(pod, container, command),
-            Start::EmptyPod | Start::Pod => pods.arm_successor(pod, container, command),
+        let (target, pod) = self.choose(number);
+        let place = self.place(target);
+        let before = pods.restarts(pod, target.container);
+        match (&target.start, &place) {
+            (Start::Container, Place::Command(command)) => pods.arm(pod, target.container, *command),
+            (Start::Pod(_), Place::Command(command)) => pods.arm_successor(pod, target.container, *command),
+            (_, Place::Moment(_)) => {}
         }
         match target.start {
-            Start::EmptyPod => pods.delete(pod, Ending::Crash, Volume::Lost),
-            Start::Pod => pods.delete(pod, Ending::Crash, Volume::Kept),
+            Start::Pod(volume) => pods.delete(pod, Ending::Crash, volume),
             Start::Container => {
-                let before = pods.restarts(pod, container);
-                assert!(pods.kill(pod, container), "{container} of {pod} does not run");
-                wait_for("the next start", PATIENCE, || pods.restarts(pod, container) > before);
+                assert!(pods.kill(pod, target.container), "{} of {pod} does not run", target.container);
+                wait_for("the next start", PATIENCE, || pods.restarts(pod, target.container) > before);
             }
         }
-        let deadline = Instant::now() + PATIENCE;
-        let mut fate = "was done before";
-        while !pods.is_ready(pod) || container == "steward" {
-            if pods.is_stopped(pod, container) {
-                // It may have come there before its start was noticed.
-                wait_for("it is killed", PATIENCE, || pods.kill(pod, container));
-                fate = "killed";
-                break;
-            }
-            if Instant::now() > deadline {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        println!("    {number}: {container} of {pod} at command {command}: {fate}");
+        self.finish(pods, &format!("{number}: "), pod, target, &place);
     }
+
+    /// Kills a script of one of the pods that begin now, for the first time.
+    pub fn strike_beginner(&mut self, pods: &Pods, number: usize, begin: impl FnOnce()) {
+        let (target, pod) = self.choose(number);
+        let place = self.place(target);
+        if let Place::Command(command) = place {
+            pods.arm_successor(pod, target.container, command);
+        }
+        begin();
+        self.finish(pods, &format!("new {number}: "), pod, target, &place);
+    }
+
+    fn choose(&mut self, number: usize) -> (&'static Target, &'static str) {
+        let target = &self.targets[(number - 1) % self.targets.len()];
+        (target, target.pods[self.chance.below(target.pods.len() as u32) as usize])
+    }
+
+    fn place(&mut self, target: &Target) -> Place {
+        match target.strike {
+            Strike::Command(commands) => Place::Command(self.chance.below(commands)),
+            Strike::Moment(limit) => {
+                Place::Moment(Duration::from_millis(self.chance.below(limit.as_millis() as u32).into()))
+            }
+        }
+    }
+
+    fn finish(&mut self, pods: &Pods, number: &str, pod: &str, target: &Target, place: &Place) {
+        let container = target.container;
+        let fate = match place {
+            Place::Command(_) => kill_at_command(pods, pod, target),
+            Place::Moment(after) => kill_at_moment(pods, pod, container, *after),
+        };
+        self.hits += usize::from(fate.is_some());
+        println!("    {number}{container} of {pod} {place}: {}", fate.unwrap_or_else(|| "not then".into()));
+    }
+}
+
+enum Place {
+    Command(u32),
+    Moment(Duration),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(number) => write!(formatter, "at command {number}"),
+            Self::Moment(after) => write!(formatter, "after {after:?}"),
+        }
+    }
+}
+
+/// What became of it; none if the script was done before, or did not run.
+fn kill_at_command(pods: &Pods, pod: &str, target: &Target) -> Option<String> {
+    let deadline = Instant::now() + PATIENCE;
+    while (!pods.is_ready(pod) || target.script == Script::Stays) && Instant::now() < deadline {
+        if let Some(line) = pods.stopped_at(pod, target.container) {
+            // It may have come there before its start was noticed.
+            wait_for("it is killed", PATIENCE, || pods.kill(pod, target.container));
+            return Some(format!("killed at {line}"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
+fn kill_at_moment(pods: &Pods, pod: &str, container: &str, after: Duration) -> Option<String> {
+    std::thread::sleep(after);
+    pods.kill(pod, container).then(|| "killed".into())
 }

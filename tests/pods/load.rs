@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,6 +27,7 @@ pub fn connect(address: SocketAddr) -> Option<Raw> {
 pub struct Load {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<Mutex<BTreeSet<u64>>>,
+    latest: Arc<AtomicU64>,
     failures: Arc<Mutex<Vec<String>>>,
     longest: Arc<Mutex<Duration>>,
     threads: Vec<JoinHandle<()>>,
@@ -38,13 +39,14 @@ impl Load {
         let load = Self {
             stop: Arc::default(),
             acknowledged: Arc::default(),
+            latest: Arc::default(),
             failures: Arc::default(),
             longest: Arc::default(),
             threads: Vec::new(),
         };
         let mut load = load;
         for writer in first..first + writers {
-            let stop = Arc::clone(&load.stop);
+            let (stop, latest) = (Arc::clone(&load.stop), Arc::clone(&load.latest));
             let (acknowledged, failures, longest) =
                 (Arc::clone(&load.acknowledged), Arc::clone(&load.failures), Arc::clone(&load.longest));
             load.threads.push(std::thread::spawn(move || {
@@ -56,6 +58,7 @@ impl Load {
                     match write(&mut connection, address, id) {
                         Ok(()) => {
                             acknowledged.lock().unwrap().insert(id);
+                            latest.store(id, Ordering::Relaxed);
                             let mut longest = longest.lock().unwrap();
                             *longest = since.elapsed().max(*longest);
                             since = Instant::now();
@@ -76,6 +79,12 @@ impl Load {
     /// How many writes were acknowledged so far.
     pub fn written(&self) -> usize {
         self.acknowledged.lock().unwrap().len()
+    }
+
+    /// A write that has been acknowledged just now.
+    pub fn latest(&self) -> Option<u64> {
+        let id = self.latest.load(Ordering::Relaxed);
+        (id != 0).then_some(id)
     }
 
     /// Ends it; all that was acknowledged.

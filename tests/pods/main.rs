@@ -5,10 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod base;
+mod chance;
+#[allow(dead_code)] // others use other parts of it
 mod chaos;
 #[allow(dead_code)] // others use other parts of it
 mod harness;
+#[allow(dead_code)] // others use other parts of it
 mod load;
 #[path = "../support/mod.rs"]
 mod support;
+mod sysbench;
 mod watch;

@@ -11,14 +11,18 @@ pub const FOLDER: &str = "/.interruption";
 
 /// Read by every bash; only process 1 counts, and only at the start after it was armed. It stops by waiting: a process
 /// 1 cannot kill itself.
-const ENVIRONMENT: &str = r"
+const ENVIRONMENT: &str = r#"
 if [ $$ -eq 1 ] && [ -s /.interruption/command ]; then
   commands_left=$(</.interruption/command)
   : >/.interruption/command
+  interruption_reached() {
+    printf '%s:%s' "${BASH_SOURCE[1]}" "${BASH_LINENO[0]}" >/.interruption/new
+    /.machine/mv /.interruption/new /.interruption/reached
+  }
   set -o functrace
-  trap '((commands_left-- > 0)) || { : >/.interruption/reached; while :; do /.machine/sleep 1; done; }' DEBUG
+  trap '((commands_left-- > 0)) || { interruption_reached; while :; do /.machine/sleep 1; done; }' DEBUG
 fi
-";
+"#;
 
 /// Makes the folder; armed if there is a command to stop at.
 pub fn prepare(folder: &Path, command: Option<u32>) {
@@ -30,7 +34,7 @@ pub fn prepare(folder: &Path, command: Option<u32>) {
     fs::set_permissions(folder.join("command"), fs::Permissions::from_mode(0o666)).unwrap();
 }
 
-/// Whether it has stopped there.
-pub fn is_reached(folder: &Path) -> bool {
-    folder.join("reached").exists()
+/// The script and the line where it has stopped.
+pub fn reached(folder: &Path) -> Option<String> {
+    fs::read_to_string(folder.join("reached")).ok()
 }

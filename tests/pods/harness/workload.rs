@@ -49,9 +49,9 @@ impl Pods {
         self.armed.lock().unwrap().insert((pod.into(), container.into()), command);
     }
 
-    /// Whether a container has stopped at the command it was armed for.
-    pub fn is_stopped(&self, pod: &str, container: &str) -> bool {
-        interruption::is_reached(&self.interruption(pod, container))
+    /// The line of its script at which a container has stopped, if it has come to the command that it was armed for.
+    pub fn stopped_at(&self, pod: &str, container: &str) -> Option<String> {
+        interruption::reached(&self.interruption(pod, container))
     }
 
     fn interruption(&self, pod: &str, container: &str) -> PathBuf {
@@ -129,15 +129,18 @@ impl Pods {
         let workload = self.workload_of(pod);
         self.finish(pod, ending);
         if volume == Volume::Lost {
-            for claim in self.claims(&workload) {
-                std::fs::remove_dir_all(
-                    self.node.seen_from_here(&self.node.inside("claims").join(format!("{claim}-{pod}"))),
-                )
-                .unwrap();
-            }
+            self.lose_volumes(&workload, pod);
         }
         let name = if self.is_set(&workload) { pod.to_owned() } else { self.fresh_name(&workload) };
         self.begin(&workload, &name);
+    }
+
+    /// Takes the claims of a StatefulSet's pod away, which must not run.
+    pub fn lose_volumes(&self, workload: &str, pod: &str) {
+        for claim in self.claims(workload) {
+            let folder = self.node.inside("claims").join(format!("{claim}-{pod}"));
+            std::fs::remove_dir_all(self.node.seen_from_here(&folder)).unwrap();
+        }
     }
 
     /// Changes a key of a Secret, in every pod that has it mounted, as the kubelet does after a while.

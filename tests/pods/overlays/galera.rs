@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::chaos::{Chaos, Script, Start, Strike, Target, wanted_kills};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
-use crate::load::Load;
-use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
-use crate::strikes::{self, Target};
+use crate::load::{Load, application};
+use crate::mariadb::{
+    self, COME_UP, all_equal, await_writes, can_run, day_ends, image, make_tables, on, strike_beginnings, try_on,
+};
+use crate::support::raw::{Raw, Who};
 use crate::support::wait_for;
+use crate::watch::{Copies, Watch};
 
 /// Small servers.
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\ninnodb-use-native-aio = OFF\n\
@@ -15,12 +19,32 @@ const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-siz
     wsrep-provider-options = \"pc.recovery=no;gcache.size=16M;gcache.recover=yes\"\n";
 const SMALL: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
 
+/// A password that wants quotes.
+const ODD: &str = r#"n'e"w \\ #1"#;
+
+const ALL: &[&str] = &["mysql-0", "mysql-1", "mysql-2"];
+
 /// In turns, so that a short run has something of everything.
-const TARGETS: [Target; 4] = [
-    Target { pod: "mysql-2", container: "mysql", commands: 150, volume: Volume::Kept },
-    Target { pod: "mysql-1", container: "mysql", commands: 150, volume: Volume::Lost },
-    Target { pod: "mysql-1", container: "steward", commands: 60, volume: Volume::Kept },
-    Target { pod: "mysql-0", container: "mysql", commands: 150, volume: Volume::Kept },
+#[rustfmt::skip]
+const TARGETS: [Target; 8] = [
+    Target { pods: ALL, container: "mysql", start: Start::Container, strike: Strike::Command(180), script: Script::Ends },
+    Target { pods: ALL, container: "mysql", start: Start::Pod(Volume::Lost), strike: Strike::Command(180), script: Script::Ends },
+    Target { pods: ALL, container: "steward", start: Start::Container, strike: Strike::Command(60), script: Script::Stays },
+    Target { pods: ALL, container: "mysql", start: Start::Pod(Volume::Kept), strike: Strike::Command(180), script: Script::Ends },
+    Target { pods: ALL, container: "mysql", start: Start::Container, strike: Strike::Command(180), script: Script::Ends },
+    Target { pods: ALL, container: "steward", start: Start::Pod(Volume::Kept), strike: Strike::Command(60), script: Script::Stays },
+    Target { pods: ALL, container: "mysql", start: Start::Pod(Volume::Lost), strike: COPYING, script: Script::Ends },
+    Target { pods: ALL, container: "mysql", start: Start::Pod(Volume::Kept), strike: COPYING, script: Script::Ends },
+];
+/// For as long as a member takes from its start to its copy of the data.
+const COPYING: Strike = Strike::Moment(Duration::from_secs(20));
+
+/// While a new cluster begins.
+#[rustfmt::skip]
+const FIRST: [Target; 3] = [
+    Target { pods: &["mysql-0"], container: "mysql", start: Start::Pod(Volume::Lost), strike: Strike::Command(250), script: Script::Ends },
+    Target { pods: ALL, container: "mysql", start: Start::Pod(Volume::Lost), strike: Strike::Command(250), script: Script::Ends },
+    Target { pods: &["mysql-0"], container: "mysql", start: Start::Pod(Volume::Lost), strike: COPYING, script: Script::Ends },
 ];
 
 fn start(test: &str) -> Option<Pods> {
@@ -53,9 +77,7 @@ fn is_whole(pods: &Pods) {
 }
 
 fn all_ready(pods: &Pods) {
-    // What was killed is noticed first.
-    std::thread::sleep(Duration::from_secs(1));
-    pods.wait_ready("mysql", COME_UP);
+    mariadb::all_ready(pods);
     is_whole(pods);
 }
 
@@ -108,7 +130,7 @@ fn a_galera_cluster_and_its_days() {
     all_equal(&pods, &acknowledged);
     assert_eq!(decided(&pods, "begin").iter().sum::<usize>(), 1, "one of them begins, and the others join it");
 
-    if strikes::day_ends() {
+    if day_ends() {
         return;
     }
     step("two go, the third goes on alone and ends; it begins alone, and the others catch up");
@@ -129,25 +151,8 @@ fn a_galera_cluster_and_its_days() {
     }
     assert_eq!(decided(&pods, "new").iter().sum::<usize>(), 1, "never a second new cluster");
 
-    step("scripts that are killed at one command or another, while others write");
-    let load = Load::start(endpoint(), 1, 50);
-    let hits = strikes::strike(&pods, &TARGETS, strikes::count(4));
-    assert!(hits >= 3, "only {hits} strikes hit a script");
-    acknowledged.extend(load.stop());
-    is_whole(&pods);
-    all_equal(&pods, &acknowledged);
-
     step("new passwords");
-    for (key, account) in [("replication-password", "sst"), ("monitor-password", "proxy")] {
-        pods.set_secret("mysql", key, r#"n'e"w \\ #1"#);
-        wait_for(&format!("the new {key}"), Duration::from_secs(60), || {
-            pods.log("mysql-0", "steward").contains(&format!("the account {account} has the Secret's new password"))
-        });
-    }
-    pods.roll("mysql-proxy");
-    // It is copied with the new password.
-    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
-    all_ready(&pods);
+    new_passwords(&pods);
     all_equal(&pods, &acknowledged);
 
     step("everything restarts, one after the other, under load");
@@ -159,4 +164,98 @@ fn a_galera_cluster_and_its_days() {
     is_whole(&pods);
     all_equal(&pods, &acknowledged);
     assert_eq!(on(&pods, "mysql-1", "SELECT COUNT(*) > 0 FROM app.writes"), "1");
+}
+
+/// While everything runs, and nobody who has a former password is locked out.
+fn new_passwords(pods: &Pods) {
+    mariadb::a_new_root_password(pods);
+    let change = |key: &str, account: &str, password: &str| {
+        let told = format!("the account {account} has the Secret's new password");
+        let before = pods.log("mysql-0", "steward").matches(&told).count();
+        pods.set_secret("mysql", key, password);
+        wait_for(&format!("the new {key}"), Duration::from_secs(60), || {
+            pods.log("mysql-0", "steward").matches(&told).count() > before
+        });
+    };
+    change("replication-password", "sst", ODD);
+    change("monitor-password", "proxy", ODD);
+    change("application-password", "app", ODD);
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(pods.endpoints("mysql-proxy", 3306).len(), 2, "the proxies are ready with the former password");
+    let endpoint = || pods.service("mysql-proxy", 3306);
+    let enters = |password| matches!(Raw::try_connect(endpoint(), &Who { password, ..application() }), Ok(Ok(_)));
+    assert!(enters(application().password) && enters(ODD), "applications may have the one or the other");
+    pods.roll("mysql-proxy");
+    assert!(enters(application().password) && enters(ODD), "applications may have the one or the other");
+    change("application-password", "app", "a third");
+    assert!(enters("a third") && enters(ODD), "applications may have the one or the other");
+    assert!(!enters(application().password), "the password before the former one still counts");
+    // As it was, for those who come after.
+    change("application-password", "app", application().password);
+    // It is copied with the new password.
+    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
+    all_ready(pods);
+    mariadb::has_new_root_password(pods, "mysql-2");
+}
+
+#[test]
+fn galera_is_killed_at_any_line() {
+    let Some(kills) = wanted_kills() else { return println!("SKIPPED: galera_is_killed_at_any_line: make chaos-pods") };
+    let Some(pods) = start("galera_is_killed_at_any_line") else { return };
+    let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
+    let mut chaos = Chaos::new(&TARGETS);
+    Watch::new(&pods, &load, Copies::Everywhere).during(|all_is_right| {
+        for number in 1..=kills {
+            chaos.strike(&pods, number);
+            all_ready(&pods);
+            all_is_right();
+        }
+    });
+    assert!(2 * chaos.hits >= kills, "only {} of {kills} strikes hit a script", chaos.hits);
+    let acknowledged = load.stop();
+    all_equal(&pods, &acknowledged);
+    strike_beginnings(&pods, &mut Chaos::new(&FIRST), kills.div_ceil(5));
+    killed_as_it_begins(&pods);
+    killed_as_it_is_joined(&pods);
+}
+
+/// All of a new cluster, from nothing.
+fn begin_anew(pods: &Pods) {
+    pods.scale("mysql", 0);
+    for member in ALL {
+        pods.lose_volumes("mysql", member);
+    }
+    pods.scale("mysql", 3);
+}
+
+/// The only one that has data, while the others wait for a copy of it.
+fn killed_as_it_is_joined(pods: &Pods) {
+    let joins = || decided(pods, "join").iter().sum::<usize>();
+    for delay in [0, 500, 1500] {
+        begin_anew(pods);
+        let before = joins();
+        wait_for("one joins", COME_UP, || joins() > before);
+        std::thread::sleep(Duration::from_millis(delay));
+        assert!(pods.kill("mysql-0", "mysql"));
+        let begun = Instant::now();
+        all_ready(pods);
+        println!("    killed {delay} ms after the first joined: all ready after {:?}", begun.elapsed());
+    }
+}
+
+/// Galera has written down the new cluster's name, and the server has no position in it yet.
+fn killed_as_it_begins(pods: &Pods) {
+    let named = "until grep -qs 'uuid: *[0-9a-f]*[1-9a-f]' /var/lib/mysql/data/grastate.dat; do :; done";
+    for attempt in 1..=10 {
+        begin_anew(pods);
+        wait_for("mysql-0 begins", COME_UP, || {
+            pods.try_exec("mysql-0", "mysql", &["bash", "-c", named]).is_ok_and(|output| output.status.success())
+        });
+        assert!(pods.kill("mysql-0", "mysql"));
+        all_ready(pods);
+        if pods.log("mysql-0", "mysql").contains("the new cluster that this is for has not begun") {
+            return println!("    killed as it began, attempt {attempt}");
+        }
+    }
+    panic!("no kill came at the right moment");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::chaos::{Chaos, wanted_kills};
 use crate::harness::{Pods, StandIn, missing};
 use crate::load::connect;
 
@@ -70,12 +71,84 @@ pub fn make_tables(pods: &Pods) {
     client.run("CREATE TABLE writes (id BIGINT PRIMARY KEY, text VARCHAR(100))");
     client.run("CREATE TABLE counters (id INT PRIMARY KEY, n BIGINT NOT NULL)");
     client.run("INSERT INTO counters VALUES (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0)");
+    client.run("CREATE TABLE baseline (id INT PRIMARY KEY)");
+    let rows: Vec<String> = (0..1000).map(|id| format!("({id})")).collect();
+    client.run(&format!("INSERT INTO baseline VALUES {}", rows.join(", ")));
+}
+
+/// Whether a cluster's day ends here: `make chaos-pods`, and `MYSQL_PROXY_TEST_LONG=1`, want all of it.
+pub fn day_ends() -> bool {
+    let long = wanted_kills().is_some()
+        || std::env::var("MYSQL_PROXY_TEST_LONG").is_ok_and(|value| !value.is_empty() && value != "0");
+    if !long {
+        println!("==> the rest of its days: make chaos-pods");
+    }
+    !long
+}
+
+/// Makes a new cluster so many times, of empty volumes, and kills a script of it while it begins.
+pub fn strike_beginnings(pods: &Pods, chaos: &mut Chaos, strikes: usize) {
+    for number in 1..=strikes {
+        let members = pods.names_of("mysql");
+        pods.scale("mysql", 0);
+        chaos.strike_beginner(pods, number, || {
+            for member in &members {
+                pods.lose_volumes("mysql", member);
+            }
+            pods.scale("mysql", members.len());
+        });
+        all_ready(pods);
+        let first: BTreeSet<_> = members.iter().map(|member| on(pods, member, ACCOUNTS)).collect();
+        assert_eq!(first.len(), 1, "the members differ in their accounts: {first:?}");
+        no_open_account(pods);
+        assert!(
+            members.iter().all(|member| connect(pods.address(member, 3306)).is_some()),
+            "no account for applications"
+        );
+    }
+}
+
+/// Waits until all members are ready, also those that have been killed just now.
+pub fn all_ready(pods: &Pods) {
+    // What was killed is noticed first.
+    std::thread::sleep(Duration::from_secs(1));
+    pods.wait_ready("mysql", COME_UP);
+}
+
+pub const ROOT: &str = r#"an\o"th'er"#;
+
+/// Longer than it takes to count as not ready: it changes nothing while the servers run.
+pub fn a_new_root_password(pods: &Pods) {
+    pods.set_secret("mysql", "root-password", ROOT);
+    let until = Instant::now() + Duration::from_secs(25);
+    while Instant::now() < until {
+        for member in pods.names_of("mysql") {
+            assert!(pods.is_ready(&member), "{member} is not ready since the Secret has a new root password");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// It counts from the server's next start on.
+pub fn has_new_root_password(pods: &Pods, member: &str) {
+    let script = ". /scripts/ground.sh; cat $run/root-password; ask_here --execute='DO 0'";
+    assert_eq!(pods.exec(member, "mysql", &["bash", "-c", script]), ROOT, "{member}");
+}
+
+const ACCOUNTS: &str = "SELECT GROUP_CONCAT(user, '@', host ORDER BY 1) FROM mysql.global_priv";
+
+fn no_open_account(pods: &Pods) {
+    let open = "SELECT COUNT(*) FROM mysql.global_priv WHERE user <> 'mariadb.sys'
+        AND JSON_VALUE(priv, '$.authentication_string') IN ('', 'invalid') OR user = ''";
+    for member in pods.names_of("mysql") {
+        assert_eq!(on(pods, &member, open), "0", "an account without a password on {member}");
+    }
 }
 
 /// Waits until all members have the same to the last byte; then nothing that was acknowledged may be missing, and no
 /// account may be without a password.
 pub fn all_equal(pods: &Pods, acknowledged: &BTreeSet<u64>) {
-    let checksums = "CHECKSUM TABLE app.writes, app.counters";
+    let checksums = "CHECKSUM TABLE app.writes, app.counters, app.baseline";
     let deadline = Instant::now() + Duration::from_secs(60);
     let members = pods.names_of("mysql");
     loop {
@@ -91,10 +164,8 @@ pub fn all_equal(pods: &Pods, acknowledged: &BTreeSet<u64>) {
             on(pods, member, "SELECT id FROM app.writes").lines().map(|id| id.parse().unwrap()).collect();
         let missing: Vec<_> = acknowledged.difference(&ids).take(5).collect();
         assert!(missing.is_empty(), "{member} has lost acknowledged writes, such as {missing:?}");
-        let open = "SELECT COUNT(*) FROM mysql.global_priv WHERE user <> 'mariadb.sys'
-            AND JSON_VALUE(priv, '$.authentication_string') IN ('', 'invalid') OR user = ''";
-        assert_eq!(on(pods, member, open), "0", "an account without a password on {member}");
     }
+    no_open_account(pods);
 }
 
 /// Waits until so many more writes have been acknowledged.

@@ -7,11 +7,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::chaos::{Chaos, Script, Start, Strike, Target, wanted_kills};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
 use crate::load::{Load, connect};
-use crate::mariadb::{COME_UP, all_equal, await_writes, can_run, image, make_tables, on, try_on};
-use crate::strikes::{self, Target};
+use crate::mariadb::{
+    self, COME_UP, all_equal, all_ready, await_writes, can_run, day_ends, image, make_tables, on, strike_beginnings,
+    try_on,
+};
 use crate::support::wait_for;
+use crate::watch::{Copies, Watch};
 
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-log-file-size = 8M\ninnodb-use-native-aio = OFF\n\
     performance-schema = OFF\nmax-connections = 100\nsecure-file-priv = /tmp\nslave-exec-mode = IDEMPOTENT\n";
@@ -35,17 +39,39 @@ echo "DELETE FROM mysql.global_priv WHERE user = '' OR (user = 'root' AND host <
 /// The account `backup` may see less on MariaDB than on 5.7 with the same grants.
 const XTRABACKUP: &str = r#"#!/bin/bash
 case " $* " in
-  *' --backup '*) exec mariadb-backup "$@" --user=root --password="$(cat /secrets/root-password)" ;;
+  *' --backup '*) exec mariadb-backup "$@" --user=root --password="$(cat /var/run/mysqld/root-password)" ;;
   *) exec mariadb-backup "$@" ;;
 esac
 "#;
 
+const REPLICAS: &[&str] = &["mysql-1", "mysql-2"];
+const ALL: &[&str] = &["mysql-0", "mysql-1", "mysql-2"];
+
 /// In turns, so that a short run has something of everything.
-const TARGETS: [Target; 4] = [
-    Target { pod: "mysql-2", container: "clone-mysql", commands: 75, volume: Volume::Lost },
-    Target { pod: "mysql-2", container: "provision", commands: 90, volume: Volume::Lost },
-    Target { pod: "mysql-1", container: "mysql", commands: 30, volume: Volume::Kept },
-    Target { pod: "mysql-1", container: "xtrabackup", commands: 60, volume: Volume::Kept },
+#[rustfmt::skip]
+const TARGETS: [Target; 11] = [
+    Target { pods: REPLICAS, container: "clone-mysql", start: Start::Pod(Volume::Lost), strike: Strike::Command(75), script: Script::Ends },
+    Target { pods: REPLICAS, container: "provision", start: Start::Pod(Volume::Lost), strike: Strike::Command(90), script: Script::Ends },
+    Target { pods: ALL, container: "mysql", start: Start::Container, strike: Strike::Command(30), script: Script::Ends },
+    Target { pods: ALL, container: "xtrabackup", start: Start::Container, strike: Strike::Command(80), script: Script::Stays },
+    Target { pods: ALL, container: "init-mysql", start: Start::Pod(Volume::Kept), strike: Strike::Command(30), script: Script::Ends },
+    Target { pods: REPLICAS, container: "provision", start: Start::Pod(Volume::Lost), strike: Strike::Command(90), script: Script::Ends },
+    Target { pods: ALL, container: "provision", start: Start::Pod(Volume::Kept), strike: Strike::Command(30), script: Script::Ends },
+    Target { pods: ALL, container: "xtrabackup", start: Start::Pod(Volume::Kept), strike: Strike::Command(80), script: Script::Stays },
+    Target { pods: REPLICAS, container: "clone-mysql", start: Start::Pod(Volume::Lost), strike: COPYING, script: Script::Ends },
+    Target { pods: REPLICAS, container: "mysql", start: Start::Pod(Volume::Lost), strike: SERVING, script: Script::Ends },
+    Target { pods: &["mysql-0"], container: "mysql", start: Start::Pod(Volume::Kept), strike: SERVING, script: Script::Ends },
+];
+/// For as long as a member takes from its start to the end of its copy, and until it serves.
+const COPYING: Strike = Strike::Moment(Duration::from_secs(5));
+const SERVING: Strike = Strike::Moment(Duration::from_secs(15));
+
+/// While a new cluster begins.
+#[rustfmt::skip]
+const FIRST: [Target; 3] = [
+    Target { pods: &["mysql-0"], container: "provision", start: Start::Pod(Volume::Lost), strike: Strike::Command(90), script: Script::Ends },
+    Target { pods: &["mysql-0"], container: "clone-mysql", start: Start::Pod(Volume::Lost), strike: Strike::Command(100), script: Script::Ends },
+    Target { pods: REPLICAS, container: "provision", start: Start::Pod(Volume::Lost), strike: Strike::Command(90), script: Script::Ends },
 ];
 
 fn server() -> StandIn {
@@ -85,11 +111,6 @@ fn start(test: &str) -> Option<Pods> {
     println!("    up after {:?}", begun.elapsed());
     make_tables(&pods);
     Some(pods)
-}
-
-fn all_ready(pods: &Pods) {
-    std::thread::sleep(Duration::from_secs(1));
-    pods.wait_ready("mysql", COME_UP);
 }
 
 /// How often a member's volume was filled with a copy.
@@ -152,7 +173,7 @@ fn a_5_7_cluster_and_its_days() {
     acknowledged.extend(load.stop());
     all_equal(&pods, &acknowledged);
 
-    if strikes::day_ends() {
+    if day_ends() {
         return;
     }
     step("pods with their volumes and without");
@@ -170,26 +191,8 @@ fn a_5_7_cluster_and_its_days() {
     acknowledged.extend(load.stop());
     all_equal(&pods, &acknowledged);
 
-    step("scripts that are killed at one command or another, while others write");
-    let load = Load::start(endpoint(), 1, 30);
-    let hits = strikes::strike(&pods, &TARGETS, strikes::count(8));
-    assert!(hits >= 6, "only {hits} strikes hit a script");
-    position_is_settled(&pods, "mysql-2");
-    acknowledged.extend(load.stop());
-    all_equal(&pods, &acknowledged);
-
     step("new passwords");
-    for (key, account) in [("replication-password", "replication"), ("monitor-password", "proxy")] {
-        pods.set_secret("mysql", key, r#"n'e"w \\ #1"#);
-        wait_for(&format!("the new password of {account}"), Duration::from_secs(60), || {
-            pods.log("mysql-0", "xtrabackup").contains(&format!("the account {account} has the Secret's new password"))
-        });
-    }
-    pods.roll("mysql-proxy");
-    // One connects again, and one is copied anew.
-    pods.delete("mysql-1", Ending::Graceful, Volume::Kept);
-    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
-    all_ready(&pods);
+    new_passwords(&pods);
     all_equal(&pods, &acknowledged);
 
     step("everything restarts, one after the other, under load");
@@ -219,4 +222,51 @@ fn a_5_7_cluster_and_its_days() {
     }
     let kept = on(&pods, "mysql-1", "SELECT COUNT(*) FROM app.writes");
     assert!(kept.parse::<usize>().unwrap() >= acknowledged.len(), "{kept}");
+}
+
+/// As the manual has it: the proxies restart at once, and the new ones are ready when the members are.
+fn new_passwords(pods: &Pods) {
+    mariadb::a_new_root_password(pods);
+    let load = Load::start(pods.service("mysql-proxy", 3306), 2, 60);
+    await_writes(&load, 20);
+    for (key, account) in [("replication-password", "replication"), ("monitor-password", "proxy")] {
+        pods.set_secret("mysql", key, r#"n'e"w \\ #1"#);
+        if account == "proxy" {
+            pods.roll("mysql-proxy");
+        }
+        wait_for(&format!("the new password of {account}"), Duration::from_secs(60), || {
+            pods.log("mysql-0", "xtrabackup").contains(&format!("the account {account} has the Secret's new password"))
+        });
+    }
+    await_writes(&load, 20);
+    let acknowledged = load.stop();
+    // One connects again, and one is copied anew.
+    pods.delete("mysql-1", Ending::Graceful, Volume::Kept);
+    pods.delete("mysql-2", Ending::Crash, Volume::Lost);
+    all_ready(pods);
+    for member in REPLICAS {
+        mariadb::has_new_root_password(pods, member);
+    }
+    all_equal(pods, &acknowledged);
+}
+
+#[test]
+fn a_5_7_is_killed_at_any_line() {
+    let Some(kills) = wanted_kills() else { return println!("SKIPPED: a_5_7_is_killed_at_any_line: make chaos-pods") };
+    let Some(pods) = start("a_5_7_is_killed_at_any_line") else { return };
+    let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
+    let mut chaos = Chaos::new(&TARGETS);
+    Watch::new(&pods, &load, Copies::FromPrimary).during(|all_is_right| {
+        for number in 1..=kills {
+            chaos.strike(&pods, number);
+            all_ready(&pods);
+            all_is_right();
+        }
+    });
+    assert!(2 * chaos.hits >= kills, "only {} of {kills} strikes hit a script", chaos.hits);
+    position_is_settled(&pods, "mysql-1");
+    position_is_settled(&pods, "mysql-2");
+    let acknowledged = load.stop();
+    all_equal(&pods, &acknowledged);
+    strike_beginnings(&pods, &mut Chaos::new(&FIRST), kills.div_ceil(5));
 }

@@ -29,7 +29,14 @@ die() {
 }
 
 # A password, and the same as a string of SQL and of an option file.
-password() { cat "$secrets/$1-password"; }
+password() {
+  if [ "$1" = root ]; then cat "$run/root-password"; else cat "$secrets/$1-password"; fi
+}
+# root is each member's own: a new password in the Secret counts from the server's next start on, for all scripts.
+adopt_root_password() {
+  cat "$secrets/root-password" >"$run/root-password.new"
+  mv -f "$run/root-password.new" "$run/root-password"
+}
 literal() {
   local text=${1//\\/\\\\}
   printf "'%s'" "${text//\'/\'\'}"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Decides how this member begins, and becomes the server. One of these, and nothing else:
+# Decides how this member begins, and becomes the server, or its keeper while it joins. One of these, and nothing else:
 #
 #   join        another member is in a cluster that can commit: join it. With data of another cluster: never.
 #   recover     no member runs, all who may have something are here and have told what: the one that has the most begins,
@@ -64,7 +64,14 @@ read_position() {
   found=$(sed -n 's/.*WSREP: Recovered position: *\([0-9a-f-]*:-\{0,1\}[0-9]*\).*/\1/p' "$run/recover.log" | tail -n 1)
   uuid=${found%%:*} seqno=${found#*:}
   [ -n "$found" ] || die "the server does not say what it has: $(tail -n 20 "$run/recover.log")"
-  if [ "$uuid" = "$none" ] || [ "$seqno" = -1 ]; then standing=broken; fi
+  if [ "$uuid" != "$none" ] && [ "$seqno" != -1 ]; then return; fi
+  uuid=$none seqno=-1 standing=broken
+  # The server has a position before it lets anybody in.
+  if [ -e "$data/newborn" ]; then
+    log "the new cluster that this is for has not begun"
+    standing=empty
+    rm -f "$data/grastate.dat"
+  fi
 }
 
 tell() {
@@ -76,7 +83,7 @@ tell() {
 # --- what the others have
 
 # `others[name]` is what a member says: `absent` (there is no such pod), `silent` (there is one and nobody knows what it
-# has), `running uuid addresses` (its cluster can commit), or what it tells while it waits.
+# has), `running uuid addresses state` (its cluster can commit), or what it tells while it waits.
 declare -A others=()
 look_at_others() {
   local other missing=0
@@ -92,7 +99,9 @@ look_at() { # name
   local answer
   if answer=$(ask "$1.$set_name" "$state" 2>&1); then
     case $answer in
-      Primary$'\t'*) printf 'running %s %s' "$(cut -f 4 <<<"$answer")" "$(cut -f 5 <<<"$answer")" ;;
+      Primary$'\t'*)
+        printf 'running %s %s %s' "$(cut -f 4 <<<"$answer")" "$(cut -f 5 <<<"$answer")" "$(cut -f 2 <<<"$answer")"
+        ;;
       *) printf 'silent' ;;
     esac
     return
@@ -114,25 +123,33 @@ look_at() { # name
 
 decision=''
 decide() {
-  local other their_uuid their_members
+  local other their_uuid their_members their_state busy=''
   decision='wait'
   look_at_others
   for other in "${!others[@]}"; do
     case ${others[$other]} in
       "running "*)
-        read -r _ their_uuid their_members <<<"${others[$other]}"
+        read -r _ their_uuid their_members their_state <<<"${others[$other]}"
         if [ "$standing" = data ] && [ "$their_uuid" != "$uuid" ]; then
           say "waiting: $other runs a cluster that this member's data is not of: an operator must choose"
+          return
         elif [[ ,$their_members, = *",$host:3306,"* ]]; then
           # To come back as somebody else while they look for the one that has gone can cost them their majority.
           say "waiting until $other has noticed that this member had gone"
-        else
+          return
+        elif [ "$their_state" = Synced ]; then
           decision='join'
+          return
         fi
-        return
+        busy=$other
         ;;
     esac
   done
+  # A member whose server has begun to join cannot tell what it has, should the others end meanwhile.
+  if [ -n "$busy" ]; then
+    say "waiting until $busy has brought another member up to date"
+    return
+  fi
   if [ -e "$volume/begin" ]; then
     if [ "$standing" = empty ]; then decision=new; else decision=begin; fi
     return
@@ -206,6 +223,7 @@ decide_new() {
 make_new() {
   local server
   if [ -d "$data" ]; then return; fi
+  adopt_root_password
   rm -rf "$incoming"
   mkdir "$incoming"
   mariadb-install-db --no-defaults --datadir="$incoming" --tmpdir=/tmp --skip-test-db --skip-name-resolve \
@@ -275,14 +293,48 @@ write_configuration() {
 
 # root is each member's own affair. Each statement in one line.
 write_init_file() {
+  adopt_root_password
   printf 'SET SESSION wsrep_on = OFF;\nALTER USER root@localhost IDENTIFIED BY %s;\n' "$(literal "$(password root)")" \
     >"$run/init.sql"
 }
 
-start() { # further options
+make_way() {
   rm -f "$run"/mysqld.sock* "$run"/mysqld.pid "$run/standing" "$run/cut-off"
   write_init_file
+}
+
+start() { # further options
+  make_way
   exec mariadbd --defaults-file="$conf" --init-file="$run/init.sql" "$@"
+}
+
+# A server that waits for its copy goes on waiting, deaf to SIGTERM, when the one that should send it has ended; and that one
+# waits for this member to tell what it has. So it is watched until it serves: with nobody to join it is ended, and this
+# member begins anew.
+join() { # further options
+  local server status since=$SECONDS
+  make_way
+  mariadbd --defaults-file="$conf" --init-file="$run/init.sql" "$@" &
+  server=$!
+  trap 'kill -TERM "$server" 2>/dev/null || true' TERM INT
+  while [ ! -S "$run/mysqld.sock" ] && kill -0 "$server" 2>/dev/null; do
+    look_at_others
+    if [[ " ${others[*]} " = *" running "* ]]; then since=$SECONDS; fi
+    if [ $((SECONDS - since)) -ge "${JOIN_PATIENCE:-60}" ]; then
+      log "nobody is left to join: this member begins anew"
+      kill -KILL "$server"
+    fi
+    sleep 2 &
+    wait $! || true
+  done
+  status=0
+  wait "$server" || status=$?
+  # A signal ends the wait, not the server.
+  while kill -0 "$server" 2>/dev/null; do
+    status=0
+    wait "$server" || status=$?
+  done
+  exit "$status"
 }
 
 write_configuration '' ''
@@ -304,7 +356,7 @@ case $decision in
     if [ "$standing" = empty ]; then rm -rf "$data"; fi
     mkdir -p "$data"
     write_configuration "$(addresses)" "$(donors)"
-    start "${position[@]}"
+    join "${position[@]}"
     ;;
   new)
     make_new

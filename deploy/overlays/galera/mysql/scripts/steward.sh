@@ -5,14 +5,22 @@
 
 trap 'exit 0' TERM INT
 
+# The former password counts until the next change: whoever still has it is not locked out meanwhile.
 renew_password() { # account, its host, secret
-  local answer where=(--host=127.0.0.1 --protocol=tcp)
+  local answer former where=(--host=127.0.0.1 --protocol=tcp)
   if [ "$2" = localhost ]; then where=("--socket=$run/mysqld.sock"); fi
   answer=$(timeout 20 mariadb --defaults-file="$(login "$1" "$3")" "${where[@]}" --execute="DO 0" 2>&1) && return
   case $answer in
     *"ERROR 1045"*)
-      printf "ALTER USER %s@'%s' IDENTIFIED BY %s;\n" "$1" "$2" "$(literal "$(password "$3")")" | ask_here &&
-        log "the account $1 has the Secret's new password"
+      # Of two, the first one.
+      former=$(here "SELECT COALESCE(JSON_VALUE(priv, '$.auth_or[0].authentication_string'),
+        JSON_VALUE(priv, '$.authentication_string')) FROM mysql.global_priv WHERE user = '$1' AND host = '$2'")
+      case $former in
+        '*'*) ;;
+        *) return 1 ;;
+      esac
+      printf "ALTER USER %s@'%s' IDENTIFIED VIA mysql_native_password USING PASSWORD(%s) OR mysql_native_password USING '%s';\n" \
+        "$1" "$2" "$(literal "$(password "$3")")" "$former" | ask_here && log "the account $1 has the Secret's new password"
       ;;
   esac
 }

@@ -81,6 +81,7 @@ if [ -d "$data" ]; then
   log "$name is filled already"
   exit 0
 fi
+adopt_root_password
 if [ -e "$incoming/change_master_to.sql.in" ] || [ -e "$incoming/change_master_to.sql.orig" ]; then
   settle_copy
 elif is_primary && [ -e "$volume/may-begin" ]; then

@@ -8,6 +8,7 @@
 owner=$(cat "$data/belongs-to")
 [ "$owner" = "$name" ] || die "$data belongs to $owner, not to $name: refusing to serve it"
 
+adopt_root_password
 # root is each member's own affair and stays out of the binary log. Each statement in one line.
 {
   printf 'SET SESSION sql_log_bin = 0;\n'
