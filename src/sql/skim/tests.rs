@@ -97,12 +97,15 @@ fn dialects() -> impl Strategy<Value = Dialect> {
     })
 }
 
-fn texts() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop::sample::select(PIECES).prop_map(|piece| match piece {
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    prop::sample::select(PIECES).prop_map(|piece| match piece {
         "\u{a0}" => b"\xa0".to_vec(),
         _ => piece.as_bytes().to_vec(),
-    });
-    (prop::sample::select(HEADS), prop::collection::vec(piece, 0..60))
+    })
+}
+
+fn texts() -> impl Strategy<Value = Vec<u8>> {
+    (prop::sample::select(HEADS), prop::collection::vec(pieces(), 0..60))
         .prop_map(|(head, pieces)| [head.as_bytes(), &pieces.concat()].concat())
 }
 
@@ -129,10 +132,19 @@ const FILLERS: &[&str] = &[
 /// Long quiet stretches with something treacherous between.
 fn long_texts() -> impl Strategy<Value = Vec<u8>> {
     let filler = (prop::sample::select(FILLERS), 0..60usize).prop_map(|(filler, times)| filler.repeat(times));
-    let quiet = (filler, prop::collection::vec(prop::sample::select(PIECES), 0..3))
-        .prop_map(|(filler, pieces)| [filler, pieces.concat()].concat());
+    let quiet = (filler, prop::collection::vec(pieces(), 0..3))
+        .prop_map(|(filler, pieces)| [filler.as_bytes(), &pieces.concat()].concat());
     (prop::sample::select(HEADS), prop::collection::vec(quiet, 1..8))
-        .prop_map(|(head, quiet)| [head.as_bytes(), quiet.concat().as_bytes()].concat())
+        .prop_map(|(head, quiet)| [head.as_bytes(), &quiet.concat()].concat())
+}
+
+#[test]
+fn white_space_of_latin1_is_seen_in_quiet_blocks() {
+    let dialect = Dialect { encoding: TextEncoding::Latin1, ..Dialect::default() };
+    for count in 0..140 {
+        let sql = [b"SELECT ", &b"1, ".repeat(count)[..], b"b FOR\xa0UPDATE\xa0", &b", 1".repeat(100)].concat();
+        must_agree(&sql, dialect);
+    }
 }
 
 proptest! {
