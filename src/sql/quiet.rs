@@ -33,19 +33,24 @@ pub(super) fn pass_over(level: Level, sql: &[u8], stretch: &mut Stretch, rules: 
 
 #[inline(never)]
 fn pass_over_blocks(level: Level, sql: &[u8], stretch: &mut Stretch, rules: Rules) {
-    dispatch!(level, simd => pass_over_with(simd, sql, stretch, rules));
+    // Asked here: a question about the rules in the loop would cost more than the block.
+    if rules.latin1 {
+        dispatch!(level, simd => pass_over_with::<_, true>(simd, sql, stretch, rules.escapes));
+    } else {
+        dispatch!(level, simd => pass_over_with::<_, false>(simd, sql, stretch, rules.escapes));
+    }
 }
 
 // A loop of its own, in which no function is called: so what vectors are compared with stays in registers.
 #[inline(always)]
-fn pass_over_with<S: Simd>(simd: S, sql: &[u8], stretch: &mut Stretch, rules: Rules) {
+fn pass_over_with<S: Simd, const LATIN1: bool>(simd: S, sql: &[u8], stretch: &mut Stretch, escapes: bool) {
     while let Some(bytes) = sql.get(stretch.base..).and_then(|rest| rest.first_chunk()) {
         let mut block = Block::whole(simd, bytes);
-        if rules.latin1 {
+        if LATIN1 {
             block = block.without_0xa0(simd, bytes);
         }
         let mut next = stretch.clone();
-        let places = next.places(&block, rules.escapes);
+        let places = next.places(&block, escapes);
         if places.in_long_text || may_matter(sql, next.base, &places) {
             return;
         }
