@@ -1,8 +1,8 @@
 //! PURE. From the bytes of a statement to a [`Statement`]: lexer, classification.
 //!
 //! The path: `lex` separates the bytes into tokens, `scan` notes the facts in them, `heads` (with `set`, `show`,
-//! `describe`) names the kind by the first words, [`classify()`] puts them together. `skim` (with `block`, `stretch`,
-//! `keywords`) passes over the bytes of which no fact can come.
+//! `describe`) names the kind by the first words, [`classify()`] puts them together. `skim` (with `quiet`, `block`,
+//! `stretch`, `keywords`) passes over the bytes of which no fact can come.
 //!
 //! Knows the lexical rules and the vocabulary of `MySQL` and `MariaDB`. Must not know sessions, members, sockets or
 //! configuration; imports nothing of this crate.
@@ -21,6 +21,7 @@ mod keywords;
 mod lex;
 mod literal;
 pub mod previous;
+mod quiet;
 mod scan;
 mod schemas;
 pub(crate) mod set;

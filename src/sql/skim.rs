@@ -5,16 +5,22 @@
 //! bytes, what to do there is the scan's: this must give the facts that reading every token gives, and stopping too
 //! often is no error.
 
-use super::block::Block;
+// What touches a vector must become part of the function that is compiled for the processor's instructions.
+#![allow(clippy::inline_always)]
+
+use fearless_simd::{Level, Simd, dispatch};
+
+use super::block::{BLOCK, Block, padded};
 use super::bytes::Class;
-use super::dialect::TextEncoding;
+use super::dialect::{Dialect, TextEncoding};
 use super::functions::{self, Function};
 use super::keywords::{self, Weight};
 use super::lex::{Kind as Lexeme, Token};
+use super::quiet::{self, Rules};
 use super::scan::Scan;
 use super::schemas;
 use super::span::Span;
-use super::stretch::{Places, Stretch, below};
+use super::stretch::{Places, Stretch};
 
 /// How many pieces are read again in front of a stop: what a token means may depend on the three before it.
 const CONTEXT: usize = 4;
@@ -24,16 +30,22 @@ impl Scan<'_> {
     /// looking around are noted on the way.
     #[inline(never)]
     pub(super) fn skim(&mut self) -> usize {
+        let level = level();
+        dispatch!(narrow(level), simd => self.skim_with(level, simd))
+    }
+
+    #[inline(always)]
+    fn skim_with<S: Simd>(&mut self, level: Level, simd: S) -> usize {
         let mut stretch = Stretch::new(self.lexer.at());
         if self.lexer.in_versioned() {
             // `*/` ends that, which is no token.
             return stretch.from;
         }
-        while stretch.base <= self.sql().len() {
-            let base = stretch.base;
-            let block = self.block(base);
-            let in_text = stretch.in_text != 0;
-            let mut places = stretch.places(&block, || self.backslashes(base));
+        let Dialect { encoding, no_backslash_escapes, .. } = self.lexer.dialect();
+        let rules = Rules { latin1: encoding == TextEncoding::Latin1, escapes: !no_backslash_escapes };
+        while stretch.at() <= self.sql().len() {
+            let mut places = stretch.places(&self.block(simd, stretch.base, rules), rules.escapes);
+            let is_quiet = places.all & places.others == 0;
             while places.all != 0 {
                 let place = places.all.trailing_zeros();
                 places.all &= places.all - 1;
@@ -41,60 +53,81 @@ impl Scan<'_> {
                     return self.stop(&mut stretch, &places, place);
                 }
             }
-            if places.escaped || (in_text && block.quote == 0) {
+            if places.in_long_text {
                 return self.stop_at_text(&stretch);
             }
             stretch.go_on(&places);
+            if is_quiet {
+                quiet::pass_over(level, self.sql(), &mut stretch, rules);
+            }
         }
-        if stretch.in_text != 0 {
+        if stretch.is_in_text() {
             return self.stop_at_text(&stretch);
         }
         self.lexer.jump(self.sql().len());
         self.sql().len()
     }
 
-    #[inline]
-    fn block(&self, base: usize) -> Block {
-        let block = Block::at(self.sql(), base);
-        if self.lexer.dialect().encoding == TextEncoding::Latin1 {
-            return block.without_0xa0(self.sql(), base);
+    #[inline(always)]
+    fn block<S: Simd>(&self, simd: S, base: usize, rules: Rules) -> Block {
+        let block = Block::at(simd, self.sql(), base);
+        if !rules.latin1 {
+            return block;
         }
-        block
-    }
-
-    /// The backslashes that may hide a quote.
-    #[inline]
-    fn backslashes(&self, base: usize) -> u64 {
-        if self.lexer.dialect().no_backslash_escapes { 0 } else { Block::backslashes(self.sql(), base) }
+        let rest = self.sql().get(base..).unwrap_or_default();
+        block.without_0xa0(simd, &rest.first_chunk().copied().unwrap_or_else(|| padded(rest)))
     }
 
     /// Whether reading on token by token from here may tell something.
-    #[inline]
+    #[inline(always)]
     fn matters(&mut self, stretch: &mut Stretch, places: &Places, place: u32) -> bool {
         let at = stretch.base + place as usize;
         let is_in = |bits: u64| bits >> place & 1 != 0;
         if is_in(places.word_ends)
             && keywords::may_end(self.sql(), at)
-            && self.word_matters(stretch.word_start(places.word, place), at)
+            && self.word_matters(self.word_start(stretch, places, place), at)
         {
             return true;
         }
-        if !is_in(places.others) {
-            return is_in(places.quotes);
-        }
+        is_in(places.others) && self.other_matters(stretch, places, place)
+    }
+
+    /// [`matters`](Self::matters) of what is no end of a word.
+    #[inline]
+    fn other_matters(&mut self, stretch: &mut Stretch, places: &Places, place: u32) -> bool {
+        let at = stretch.base + place as usize;
         match self.byte(at) {
             b'(' => !self.opens_list(at) && self.call_matters(stretch, places, place),
-            b'.' => self.dot_matters(stretch.word_start(places.word, place), at),
+            b'.' => self.dot_matters(self.word_start(stretch, places, place), at),
             b'-' => self.byte(at + 1) == b'-',
             b'/' => self.byte(at + 1) == b'*',
             b':' => self.byte(at + 1) == b'=',
             b'%' | b'&' => false,
-            b';' | b'"' | b'`' | b'@' | b'#' | b'$' | b'\\' => true,
-            _ if self.byte(at.wrapping_sub(1)) != b'.' => {
-                self.byte(stretch.word_start(places.word, place)).is_ascii_digit()
-            }
-            _ => place == 0 || self.byte(stretch.word_start(places.word, place - 1)).is_ascii_digit(),
+            b';' | b'\'' | b'"' | b'`' | b'@' | b'#' | b'$' | b'\\' => true,
+            _ if self.byte(at.wrapping_sub(1)) != b'.' => self.may_be_number(stretch, places, place),
+            _ => place == 0 || self.may_be_number(stretch, places, place - 1),
         }
+    }
+
+    /// Where the word that ends in front of `place` begins; of a longer one than a block, the last part.
+    #[inline(always)]
+    fn word_start(&self, stretch: &Stretch, places: &Places, place: u32) -> usize {
+        match places.word_start(place) {
+            Some(start) => stretch.base + start as usize,
+            None => self.start_before_block(stretch, stretch.base + place as usize),
+        }
+    }
+
+    #[inline(never)]
+    fn start_before_block(&self, stretch: &Stretch, end: usize) -> usize {
+        self.before_all(stretch.from.max(end.saturating_sub(BLOCK)), end, |class, _| class.in_word())
+    }
+
+    /// Whether the word that ends in front of `place` begins with a digit, or is too long to tell.
+    #[inline(never)]
+    fn may_be_number(&self, stretch: &Stretch, places: &Places, place: u32) -> bool {
+        let start = self.word_start(stretch, places, place);
+        self.byte(start).is_ascii_digit() || start + BLOCK <= stretch.base + place as usize
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -131,12 +164,12 @@ impl Scan<'_> {
     /// Whether a parenthesis may belong to a call of what is no plain built-in function.
     #[inline(never)]
     fn call_matters(&self, stretch: &mut Stretch, places: &Places, place: u32) -> bool {
-        stretch.note_text(places, below(place));
+        stretch.end(places, place);
         let floor = stretch.floor();
         let paren = stretch.base + place as usize;
         let end = self.before_space(floor, paren);
         if end == floor {
-            return stretch.text.is_none() && matches!(self.prev().kind, Lexeme::Word | Lexeme::Quoted);
+            return stretch.text().is_none() && matches!(self.prev().kind, Lexeme::Word | Lexeme::Quoted);
         }
         let start = self.before_all(floor, end, |class, _| class.in_word());
         if start == end {
@@ -155,7 +188,7 @@ impl Scan<'_> {
     /// Stands some tokens before a place that matters.
     #[inline(never)]
     fn stop(&mut self, stretch: &mut Stretch, places: &Places, place: u32) -> usize {
-        stretch.note_text(places, below(place));
+        stretch.end(places, place);
         let at = stretch.base + place as usize;
         let floor = stretch.floor();
         let mut start = at;
@@ -172,9 +205,9 @@ impl Scan<'_> {
             self.forget();
         }
         if start == floor
-            && let Some((start, last)) = stretch.text
+            && let Some((start, end)) = stretch.text()
         {
-            self.remember(Token { kind: Lexeme::Text, span: Span::new(start, last + 1) });
+            self.remember(Token { kind: Lexeme::Text, span: Span::new(start, end) });
         }
         self.lexer.jump(start);
         at
@@ -182,7 +215,7 @@ impl Scan<'_> {
 
     /// Stands before the last string. No token looks further back than to a string.
     fn stop_at_text(&mut self, stretch: &Stretch) -> usize {
-        let start = stretch.text.map_or(stretch.from, |(start, _)| start);
+        let start = stretch.text().map_or(stretch.from, |(start, _)| start);
         self.forget();
         self.lexer.jump(start);
         start
@@ -202,7 +235,28 @@ impl Scan<'_> {
     }
 }
 
+/// For a few blocks vectors of 512 bits cost more than they save.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn narrow(level: Level) -> Level {
+    level.as_avx2().map_or(level, Level::Avx2)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn narrow(level: Level) -> Level {
+    level
+}
+
+/// The instructions that the processor has, found out once.
+#[cfg(not(test))]
+#[inline]
+fn level() -> Level {
+    Level::new()
+}
+
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(super) use tests::is_off;
+use tests::level;
+#[cfg(test)]
+pub(super) use tests::{is_off, levels};
