@@ -51,6 +51,8 @@ pub(super) struct Order<'a> {
     pub prepared: Option<&'a Arc<StatementText>>,
     /// The statement that is being prepared, and the id that the client gets for it.
     pub preparing: Option<(&'a Arc<StatementText>, u32)>,
+    /// That one is a `SET` of user variables.
+    pub prepares_set: bool,
     /// A statement of the proxy's own that must run right before.
     pub preface: Option<&'a str>,
     /// It has no reply.
@@ -107,6 +109,7 @@ impl<'a> Order<'a> {
             statement: None,
             prepared: None,
             preparing: None,
+            prepares_set: false,
             preface: None,
             is_silent: false,
         }
@@ -410,6 +413,9 @@ impl Client {
                 && (new_pins || reply.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS))));
         if let (Some(prepared), Some((text, _))) = (reply.prepared, order.preparing) {
             memory.remember(text, prepared.statement_id);
+            if order.prepares_set {
+                self.session.ledger.prepared_set(&text.sql, self.session.dialect);
+            }
         }
         if let Some(id) = set_insert_id(&reply.changes) {
             self.session.last_insert_id = id;

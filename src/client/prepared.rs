@@ -17,7 +17,7 @@ use crate::{
     route::{Reason, Route, Target},
     session::PinReason,
     sql::{
-        Hint, ServerKind, Statement,
+        Facts, Hint, Kind, ServerKind, Statement,
         previous::{Clears, clears_conditions},
     },
     wire::{
@@ -104,6 +104,7 @@ impl Client {
             order.end.advance(message);
         }
         order.preparing = Some((&text, id));
+        order.prepares_set = statement.kind == Kind::Set && statement.has(Facts::SETS_USER);
         if is_question {
             self.session.ledger.prepared_question(true);
         }

@@ -191,7 +191,7 @@ fn timestamp_said(statement: &Statement, sql: &[u8]) -> Option<Clock> {
 
 /// What gives `LAST_INSERT_ID()` a value that no reply tells.
 fn sets_insert_id(statement: &Statement) -> bool {
-    statement.has(Facts::SETS_INSERT_ID) || statement.kind == Kind::Call
+    statement.has(Facts::SETS_INSERT_ID) || matches!(statement.kind, Kind::Call | Kind::Compound)
 }
 
 fn sets_timestamp(changes: &[Change]) -> bool {

@@ -207,6 +207,18 @@ impl Ledger {
         self.hold(PinReason::UserVariable, self.user_variables.has_other());
     }
 
+    /// A `SET` of user variables is prepared, which makes those that are not there yet.
+    pub fn prepared_set(&mut self, sql: &[u8], dialect: sql::Dialect) {
+        for assignment in details::assignments(sql, dialect) {
+            if let Assigned::User(name) = assignment.assigned
+                && self.user_variables.make(name.of(sql)).is_err()
+            {
+                self.pins.insert(PinReason::UnknownState);
+            }
+        }
+        self.hold(PinReason::UserVariable, self.user_variables.has_other());
+    }
+
     /// See [`UserVariables::doubt_strings`].
     pub fn doubt_strings(&mut self) {
         self.user_variables.doubt_strings();

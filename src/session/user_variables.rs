@@ -51,6 +51,15 @@ impl UserVariables {
         self.find(name).is_none_or(|(_, value)| matches!(value, UserValue::Literal(_)))
     }
 
+    /// A variable that is made now, if there is none yet; its connection can be asked for its value.
+    ///
+    /// # Errors
+    /// Like [`set`](Self::set).
+    pub fn make(&mut self, variable: &[u8]) -> Result<(), Full> {
+        let name = plain_name(variable).ok_or(Full)?;
+        if self.find(name).is_some() { Ok(()) } else { self.know(variable, UserValue::Unread) }
+    }
+
     /// Whether any holds a value that only its connection knows.
     #[must_use]
     pub fn has_other(&self) -> bool {
@@ -134,6 +143,8 @@ impl UserValue {
             Some(NumberType::Unsigned) => b"CAST(NULL AS UNSIGNED)",
             Some(NumberType::Decimal) => b"CAST(NULL AS DECIMAL(65, 30))",
             Some(NumberType::Double) => b"NULL + 0e0",
+            // `DATE'…'` leaves its character set.
+            None if matches!(text.first(), Some(b'd' | b'D' | b't' | b'T')) => return UserValue::Unread,
             None => b"NULL",
         };
         UserValue::Literal(typed.into())
