@@ -97,6 +97,11 @@ fn run(session: &mut Raw, line: &str, prepared: &mut Vec<u32>) -> Vec<Message> {
             let id = nth();
             session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Results).unwrap()
         }
+        "long" => {
+            let data = [&nth().to_le_bytes()[..], &[0, 0], b"sent"].concat();
+            session.send(Command::StmtSendLongData, &data).unwrap();
+            Vec::new()
+        }
         "fetch" => {
             let id = nth();
             let wanted = [id.to_le_bytes(), 2_u32.to_le_bytes()].concat();

@@ -43,8 +43,8 @@ struct Prepared {
     what: Arc<What>,
     /// The parameter types of its last execution.
     types: Vec<u8>,
-    /// A cursor is open, or parameters have been sent ahead: it stands on the held connection.
-    stands: Option<PinReason>,
+    /// What of it stands on the held connection.
+    stands: Stands,
 }
 
 #[derive(Debug)]
@@ -54,6 +54,29 @@ struct What {
     params: u16,
 }
 
+/// What a prepared statement has on its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stands {
+    /// A cursor is open.
+    cursor: bool,
+    /// Parameters have been sent ahead.
+    long_data: bool,
+}
+
+impl Stands {
+    const fn nothing(self) -> bool {
+        !self.cursor && !self.long_data
+    }
+
+    fn has(self, reason: PinReason) -> bool {
+        match reason {
+            PinReason::OpenCursor => self.cursor,
+            PinReason::LongData => self.long_data,
+            _ => false,
+        }
+    }
+}
+
 impl PreparedStatements {
     /// Forgets all.
     pub fn clear(&mut self) {
@@ -61,7 +84,7 @@ impl PreparedStatements {
     }
 
     fn any_stands(&self, reason: PinReason) -> bool {
-        self.by_id.values().any(|prepared| prepared.stands == Some(reason))
+        self.by_id.values().any(|prepared| prepared.stands.has(reason))
     }
 }
 
@@ -110,7 +133,7 @@ impl Client {
         }
         if let Some(prepared) = self.run(order).await?.reply().and_then(|reply| reply.prepared) {
             let what = Arc::new(What { text, statement, params: prepared.params });
-            self.prepared.by_id.insert(id, Prepared { what, types: Vec::new(), stands: None });
+            self.prepared.by_id.insert(id, Prepared { what, types: Vec::new(), stands: Stands::default() });
         }
         if is_question {
             self.review_standing().await;
@@ -171,7 +194,7 @@ impl Client {
     /// What the query attributes of an execution ask for. Parameters that were sent ahead are not in it, so its values
     /// cannot be told apart; but then the session is pinned, and no hint counts.
     fn hint_of_execution(&self, id: u32, what: &What, incoming: &Incoming) -> Option<Hint> {
-        let ahead = self.prepared.by_id.get(&id).is_some_and(|it| it.stands == Some(PinReason::LongData));
+        let ahead = self.prepared.by_id.get(&id).is_some_and(|it| it.stands.long_data);
         if ahead || Layout::of(self.login.capabilities) == Layout::Plain {
             return None;
         }
@@ -191,7 +214,7 @@ impl Client {
 
     async fn after_execute(&mut self, id: u32, has_cursor: bool) {
         if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
-            prepared.stands = has_cursor.then_some(PinReason::OpenCursor);
+            prepared.stands = Stands { cursor: has_cursor, long_data: false };
         }
         self.review_standing().await;
     }
@@ -249,7 +272,7 @@ impl Client {
         let route = Route { target, answer: None, opens_read_only: false, ends_transaction: false, ..decided };
         self.session.ledger.pins.insert(PinReason::LongData);
         if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
-            prepared.stands = Some(PinReason::LongData);
+            prepared.stands.long_data = true;
         }
         let mut order = Order::new(route, incoming, Shape::Acknowledgement);
         order.prepared = Some(&what.text);
@@ -263,7 +286,7 @@ impl Client {
         let Some((id, what)) = self.statement_of(incoming) else {
             return self.unknown_statement(incoming, "mysqld_stmt_fetch").await;
         };
-        if self.prepared.by_id.get(&id).is_none_or(|prepared| prepared.stands != Some(PinReason::OpenCursor)) {
+        if self.prepared.by_id.get(&id).is_none_or(|prepared| !prepared.stands.cursor) {
             let error = refusal::no_open_cursor(id, self.session.dialect.server);
             return self.answer_error(incoming, &error).await;
         }
@@ -272,7 +295,10 @@ impl Client {
         self.last_status = StatusFlags::empty();
         self.run(order).await?;
         if self.last_status.contains(StatusFlags::LAST_ROW_SENT) {
-            self.after_execute(id, false).await;
+            if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
+                prepared.stands.cursor = false;
+            }
+            self.review_standing().await;
         }
         Ok(())
     }
@@ -282,7 +308,7 @@ impl Client {
         let Some((id, what)) = self.statement_of(incoming) else {
             return self.unknown_statement(incoming, "mysqld_stmt_reset").await;
         };
-        if self.prepared.by_id.get(&id).is_none_or(|prepared| prepared.stands.is_none()) {
+        if self.prepared.by_id.get(&id).is_none_or(|prepared| prepared.stands.nothing()) {
             return self.acknowledge(incoming.reply_seq()).await;
         }
         let mut order = Order::new(self.held_route(), incoming, Shape::Acknowledgement);
@@ -296,7 +322,7 @@ impl Client {
     pub(super) async fn close_statement(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         incoming.discard_rest(&mut self.stream).await?;
         let closed = statement_id(incoming.payload()).and_then(|id| self.prepared.by_id.remove(&id));
-        let stood = |prepared: &Prepared| prepared.stands.is_some() || asks(&prepared.what.statement);
+        let stood = |prepared: &Prepared| !prepared.stands.nothing() || asks(&prepared.what.statement);
         if let Some(prepared) = closed.filter(stood) {
             let last = self.connections.last;
             for side in [Side::Primary, Side::Replica] {
@@ -329,8 +355,8 @@ impl Client {
     /// Whether parameters were sent ahead on a connection that is lost; they must be sent again.
     fn has_lost_parameters(&mut self, id: u32) -> bool {
         let held = self.connections.holds(self.standing_side());
-        let prepared = self.prepared.by_id.get_mut(&id);
-        prepared.and_then(|it| it.stands.take_if(|stands| !held && *stands == PinReason::LongData)).is_some()
+        let prepared = self.prepared.by_id.get_mut(&id).filter(|_| !held);
+        prepared.is_some_and(|it| std::mem::take(&mut it.stands).long_data)
     }
 
     fn statement_of(&self, incoming: &Incoming) -> Option<(u32, Arc<What>)> {

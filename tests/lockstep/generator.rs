@@ -94,8 +94,9 @@ impl Writer<'_> {
                 // its rows, for whose end everybody waits.
                 line = line.replacen("@execute", "@cursor", 1);
             }
-            let may_add =
-                ["@execute", "@cursor", "@fetch", "@resetstatement", "@fields"].iter().any(|it| line.starts_with(it));
+            let may_add = ["@execute", "@cursor", "@fetch", "@resetstatement", "@fields", "@database"]
+                .iter()
+                .any(|it| line.starts_with(it));
             self.plan.push(line);
             if may_add && self.flavor == Flavor::MySql {
                 // Its errors of prepared statements are added to those that stand; an exception in docs/routing.md.
