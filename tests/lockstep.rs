@@ -4,7 +4,7 @@
 //!
 //! `MYSQL_PROXY_LOCKSTEP_SESSIONS` says how many sessions, `MYSQL_PROXY_LOCKSTEP_SEED` with which seed to begin,
 //! `MYSQL_PROXY_LOCKSTEP_KEEP_GOING=1` to show all differences instead of stopping at the first;
-//! `MYSQL_PROXY_LOCKSTEP_SCRIPT` names a file with one session of your own, whose replies are shown. Seeds
+//! `MYSQL_PROXY_LOCKSTEP_SCRIPT` names a file with sessions of your own, whose replies are shown. Seeds
 //! that have found something are in `data/lockstep-seeds.txt` and always run. A difference is shown with its seed and
 //! with the shortest session that was found to have it, in the language of `data/state.txt`.
 
@@ -45,7 +45,8 @@ const SHORT: u64 = 60;
 fn random_sessions_are_the_same_as_on_one_server(flavor: Flavor) {
     let Some(world) = World::start(flavor) else { return };
     if let Ok(script) = std::env::var("MYSQL_PROXY_LOCKSTEP_SCRIPT") {
-        return round::play(&world, &std::fs::read_to_string(script).unwrap());
+        let seed = from_environment("MYSQL_PROXY_LOCKSTEP_SEED");
+        return round::play(&world, &std::fs::read_to_string(script).unwrap(), seed);
     }
     let known = known_seeds(flavor);
     let keep_going = from_environment::<u8>("MYSQL_PROXY_LOCKSTEP_KEEP_GOING").is_some();

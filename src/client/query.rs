@@ -137,7 +137,7 @@ impl Client {
         }
         let read_only = read_only_transaction(self.session.ledger.next_transaction);
         if route.opens_read_only {
-            self.give_up_waiting_transaction();
+            self.give_up_waiting_transaction().await;
             order.preface = Some(read_only);
         }
         if route.ends_transaction && matches!(statement.kind, Kind::Several | Kind::Prepare | Kind::Handler) {
@@ -167,11 +167,12 @@ impl Client {
 
     /// `SET TRANSACTION READ ONLY` has waited on the primary's connection for a transaction that now begins on a
     /// replica.
-    fn give_up_waiting_transaction(&mut self) {
+    async fn give_up_waiting_transaction(&mut self) {
         self.session.ledger.pins.remove(PinReason::NextTransaction);
         if self.session.ledger.pins.is_empty()
             && let Some(mut used) = self.connections.take(Side::Primary)
         {
+            self.keep_answers(&mut used).await;
             used.lease.parts().1.condition = Condition::Tainted;
         }
     }

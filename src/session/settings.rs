@@ -202,6 +202,12 @@ impl SetStatement {
         };
         let same = client == connection && connection == results;
         match wanted {
+            // `MariaDB` gives parameters the collation that came with the client's character set.
+            _ if results.is_empty() && client == connection => {
+                self.names(client, collation);
+                variables.retain(|name, _| !NAMES.contains(name));
+                self.variable(b"character_set_results", results);
+            }
             _ if results.is_empty() => {}
             ResultsCollation::AsConnection if connection == results => {
                 self.names(results, collation);

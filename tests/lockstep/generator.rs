@@ -35,12 +35,11 @@ const ASKS_COUNTS: &str = "SELECT ROW_COUNT()";
 /// A statement that raises nothing and has rows.
 const PLAIN: &str = "SELECT COUNT(*) FROM u";
 
-/// What asks for the statement before never stands right behind what begins a session or a transaction: exceptions in
-/// docs/routing.md.
+/// What asks for the statement before never stands right behind what begins a session: an exception in docs/routing.md.
 fn behind_a_read(plan: Plan) -> Plan {
     let mut out: Plan = Vec::with_capacity(plan.len());
     for line in plan {
-        let begins = |last: &String| ["BEGIN", "START", "@change", "@reset"].iter().any(|it| last.starts_with(it));
+        let begins = |last: &String| ["@change", "@reset"].iter().any(|it| last.starts_with(it));
         if asks_late(&line) && out.last().is_none_or(begins) {
             out.push(PLAIN.to_owned());
         }

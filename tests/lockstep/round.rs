@@ -100,11 +100,19 @@ fn one(world: &World, who: &Who<'static>, number: usize, plan: &Plan, stop: &Ato
     None
 }
 
-/// Runs sessions by hand, one after the other (an empty line is between them), and shows what both say.
-pub fn play(world: &World, script: &str) {
+/// Runs sessions by hand, one after the other (an empty line is between them), and shows what both say. They log in as
+/// those of the seed do, if one is given.
+pub fn play(world: &World, script: &str, seed: Option<u64>) {
+    let who = match seed {
+        Some(seed) => {
+            let mut random = Random::new(seed);
+            random.below(MOST - 1);
+            who(world.flavor, &mut random)
+        }
+        None => Who::named("app"),
+    };
     for lines in script.split("\n\n") {
         world.begin(1);
-        let who = Who::named("app");
         let [mut alone, mut proxied] =
             [world.alone(), world.proxied()].map(|address| Session::begin(address, &who, &world::name(0)));
         for line in lines.lines() {
