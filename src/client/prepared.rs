@@ -14,6 +14,7 @@ use super::{
     texts::StatementText,
 };
 use crate::{
+    metrics::Outcome,
     route::{Reason, Route, Target},
     session::PinReason,
     sql::{
@@ -52,6 +53,17 @@ struct What {
     text: Arc<StatementText>,
     statement: Statement,
     params: u16,
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Executed {
+    /// The rows are to be fetched.
+    WithCursor,
+    /// Its reply is complete.
+    Whole,
+    /// With an error.
+    Failed,
 }
 
 /// What a prepared statement has on its connection.
@@ -186,8 +198,8 @@ impl Client {
         }
         order.prepared = Some(&what.text);
         self.last_status = StatusFlags::empty();
-        let opened = self.run_prepared(&route, order, &what.statement, sql).await?;
-        self.after_execute(id, cursor && opened).await;
+        let executed = self.run_prepared(&route, order, &what.statement, sql).await?;
+        self.after_execute(id, executed).await;
         Ok(())
     }
 
@@ -207,14 +219,21 @@ impl Client {
         order: Order<'_>,
         statement: &Statement,
         sql: &[u8],
-    ) -> Result<bool, Gone> {
-        self.run_statement(route, order, statement, sql).await?;
-        Ok(self.last_status.contains(StatusFlags::CURSOR_EXISTS))
+    ) -> Result<Executed, Gone> {
+        let outcome = self.run_statement(route, order, statement, sql).await?;
+        let has_cursor = self.last_status.contains(StatusFlags::CURSOR_EXISTS);
+        Ok(match outcome {
+            Outcome::Ok if has_cursor => Executed::WithCursor,
+            Outcome::Ok => Executed::Whole,
+            _ => Executed::Failed,
+        })
     }
 
-    async fn after_execute(&mut self, id: u32, has_cursor: bool) {
+    async fn after_execute(&mut self, id: u32, executed: Executed) {
         if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
-            prepared.stands = Stands { cursor: has_cursor, long_data: false };
+            // Where it failed a cursor of the execution before may still be open: the member knows.
+            let cursor = executed == Executed::WithCursor || (executed == Executed::Failed && prepared.stands.cursor);
+            prepared.stands = Stands { cursor, long_data: false };
         }
         self.review_standing().await;
     }
@@ -314,7 +333,7 @@ impl Client {
         let mut order = Order::new(self.held_route(), incoming, Shape::Acknowledgement);
         order.prepared = Some(&what.text);
         self.run(order).await?;
-        self.after_execute(id, false).await;
+        self.after_execute(id, Executed::Whole).await;
         Ok(())
     }
 

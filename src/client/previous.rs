@@ -148,7 +148,7 @@ impl Client {
             // What stands here is another session's, or of a statement before the last one.
             clear(connection, memory).await?;
         }
-        self.bring_insert_id((id, connection, memory), order, held).await?;
+        self.bring_insert_id((id, connection, memory), order, (held, mine)).await?;
         let Some((statement, _)) = order.statement.filter(|_| asks) else {
             let clears = order.statement.map(|(it, _)| clears_conditions(it, self.session.dialect.server));
             if may_clear && clears == Some(Clears::Perhaps) && self.previous.has_diagnostics_elsewhere_than(id) {
@@ -170,7 +170,7 @@ impl Client {
         &mut self,
         (id, connection, memory): (BackendId, &mut Connection, &mut Memory),
         order: &Order<'_>,
-        held: bool,
+        (held, mine): (bool, bool),
     ) -> Result<(), QueryError> {
         let wanted = order.statement.is_some_and(|(statement, _)| {
             // What runs inside may ask, and its text does not tell.
@@ -178,7 +178,8 @@ impl Client {
                 || matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound)
         });
         // This connection knows better than the session, which has yet to ask.
-        let knows = self.unasked.awaits_insert_id()
+        let knows = mine
+            && self.unasked.awaits_insert_id()
             && self.connections.last_used(self.connections.last).is_some_and(|(_, last)| last == id);
         if wanted
             && memory.insert_id_is_unsure

@@ -60,12 +60,12 @@ impl Client {
         let mut end = MessageEnd::default();
         end.advance(&message);
         let order = Order { message: &message, end, ..Order::new(route, incoming, Shape::Results) };
-        self.run_statement(&route, order, &statement, incoming.sql()).await
+        self.run_statement(&route, order, &statement, incoming.sql()).await.map(drop)
     }
 
     async fn run_query(&mut self, route: &Route, statement: &Statement, incoming: &Incoming) -> Result<(), Gone> {
         let order = Order::new(*route, incoming, Shape::Results);
-        self.run_statement(route, order, statement, incoming.sql()).await
+        self.run_statement(route, order, statement, incoming.sql()).await.map(drop)
     }
 
     /// What a query says, and where its attributes ask for it to be run.
@@ -129,7 +129,7 @@ impl Client {
         mut order: Order<'_>,
         statement: &Statement,
         sql: &[u8],
-    ) -> Result<(), Gone> {
+    ) -> Result<Outcome, Gone> {
         let began = std::time::Instant::now();
         self.last_route = LastRoute { decided: Some((route.target, route.reason)), ..LastRoute::default() };
         if route.ends_transaction {
@@ -148,7 +148,8 @@ impl Client {
         let before = self.session.ledger.pins.clone();
         let finish = self.run(order).await?;
         self.count(route, &finish, began.elapsed(), &before);
-        Ok(())
+        let done = finish.reply().is_some_and(|reply| reply.error.is_none());
+        Ok(if done { Outcome::Ok } else { Outcome::Error })
     }
 
     /// What commits implicitly ends a read-only transaction on a replica before it runs on the primary.

@@ -62,7 +62,13 @@ impl Client {
             && order
                 .statement
                 .is_some_and(|(statement, _)| statement.has(Facts::CHANGES) && statement.kind != Kind::Ddl);
-        self.unasked.insert_id |= doubtful || (reply.last_insert_id == 0 && (sets_insert_id || returning));
+        // The rows before the one that failed have had their ids.
+        let failed = asked_before
+            && reply.error.is_some()
+            && order
+                .statement
+                .is_some_and(|(it, _)| matches!(it.kind, Kind::Write | Kind::Load | Kind::Several | Kind::Execute));
+        self.unasked.insert_id |= doubtful || failed || (reply.last_insert_id == 0 && (sets_insert_id || returning));
         if let Some((statement, sql)) = order.statement
             && side != self.pinned_side()
             && (statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION)
@@ -84,7 +90,8 @@ impl Client {
             // The tracker tells the value that has just ended.
             self.session.forget_variable(b"timestamp");
         }
-        let unseen = !reply.raised && matches!(self.previous.row_count, -1 | 0);
+        let conditions = reply.raised || self.previous.has_diagnostics_on(used.lease.id());
+        let unseen = !conditions && matches!(self.previous.row_count, -1 | 0);
         if unseen && self.unasked.variables.is_empty() {
             self.ask(used).await;
         }

@@ -11,7 +11,7 @@ pub type Plan = Vec<String>;
 
 /// A session in its own database.
 pub fn session(flavor: Flavor, database: &str, random: &mut Random) -> Plan {
-    let plan = vec![ASKS_COUNTS.to_owned()];
+    let plan = vec![PLAIN.to_owned(), ASKS_COUNTS.to_owned()];
     let mut writer = Writer { flavor, database, random, plan, prepared: 0 };
     let length = 8 + writer.random.below(40);
     // A few themes that meet often find more than all of them that meet rarely.
@@ -32,7 +32,8 @@ pub fn session(flavor: Flavor, database: &str, random: &mut Random) -> Plan {
 
 /// Counts are kept for those who have asked for them before, and exact ids too.
 const ASKS_COUNTS: &str = "SELECT ROW_COUNT()";
-/// A statement that raises nothing and has rows.
+/// A statement that raises nothing and has rows. What a fresh connection of a server has is sometimes another's (`MariaDB`
+/// keeps its threads).
 const PLAIN: &str = "SELECT COUNT(*) FROM u";
 
 /// What asks for the statement before never stands right behind what begins a session: an exception in docs/routing.md.
@@ -46,7 +47,7 @@ fn behind_a_read(plan: Plan) -> Plan {
         let begins_anew = line.starts_with("@change") || line.starts_with("@reset");
         out.push(line);
         if begins_anew {
-            out.push(ASKS_COUNTS.to_owned());
+            out.extend([PLAIN, ASKS_COUNTS].map(str::to_owned));
         }
     }
     out
