@@ -31,8 +31,8 @@ pub struct Exchange {
     /// Errors at the beginning of the reply that are not passed on but given back, as the statement will be tried
     /// elsewhere.
     pub intercept: fn(u16) -> bool,
-    /// The error that the client gets in place of a member's with this code, if another.
-    pub replace_error: fn(u16) -> Option<SqlError>,
+    /// The error that the client gets in place of the member's, if another.
+    pub replace_error: fn(&SqlError) -> Option<SqlError>,
 }
 
 /// A command could not be sent.

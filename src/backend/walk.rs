@@ -55,8 +55,8 @@ pub(super) struct Rewrite {
     pub statement_id: Option<u32>,
     /// Flags that the client's session has beyond what the member knows.
     pub status: StatusFlags,
-    /// The error to be told in place of a member's with this code.
-    pub replace_error: fn(u16) -> Option<SqlError>,
+    /// The error to be told in place of the member's.
+    pub replace_error: fn(&SqlError) -> Option<SqlError>,
 }
 
 /// One step: so many bytes of the chunk are dealt with.
@@ -211,7 +211,7 @@ impl Walk {
             }
             Seen::Err(payload) => {
                 let code = SqlError::code_of(payload).unwrap_or(0);
-                self.reply.replaced = (self.rewrite.replace_error)(code);
+                self.reply.replaced = SqlError::parse(payload).and_then(|error| (self.rewrite.replace_error)(&error));
                 self.reply.raised = true;
                 self.reply.error = Some(self.reply.replaced.as_ref().map_or(code, |error| error.code));
                 self.reply.affected_rows = None;

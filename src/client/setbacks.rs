@@ -116,14 +116,14 @@ impl Client {
 
     /// In a read-only transaction a server refuses a write because of that, a replica because it is one: of a procedure
     /// nobody knows before.
-    pub(super) fn replace_error(&self, used: &Used) -> fn(u16) -> Option<SqlError> {
+    pub(super) fn replace_error(&self, used: &Used) -> fn(&SqlError) -> Option<SqlError> {
         let on_replica = self.connections.transaction_on_replica && !used.on_primary;
         match self.session.dialect.server {
             _ if !on_replica => |_| None,
             ServerKind::MySql => {
-                |code| is_read_only_refusal(code).then(|| refusal::in_read_only_transaction(ServerKind::MySql))
+                |error| says_read_only(error).then(|| refusal::in_read_only_transaction(ServerKind::MySql))
             }
-            _ => |code| is_read_only_refusal(code).then(|| refusal::in_read_only_transaction(ServerKind::MariaDb)),
+            _ => |error| says_read_only(error).then(|| refusal::in_read_only_transaction(ServerKind::MariaDb)),
         }
     }
 
@@ -210,6 +210,11 @@ fn verdict(route: &Route, progress: Progress, held: bool, repeatable: bool) -> R
 
 const fn is_read_only_refusal(code: u16) -> bool {
     matches!(code, 1290 | 1792 | 1836)
+}
+
+/// 1290 names the option that forbids something, which may be another (`--secure-file-priv`).
+fn says_read_only(error: &SqlError) -> bool {
+    error.code == 1836 || (error.code == 1290 && error.message.contains("read-only"))
 }
 
 /// The member goes down, or has closed this idle connection: 1053 shutdown in progress, 4031 idle for too long,

@@ -104,19 +104,20 @@ impl Client {
             return;
         }
         let side = self.connections.last;
-        match self.connections.take(side) {
-            Some(mut used) => {
-                if used.held {
-                    // What stands on it must not be lost unseen.
-                    self.ask(&mut used).await;
-                } else {
-                    // A connection that hangs stays in flight: whoever takes it up again finds out.
-                    let _ = timeout(ASK_LIMIT, self.ask(&mut used)).await;
-                }
-                self.connections.keep(side, used);
+        let Some(mut used) = self.connections.take(side) else {
+            for name in std::mem::take(&mut self.unasked).variables {
+                self.session.ledger.user_variables.cannot_be_read(&name);
             }
-            None => self.unasked = Unasked::default(),
+            return;
+        };
+        if used.held {
+            // What stands on it must not be lost unseen.
+            self.ask(&mut used).await;
+        } else {
+            // A connection that hangs stays in flight: whoever takes it up again finds out.
+            let _ = timeout(ASK_LIMIT, self.ask(&mut used)).await;
         }
+        self.connections.keep(side, used);
     }
 
     /// A connection that breaks here stays in flight, and so serves nobody: the next statement finds out.
@@ -136,8 +137,9 @@ impl Client {
         }
         for name in &variables {
             memory.row_count = Some(-1);
-            if let Ok(Some(literal)) = values::read(connection, name).await {
-                self.session.know_user_variable(name, literal);
+            match values::read(connection, name).await {
+                Ok(Some(literal)) => self.session.know_user_variable(name, literal),
+                Ok(None) | Err(_) => self.session.ledger.user_variables.cannot_be_read(name),
             }
         }
         if !std::sync::Arc::ptr_eq(&memory.settings, &self.session.settings) {

@@ -11,9 +11,10 @@ pub enum UserValue {
     Literal(Box<[u8]>),
     /// A value that only its connection knows.
     Other,
-    /// A value that its connection can be asked for: `NULL` of the type that such a value had, or a string that was
-    /// written under another character set or SQL mode.
+    /// A value that its connection can be asked for: `NULL` of the type that such a value had.
     Unread,
+    /// The same of a string that was written under another character set or SQL mode.
+    Doubted(Box<[u8]>),
 }
 
 /// Names (compared without regard to case) and what is known of their values.
@@ -48,7 +49,7 @@ impl UserVariables {
     #[must_use]
     pub fn is_replayable(&self, variable: &[u8]) -> bool {
         let Some(name) = plain_name(variable) else { return self.values.is_empty() };
-        self.find(name).is_none_or(|(_, value)| matches!(value, UserValue::Literal(_)))
+        self.find(name).is_none_or(|(_, value)| value.text().is_some())
     }
 
     /// A variable that is made now, if there is none yet; its connection can be asked for its value.
@@ -63,13 +64,13 @@ impl UserVariables {
     /// Whether any holds a value that only its connection knows.
     #[must_use]
     pub fn has_other(&self) -> bool {
-        self.values.iter().any(|(_, value)| !matches!(value, UserValue::Literal(_)))
+        self.values.iter().any(|(_, value)| value.text().is_none())
     }
 
     /// Those that must be asked for, as `@name`.
     pub fn unread(&self) -> impl Iterator<Item = Vec<u8>> {
-        let untyped = self.values.iter().filter(|(_, value)| *value == UserValue::Unread);
-        untyped.map(|(name, _)| [b"@`", &**name, b"`"].concat())
+        let unread = self.values.iter().filter(|(_, value)| matches!(value, UserValue::Unread | UserValue::Doubted(_)));
+        unread.map(|(name, _)| [b"@`", &**name, b"`"].concat())
     }
 
     fn find(&self, name: &[u8]) -> Option<&(Box<[u8]>, UserValue)> {
@@ -109,18 +110,32 @@ impl UserVariables {
 
     /// The literals, as pairs of name (without `@`, to be quoted with backticks) and text, to be set elsewhere.
     pub fn literals(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.values.iter().filter_map(|(name, value)| match value {
-            UserValue::Literal(text) => Some((&**name, &**text)),
-            UserValue::Other | UserValue::Unread => None,
-        })
+        self.values.iter().filter_map(|(name, value)| value.text().map(|text| (&**name, text)))
     }
 
     /// The session's character sets or SQL mode have changed: strings as they were written would mean something else.
     pub fn doubt_strings(&mut self) {
         for (_, value) in &mut self.values {
-            if matches!(value, UserValue::Literal(text) if is_plain_string(text)) {
-                *value = UserValue::Unread;
+            if let UserValue::Literal(text) = value
+                && is_plain_string(text)
+            {
+                *value = UserValue::Doubted(std::mem::take(text));
             }
+        }
+    }
+
+    /// Its connection has been asked in vain.
+    pub fn cannot_be_read(&mut self, variable: &[u8]) {
+        let Some(name) = plain_name(variable) else { return };
+        let found = self.values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        match found.map(|(_, value)| value) {
+            Some(value @ UserValue::Unread) => *value = UserValue::Other,
+            Some(value @ UserValue::Doubted(_)) => {
+                // What was written is more likely to be right than nothing.
+                let text = value.text().unwrap_or_default().into();
+                *value = UserValue::Literal(text);
+            }
+            _ => {}
         }
     }
 
@@ -137,7 +152,7 @@ impl UserValue {
 
     /// What the variable is once it is set to `NULL`: both servers keep the type that it had.
     fn as_null(&self) -> Self {
-        let UserValue::Literal(text) = self else { return UserValue::Unread };
+        let Some(text) = self.text() else { return UserValue::Unread };
         let typed: &[u8] = match NumberType::of(text) {
             Some(NumberType::Signed) => b"CAST(NULL AS SIGNED)",
             Some(NumberType::Unsigned) => b"CAST(NULL AS UNSIGNED)",
@@ -150,11 +165,16 @@ impl UserValue {
         UserValue::Literal(typed.into())
     }
 
-    fn len(&self) -> usize {
+    /// What is said to set it elsewhere.
+    fn text(&self) -> Option<&[u8]> {
         match self {
-            UserValue::Literal(text) => text.len(),
-            UserValue::Other | UserValue::Unread => 0,
+            UserValue::Literal(text) | UserValue::Doubted(text) => Some(text),
+            UserValue::Other | UserValue::Unread => None,
         }
+    }
+
+    fn len(&self) -> usize {
+        self.text().map_or(0, <[u8]>::len)
     }
 }
 
@@ -269,6 +289,10 @@ mod tests {
         }
         variables.doubt_strings();
         assert_eq!(variables.unread().collect::<Vec<_>>(), [b"@`a`", b"@`c`", b"@`g`"]);
+        assert!(!variables.has_other(), "what was written is carried until it has been asked for");
+        variables.know(b"@`a`", UserValue::Literal(b"_latin1 X'78' COLLATE latin1_bin"[..].into())).unwrap();
+        variables.cannot_be_read(b"@`c`");
+        assert_eq!(variables.unread().collect::<Vec<_>>(), [b"@`g`"]);
     }
 
     #[test]
