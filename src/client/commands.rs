@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use tokio::time::timeout;
+
 use super::{
     auth::{Denial, verify},
     bring::{BringError, bring, clean, reset_for_session},
@@ -11,7 +13,7 @@ use super::{
     member_choice::Attempts,
     memory::{Condition, Memory},
     order::{Order, give_back},
-    previous::Previous,
+    previous::{ASK_LIMIT, Previous},
     refusal,
     registry::ClientId,
     run::{Client, Gone, new_session},
@@ -21,7 +23,7 @@ use crate::{
     backend::QueryError,
     pool::Lease,
     route::{Freshness, Loss, Reason, Route, Target},
-    session::{Listener, Transaction},
+    session::{Listener, PinReason, Transaction},
     sql::TextEncoding,
     wire::{
         Capabilities,
@@ -142,7 +144,7 @@ impl Client {
         if self.proxy.topology.view().server().is_some_and(|server| !knows_reset(&server.version_text)) {
             return self.answer_error(incoming, &refusal::command_of_newer_servers()).await;
         }
-        self.leave_connections();
+        self.leave_connections_clean().await;
         self.prepared.clear();
         self.session.reset();
         self.previous = Previous::default();
@@ -193,7 +195,7 @@ impl Client {
             self.answer_error(incoming, &refusal::malformed("COM_CHANGE_USER")).await?;
             return Ok(false);
         };
-        self.leave_connections();
+        self.leave_connections_clean().await;
         self.prepared.clear();
         login.capabilities = self.login.capabilities;
         let mut seq = incoming.reply_seq().wrapping_sub(1);
@@ -228,9 +230,28 @@ impl Client {
     /// Gives all connections back. What stands on one that is held (a transaction, locks, temporary tables) ends at
     /// once, not when somebody needs the connection.
     pub(super) fn leave_connections(&mut self) {
+        for used in self.let_connections_go() {
+            drop(tokio::spawn(clean_up(used)));
+        }
+    }
+
+    /// The same for a session that goes on: when it is told so, its locks are free and its transaction has ended.
+    async fn leave_connections_clean(&mut self) {
+        for used in self.let_connections_go() {
+            // One that hangs is in flight, and is closed.
+            let _ = timeout(ASK_LIMIT, clean_up(used)).await;
+        }
+    }
+
+    /// Gives connections back; those that were held must be cleaned up.
+    fn let_connections_go(&mut self) -> Vec<Used> {
+        // Seen on MariaDB 10.11: a reset leaves what XA has prepared on the connection, and InnoDB refuses all that follows.
+        let xa = self.session.ledger.pins.contains(PinReason::Xa);
+        let mut held = Vec::new();
         for side in [Side::Primary, Side::Replica] {
             match self.connections.take(side) {
-                Some(used) if used.held => drop(tokio::spawn(clean_up(used))),
+                Some(used) if used.held && xa && side == self.pinned_side() => used.lease.discard(),
+                Some(used) if used.held => held.push(used),
                 Some(used) => give_back(used),
                 None => {}
             }
@@ -241,6 +262,7 @@ impl Client {
         self.session.ledger.reset();
         self.count_pins(&pins);
         self.session.transaction = Transaction::None;
+        held
     }
 
     /// A connection that was held for this side is lost, and with it what stood there: a read-only transaction may be

@@ -296,13 +296,21 @@ impl Client {
         self.catch_up(used).await?;
         self.forget_what_others_took(used);
         let with_numbers = self.prepared_with_numbers(used, order);
+        let prepared = with_numbers.as_ref().or(order.prepared);
+        let id = used.lease.id();
+        if prepared.is_some_and(|text| used.lease.parts().1.prepared(text).is_none())
+            && self.previous.has_diagnostics_on(id)
+        {
+            // Preparing takes them away.
+            self.keep_answers(used).await;
+        }
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
         if memory.may_hide && memory.last_user != Some(self.registered.handle.id) {
             memory.condition = Condition::Tainted;
         }
         bring(connection, memory, &self.session.settings, held).await?;
-        let member_id = match with_numbers.as_ref().or(order.prepared) {
+        let member_id = match prepared {
             Some(text) => Some(prepared_id(connection, memory, text, &self.session.settings, held).await?),
             None => None,
         };

@@ -181,7 +181,18 @@ impl Client {
             return Ok(false);
         }
         let command = Command::from_byte(byte);
-        if !matches!(command, Some(Command::Query | Command::StmtPrepare | Command::StmtExecute | Command::Ping)) {
+        if !matches!(
+            command,
+            // Those with SQL look for themselves; the others leave what the client may ask for.
+            Some(
+                Command::Query
+                    | Command::StmtPrepare
+                    | Command::StmtExecute
+                    | Command::Ping
+                    | Command::StmtSendLongData
+                    | Command::StmtClose
+            )
+        ) {
             self.ask_what_waits().await;
         }
         match command {
