@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     metrics::Outcome,
-    route::{Reason, Route, Target},
+    route::{Answer, Reason, Route, Target},
     session::PinReason,
     sql::{
         Facts, Hint, Kind, ServerKind, Statement,
@@ -231,9 +231,11 @@ impl Client {
 
     async fn after_execute(&mut self, id: u32, executed: Executed) {
         if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
-            // Where it failed a cursor of the execution before may still be open: the member knows.
-            let cursor = executed == Executed::WithCursor || (executed == Executed::Failed && prepared.stands.cursor);
-            prepared.stands = Stands { cursor, long_data: false };
+            prepared.stands = match executed {
+                // A cursor of the execution before may still be open, and data refused: the member knows.
+                Executed::Failed => prepared.stands,
+                _ => Stands { cursor: executed == Executed::WithCursor, long_data: false },
+            };
         }
         self.review_standing().await;
     }
@@ -287,6 +289,10 @@ impl Client {
             return Ok(incoming.discard_rest(&mut self.stream).await?);
         };
         let decided = self.decide(&what.statement, &what.text.sql);
+        if decided.answer == Some(Answer::RefuseInReadOnlyTransaction) {
+            // Its execution will be refused, and where the transaction is it cannot even be prepared.
+            return Ok(incoming.discard_rest(&mut self.stream).await?);
+        }
         let target = self.held_route().target;
         let route = Route { target, answer: None, opens_read_only: false, ends_transaction: false, ..decided };
         self.session.ledger.pins.insert(PinReason::LongData);

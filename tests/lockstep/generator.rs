@@ -112,8 +112,8 @@ impl Writer<'_> {
     }
 
     fn several(&mut self, line: &str) -> String {
-        if asks_late(line) || line.contains("ROW_COUNT()") {
-            // Together with others it is the primary's to answer.
+        if asks_late(line) || line.contains("ROW_COUNT()") || line.contains("CONNECTION_ID()") {
+            // Together with others it is the primary's to answer, or a number in an error's text.
             return line.to_owned();
         }
         let other = self.one_of_the_first(2).unwrap_or("SELECT 1");
