@@ -25,6 +25,7 @@ on_both!(
     what_can_be_asked_is_kept_when_the_connection_goes_back,
     what_a_statement_takes_away_is_found_out,
     the_first_found_rows_of_a_session_are_its_own,
+    a_long_question_is_taken_whole,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -241,8 +242,9 @@ fn what_a_statement_takes_away_is_found_out(flavor: Flavor) {
 }
 
 fn the_first_found_rows_of_a_session_are_its_own(flavor: Flavor) {
-    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let Some((cluster, proxy)) = shared(flavor) else { return };
     Raw::app(proxy.read_write).run("INSERT INTO log (n) VALUES (1), (2), (3)");
+    cluster.catch_up(1, Duration::from_secs(20)).unwrap();
     for (sql, found) in [
         ("SELECT n FROM log", "3"),
         ("SELECT n FROM log LIMIT 2", "2"),
@@ -268,5 +270,22 @@ fn the_first_found_rows_of_a_session_are_its_own(flavor: Flavor) {
             };
             assert_eq!(said, found, "{sql}, prepared: {prepared}");
         }
+    }
+}
+
+/// What the proxy answers itself must not leave the rest of a long text to be read as commands.
+fn a_long_question_is_taken_whole(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let blanks = " ".repeat(1_500_000);
+    for question in ["SHOW WARNINGS", "SHOW PROXY ROUTE", "SELECT CONNECTION_ID()"] {
+        let mut session = Raw::app(proxy.read_write);
+        session.say("SELECT CAST('x' AS SIGNED)");
+        for _ in 0..3 {
+            let mut other = Raw::app(proxy.read_write);
+            other.say("SELECT 7");
+            other.run("INSERT INTO t (b) VALUES ('other')");
+        }
+        session.ask(Command::Query, format!("{question}{blanks}").as_bytes(), Kind::Results).unwrap();
+        assert_eq!(session.say("SELECT 5"), "5", "{question}");
     }
 }

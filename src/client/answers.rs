@@ -77,6 +77,7 @@ impl Client {
     }
 
     async fn show(&mut self, incoming: &mut Incoming, table: &TextResult) -> Result<(), Gone> {
+        incoming.discard_rest(&mut self.stream).await?;
         let mut out = Vec::new();
         self.previous.row_count = -1;
         table.put(&mut out, incoming.reply_seq(), (self.login.capabilities, self.login.extensions), self.status());
@@ -85,6 +86,7 @@ impl Client {
 
     /// Kills the statement that runs for a client, on a connection of its own and with the rights of who asks.
     async fn kill(&mut self, incoming: &mut Incoming, target: &Handle, query_only: bool) -> Result<(), Gone> {
+        incoming.discard_rest(&mut self.stream).await?;
         if target.id == self.registered.handle.id {
             return self.kill_self(incoming, query_only).await;
         }

@@ -32,7 +32,10 @@ use crate::{
 };
 
 /// The most bytes of conditions that are kept for a client.
-const CONDITIONS_LIMIT: usize = 64 * 1024;
+const CONDITIONS_LIMIT: usize = 1024 * 1024;
+
+/// The longest name of a column, in bytes of ASCII.
+const LONGEST_NAME: usize = 64;
 
 /// What `SHOW WARNINGS` said.
 #[derive(Debug)]
@@ -121,7 +124,8 @@ impl Client {
 
     /// The text that must be executed in place of a prepared one that asks for numbers which the connection cannot say.
     pub(super) fn prepared_with_numbers(&self, used: &mut Used, order: &Order<'_>) -> Option<Arc<StatementText>> {
-        let (statement, sql) = order.statement.filter(|_| order.prepared.is_some())?;
+        let (statement, sql) = order.statement?;
+        let prepared = order.prepared?;
         // The prepared one may have a cursor, or parameters that were sent ahead.
         let stands =
             [PinReason::OpenCursor, PinReason::LongData].iter().any(|pin| self.session.ledger.pins.contains(*pin));
@@ -137,8 +141,9 @@ impl Client {
         if !numbers.is_empty() || (wanted > 0 && says != Some(wanted)) {
             numbers.row_count = Some(wanted);
         }
-        let text = numbers.in_text(sql, self.session.dialect);
-        (text != sql).then(|| self.proxy.texts.intern(&text, &self.session.settings))
+        let text = numbers.in_text(sql, statement.dialect);
+        // It means what the prepared one meant: in its database, under its SQL mode.
+        (text != sql).then(|| self.proxy.texts.intern(&text, &prepared.settings))
     }
 
     /// The numbers that were kept, for a statement that asks this connection for the one before.
@@ -257,7 +262,8 @@ impl Numbers {
             let Some(value) = self.value(asked.number, &String::from_utf8_lossy(original)) else { continue };
             out.extend_from_slice(sql.get(at..asked.span.start as usize).unwrap_or_default());
             out.extend_from_slice(value.as_bytes());
-            if asked.is_column {
+            // Servers name no column by more.
+            if asked.is_column && original.len() <= LONGEST_NAME {
                 out.extend_from_slice(b" AS `");
                 out.extend(
                     original

@@ -129,6 +129,10 @@ impl Client {
         loop {
             self.begin_where_it_can_stay(&mut order, &attempts);
             let side = self.side_of(&order);
+            if side != self.connections.last {
+                // The connection that can answer what waits is about to be the other one.
+                self.ask_what_waits().await;
+            }
             self.release_other(side);
             let used = match self.connect(side, &order.route, &mut attempts).await {
                 Ok(used) => used,
@@ -295,15 +299,17 @@ impl Client {
     async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, BringError> {
         self.catch_up(used).await?;
         self.forget_what_others_took(used);
-        let with_numbers = self.prepared_with_numbers(used, order);
-        let prepared = with_numbers.as_ref().or(order.prepared);
+        let mut with_numbers = self.prepared_with_numbers(used, order);
         let id = used.lease.id();
+        let prepared = with_numbers.as_ref().or(order.prepared);
         if prepared.is_some_and(|text| used.lease.parts().1.prepared(text).is_none())
             && self.previous.has_diagnostics_on(id)
         {
             // Preparing takes them away.
             self.keep_answers(used).await;
+            with_numbers = self.prepared_with_numbers(used, order);
         }
+        let prepared = with_numbers.as_ref().or(order.prepared);
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
         if memory.may_hide && memory.last_user != Some(self.registered.handle.id) {

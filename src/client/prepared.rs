@@ -173,7 +173,7 @@ impl Client {
             self.ask_what_waits().await;
         }
         let sql = &what.text.sql;
-        if self.show_kept(&what.statement, sql, RowEncoding::Binary).await? {
+        if !incoming.is_partial() && self.show_kept(&what.statement, sql, RowEncoding::Binary).await? {
             return Ok(());
         }
         let cursor = asks_for_cursor(incoming.payload());

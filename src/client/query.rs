@@ -34,7 +34,7 @@ impl Client {
     pub(super) async fn query(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         let (statement, hint) = self.read_query(incoming);
         if asks(&statement) {
-            if self.show_kept(&statement, incoming.sql(), RowEncoding::Text).await? {
+            if !incoming.is_partial() && self.show_kept(&statement, incoming.sql(), RowEncoding::Text).await? {
                 return Ok(());
             }
         } else if !statement.has(Facts::ASKS_INSERT_ID) {

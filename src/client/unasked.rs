@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     backend::Reply,
-    sql::{Facts, Kind, Statement, details},
+    sql::{Facts, Kind, ServerKind, Statement, details},
     wire::ok::Change,
 };
 
@@ -110,6 +110,10 @@ impl Client {
             }
             return;
         };
+        if self.session.dialect.server == ServerKind::MySql && self.previous.has_diagnostics_on(used.lease.id()) {
+            // Asking takes them away.
+            self.keep_answers(&mut used).await;
+        }
         if used.held {
             // What stands on it must not be lost unseen.
             self.ask(&mut used).await;

@@ -131,9 +131,10 @@ impl UserVariables {
         match found.map(|(_, value)| value) {
             Some(value @ UserValue::Unread) => *value = UserValue::Other,
             Some(value @ UserValue::Doubted(_)) => {
-                // What was written is more likely to be right than nothing.
-                let text = value.text().unwrap_or_default().into();
-                *value = UserValue::Literal(text);
+                // What was written is more likely to be right than nothing, unless the SQL mode decides where it ends.
+                let text = value.text().unwrap_or_default();
+                let ends_anywhere = text.contains(&b'\\') || text.contains(&b'"');
+                *value = UserValue::Literal(if ends_anywhere { b"NULL"[..].into() } else { text.into() });
             }
             _ => {}
         }

@@ -112,23 +112,46 @@ pub fn numbers(sql: &[u8], dialect: Dialect) -> Vec<Asked> {
     let mut before = tokens.next();
     let mut token = before;
     let mut depth = 0u32;
+    let mut in_list = false;
     while token.kind != Lexeme::End {
         match token.kind {
             Lexeme::Punctuation(b'(') => depth += 1,
             Lexeme::Punctuation(b')') => depth = depth.saturating_sub(1),
+            Lexeme::Word if depth == 0 && token.is_word(sql, "select") => in_list = true,
+            Lexeme::Word if depth == 0 && ends_list(sql, token) => in_list = false,
             _ => {}
         }
         if let Some((number, end)) = number_at(&mut tokens, sql, token) {
             let next = tokens.peek();
             let opens = before.is_word(sql, "select") || before.is(b',');
-            let ends = is_end(next) || next.is(b',') || next.is_word(sql, "from");
+            let ends = is_end(next) || next.is(b',') || ends_list(sql, next);
             let span = Span { start: token.span.start, end };
-            found.push(Asked { number, span, is_column: selects && depth == 0 && opens && ends });
+            found.push(Asked { number, span, is_column: selects && in_list && depth == 0 && opens && ends });
         }
         before = token;
         token = tokens.next();
     }
     found
+}
+
+/// Whether a select list ends before this token.
+fn ends_list(sql: &[u8], token: Token) -> bool {
+    const WORDS: [&str; 13] = [
+        "from",
+        "where",
+        "group",
+        "having",
+        "order",
+        "limit",
+        "into",
+        "procedure",
+        "for",
+        "union",
+        "except",
+        "intersect",
+        "window",
+    ];
+    WORDS.iter().any(|word| token.is_word(sql, word))
 }
 
 /// The number whose name begins with this token, and where it ends.
@@ -244,6 +267,13 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert!(numbers(b"SELECT @@global.error_count", Dialect::default()).is_empty());
+        let columns = |sql: &str| -> Vec<bool> {
+            numbers(sql.as_bytes(), Dialect::default()).iter().map(|asked| asked.is_column).collect()
+        };
+        assert_eq!(columns("SELECT FOUND_ROWS() LIMIT 1"), [true]);
+        assert_eq!(columns("SELECT a FROM t ORDER BY a, FOUND_ROWS()"), [false]);
+        assert_eq!(columns("SELECT 1 UNION SELECT ROW_COUNT() INTO @x"), [true]);
+        assert_eq!(columns("SELECT a, ROW_COUNT() FROM t GROUP BY a, ROW_COUNT()"), [true, false]);
     }
 
     #[test]
