@@ -15,8 +15,8 @@ use super::support::general_log::{self, Entry};
 const ACCOUNTS: [&str; 2] = ["app@", "admin@"];
 
 /// What the proxy may say on its own to a replica on a session's connection.
-const OWN_WORDS: [&str; 7] =
-    ["SET ", "SELECT ", "SHOW WARNINGS", "START TRANSACTION", "COMMIT", "ROLLBACK", "DO (SELECT 1 "];
+const OWN_WORDS: [&str; 9] =
+    ["SET ", "SELECT ", "SHOW WARNINGS", "START TRANSACTION", "COMMIT", "ROLLBACK", "DO (SELECT 1 ", "DO CAST('MARK' "];
 
 /// Where a marker was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
