@@ -15,8 +15,17 @@ use super::support::general_log::{self, Entry};
 const ACCOUNTS: [&str; 2] = ["app@", "admin@"];
 
 /// What the proxy may say on its own to a replica on a session's connection.
-const OWN_WORDS: [&str; 9] =
-    ["SET ", "SELECT ", "SHOW WARNINGS", "START TRANSACTION", "COMMIT", "ROLLBACK", "DO (SELECT 1 ", "DO CAST('MARK' "];
+const OWN_WORDS: [&str; 9] = [
+    "SET ",
+    "SELECT ",
+    "SHOW WARNINGS",
+    "START TRANSACTION",
+    "COMMIT",
+    "ROLLBACK",
+    "DO (SELECT 1 ",
+    "DO CAST('MARK' ",
+    "SIGNAL ",
+];
 
 /// Where a marker was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
