@@ -136,9 +136,17 @@ impl Witness {
     }
 
     fn misplaced(&self, sent: &Sent) -> Option<String> {
-        let seen = self.seen(sent.marker);
+        let mut seen = self.seen(sent.marker);
+        let is_prepared_read = sent.sql.starts_with("prepared: SELECT");
+        // A server that must prepare a read again, as a routine or a table has changed, logs it again.
+        let on_one = seen.iter().all(|one| (one.member, one.connection) == (seen[0].member, seen[0].connection));
+        if is_prepared_read && seen.len() > 1 && on_one {
+            seen = &seen[..1];
+        }
         let is_right = match (sent.place.side, seen) {
             (Side::Nowhere | Side::Refused, []) => true,
+            // Where it cannot be prepared it is not logged.
+            (_, []) => is_prepared_read && sent.reply.starts_with("ERROR"),
             (Side::Primary, [once]) => once.member == 0,
             (Side::Replica, [once]) => once.member > 0,
             // That it is on its group's member is another question.
