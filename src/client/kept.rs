@@ -298,9 +298,11 @@ fn unsigned(value: u64, original: &str) -> String {
 pub(super) fn counts_all_rows(sql: &[u8]) -> bool {
     /// It stands among the first words.
     const WITHIN: usize = 96;
+    const WORD: &[u8] = b"sql_calc_found_rows";
     let start = sql.get(..WITHIN).unwrap_or(sql);
-    let finds = |word: &[u8]| memchr::memmem::find(start, word).is_some();
-    finds(b"SQL_CALC_") || finds(b"sql_calc_")
+    // By its rare letter: this is looked for in every statement that has rows.
+    let begins = memchr::memchr_iter(b'_', start).filter_map(|at| at.checked_sub(b"sql".len()));
+    begins.into_iter().any(|at| sql.get(at..at + WORD.len()).is_some_and(|word| word.eq_ignore_ascii_case(WORD)))
 }
 
 /// Whether a statement that has no rows changes what `FOUND_ROWS()` gives: one that copies rows, and on `MySQL` some
@@ -334,6 +336,14 @@ mod tests {
         let front = b"\x01\x01\x00\x01\xfe\x00\x01n\x0bROW_COUNT()";
         let with_attributes = [&front[..], b"SELECT ROW_COUNT()"].concat();
         assert_eq!(replaced(&with_attributes, Layout::Named), [&front[..], expected].concat());
+    }
+
+    #[test]
+    fn a_select_that_counts_all_rows_is_found_in_any_spelling() {
+        assert!(counts_all_rows(b"SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1"));
+        assert!(counts_all_rows(b"select distinct Sql_Calc_Found_Rows a_b FROM t"));
+        assert!(!counts_all_rows(b"SELECT a_b, sql_c FROM t_"));
+        assert!(!counts_all_rows(b"_"));
     }
 
     #[test]
