@@ -14,6 +14,7 @@ mod count;
 mod handshake;
 mod incoming;
 mod kept;
+mod learn;
 mod member_choice;
 pub mod memory;
 mod order;

@@ -1,0 +1,110 @@
+//! What a reply says: of the session, of the connection that it came on, and of what the client may ask for next.
+//!
+//! Knows what is to be remembered where. Must not know how a reply is relayed, nor when a connection goes back.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    connections::{Side, Used},
+    memory::Condition,
+    order::Order,
+    run::Client,
+};
+use crate::{
+    backend::Reply,
+    session::{Listener, Told, Transaction},
+    sql::Facts,
+    wire::{
+        StatusFlags,
+        gtid::GtidKind,
+        ok::Change,
+        server::{ServerFamily, read_version},
+    },
+};
+
+impl Client {
+    /// Learns what the reply said of the session and of the connection.
+    pub(super) async fn learn(&mut self, side: Side, used: &mut Used, order: &Order<'_>, reply: &Reply) {
+        let (connection, memory) = used.lease.parts();
+        let (family, _) = read_version(&connection.greeting().version);
+        // Where the transaction is not, the status says nothing of it.
+        let opens_there = reply.status.is_some_and(|status| {
+            status.contains(StatusFlags::IN_TRANS) && !status.contains(StatusFlags::IN_TRANS_READONLY)
+        });
+        // A replica's side has read-only transactions alone; any other is a mistake, for the pool to clean up.
+        let mistaken = side == Side::Replica && self.session.listener == Listener::ReadWrite && opens_there;
+        let elsewhere = self.is_elsewhere(side) || mistaken;
+        let view = self.proxy.topology.view();
+        let gtids = match family {
+            ServerFamily::MySql => GtidKind::MySql,
+            ServerFamily::MariaDb => GtidKind::MariaDb,
+        };
+        let told = Told {
+            status: reply.status.filter(|_| !elsewhere),
+            failed: reply.error.is_some(),
+            changes: &reply.changes,
+            last_insert_id: reply.last_insert_id,
+            untracked: reply.classic_eof,
+            has_trackers: memory.has_trackers,
+            told_late: memory.tells_late,
+            gtids: Some(gtids).filter(|_| !view.is_galera()),
+            names_writes: view.names_writes(),
+            may_write: order.route.commits(),
+            on_primary: used.on_primary,
+            now: Instant::now(),
+        };
+        drop(view);
+        let pins = self.session.ledger.pins.clone();
+        let insert_id_before = self.session.last_insert_id;
+        let unnamed = self.session.causality.unknown();
+        self.session.learn(order.statement, &told);
+        if self.session.causality.unknown() != unnamed {
+            self.connections.wrote_at = Some(used.member);
+        }
+        if !elsewhere {
+            let open = self.session.transaction != Transaction::None;
+            self.connections.transaction_on_replica = open && side == Side::Replica;
+        }
+        let for_itself = order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_FOR_ITSELF));
+        memory.tells_late = for_itself || (memory.tells_late && !reply.changes.contains(&Change::State));
+        if !Arc::ptr_eq(&memory.settings, &self.session.settings) {
+            memory.settings = Arc::clone(&self.session.settings);
+        }
+        if order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_TRACKING)) {
+            memory.condition = Condition::Untracked;
+        }
+        if reply.last_insert_id != 0 {
+            if memory.insert_id.is_none() {
+                memory.insert_id_is_unsure = true;
+                self.session.insert_id_before = insert_id_before;
+            }
+            memory.insert_id = Some(reply.last_insert_id);
+        }
+        // What stands here is not the session's to keep on this side; nobody else may get it.
+        let new_pins = self.session.ledger.pins.iter().any(|pin| !pins.contains(pin));
+        memory.has_leftovers |= (new_pins && side != self.pinned_side())
+            || (!self.must_hold(side)
+                && (new_pins || reply.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS))));
+        if let (Some(prepared), Some((text, _))) = (reply.prepared, order.preparing) {
+            memory.remember(text, prepared.statement_id);
+            if order.prepares_set {
+                self.session.ledger.prepared_set(&text.sql, self.session.dialect);
+            }
+        }
+        if let Some(id) = set_insert_id(&reply.changes) {
+            self.session.last_insert_id = id;
+            memory.insert_id = Some(id);
+            memory.insert_id_is_unsure = false;
+        }
+        self.learn_previous(used, order, reply).await;
+        self.note_unasked(side, used, order, reply).await;
+    }
+}
+
+/// `SET last_insert_id = n`
+fn set_insert_id(changes: &[Change]) -> Option<u64> {
+    changes.iter().rev().find_map(|change| match change {
+        Change::Variable(name, value) if name == b"last_insert_id" => std::str::from_utf8(value).ok()?.parse().ok(),
+        _ => None,
+    })
+}
