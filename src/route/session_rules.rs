@@ -105,10 +105,11 @@ pub(super) fn begin(statement: &Statement, wish: Route, standing: &Standing<'_>)
     Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, opens_read_only, ..wish }
 }
 
-/// A pin keeps its connection. A waiting `SET TRANSACTION` alone can be said again where a read-only transaction opens.
+/// A pin keeps its connection. A waiting `SET TRANSACTION` alone can be said again where a read-only transaction opens, if
+/// it surely waits.
 pub(super) fn pinned(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
     let waiting = standing.pins.iter().all(|pin| pin == PinReason::NextTransaction);
-    if waiting && statement.kind == Kind::Begin {
+    if waiting && !standing.next_transaction.doubted && statement.kind == Kind::Begin {
         return wish;
     }
     match standing.held {

@@ -185,8 +185,8 @@ impl Ledger {
             || (own && certainty == Certainty::Perhaps)
             || matches!(statement.kind, Kind::Metadata | Kind::Instance | Kind::ExplainWrite)
         {
-            // A member may have used it up (MySQL does for SHOW TABLES): where it stands, on the primary, it is known.
-            self.next_transaction.read_only = Some(false);
+            // A member may have used it up (MySQL does for SHOW TABLES).
+            self.next_transaction.doubted = true;
         }
     }
 
@@ -269,7 +269,7 @@ impl Ledger {
             Kind::Ddl if !self.temporary_tables.is_empty() && renames(sql) => self.temporary_tables.add_unknown(),
             Kind::Use if surely => self.database_changed(),
             Kind::Set => self.set(statement, sql, surely),
-            Kind::SetTransaction => self.set_transaction(sql),
+            Kind::SetTransaction => self.set_transaction(sql, surely),
             Kind::Begin if surely => {
                 // It unlocks tables, but not those of FLUSH TABLES WITH READ LOCK.
                 self.held.tables = false;
@@ -389,7 +389,7 @@ impl Ledger {
                     );
                 }
                 Assigned::Bare(name) if set::is_isolation(name.of(sql)) || set::is_access_mode(name.of(sql)) => {
-                    self.set_next(name.of(sql), value);
+                    self.set_next(name.of(sql), value, surely);
                 }
                 Assigned::Session(name) | Assigned::Bare(name) => {
                     self.set_session(name.of(sql), value, &assignment, surely);
@@ -412,7 +412,7 @@ impl Ledger {
         self.hold(PinReason::SessionSetting, self.uncarried != 0);
     }
 
-    fn set_next(&mut self, name: &[u8], value: &[u8]) {
+    fn set_next(&mut self, name: &[u8], value: &[u8], surely: bool) {
         let value = value.trim_ascii();
         let text = value.strip_prefix(b"'").and_then(|value| value.strip_suffix(b"'")).unwrap_or(value);
         if set::is_access_mode(name) {
@@ -422,10 +422,10 @@ impl Ledger {
         } else {
             self.pins.insert(PinReason::UnknownState);
         }
-        self.pins.insert(PinReason::NextTransaction);
+        self.waits(surely);
     }
 
-    fn set_transaction(&mut self, sql: &[u8]) {
+    fn set_transaction(&mut self, sql: &[u8], surely: bool) {
         let text = sql.to_ascii_lowercase();
         let has = |words: &[&str]| contains_words(&text, words);
         if has(&["read", "only"]) {
@@ -442,6 +442,11 @@ impl Ledger {
         if let Some((_, isolation)) = levels.into_iter().find(|(words, _)| has(words)) {
             self.next_transaction.isolation = Some(isolation);
         }
+        self.waits(surely);
+    }
+
+    fn waits(&mut self, surely: bool) {
+        self.next_transaction.doubted |= !surely;
         self.pins.insert(PinReason::NextTransaction);
     }
 }

@@ -142,3 +142,13 @@ fn memory_is_bounded() {
     assert!(ledger.pins.contains(PinReason::UnknownState));
     assert!(ledger.pins.contains(PinReason::TemporaryTable));
 }
+
+#[test]
+fn what_waits_for_the_next_transaction_is_in_doubt_when_its_text_failed() {
+    let mut ledger = Ledger::default();
+    run(&mut ledger, "SET TRANSACTION READ ONLY", OK);
+    assert!(!ledger.next_transaction.doubted);
+    run(&mut ledger, "COMMIT", OK);
+    run(&mut ledger, "UPDATE t SET nothing = 1; SET TRANSACTION READ ONLY", Reply { ok: false, ..OK });
+    assert!(ledger.next_transaction.doubted && ledger.pins.contains(PinReason::NextTransaction));
+}

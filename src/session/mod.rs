@@ -43,6 +43,9 @@ pub struct NextTransaction {
     pub read_only: Option<bool>,
     /// The isolation level, if given.
     pub isolation: Option<Isolation>,
+    /// Whether it is known only where it stands, on the primary's connection: a statement that may have asked for it, or
+    /// used it up, has failed or has been one of several.
+    pub doubted: bool,
 }
 
 impl NextTransaction {
@@ -50,29 +53,6 @@ impl NextTransaction {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.read_only.is_none() && self.isolation.is_none()
-    }
-
-    /// The statement that asks for the same on another connection; none if nothing waits.
-    #[must_use]
-    pub const fn to_sql(self) -> Option<&'static str> {
-        use Isolation::{ReadCommitted, ReadUncommitted, RepeatableRead, Serializable};
-        Some(match (self.isolation, self.read_only) {
-            (None, None) => return None,
-            (None, Some(true)) => "SET TRANSACTION READ ONLY",
-            (None, Some(false)) => "SET TRANSACTION READ WRITE",
-            (Some(ReadUncommitted), None) => "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
-            (Some(ReadCommitted), None) => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-            (Some(RepeatableRead), None) => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-            (Some(Serializable), None) => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-            (Some(ReadUncommitted), Some(true)) => "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ ONLY",
-            (Some(ReadCommitted), Some(true)) => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY",
-            (Some(RepeatableRead), Some(true)) => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            (Some(Serializable), Some(true)) => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
-            (Some(ReadUncommitted), Some(false)) => "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED, READ WRITE",
-            (Some(ReadCommitted), Some(false)) => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
-            (Some(RepeatableRead), Some(false)) => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
-            (Some(Serializable), Some(false)) => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
-        })
     }
 }
 

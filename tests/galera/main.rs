@@ -19,7 +19,10 @@ use cluster::Galera;
 use support::raw::Raw;
 use support::{Proxy, wait_for};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(40);
+
+/// On a busy machine the nodes that are left need more than ten seconds to agree that they are the cluster.
+const PATIENT: &str = "[pool]\nacquire_timeout = '30s'\n";
 
 /// The monitor's interval, as in the proxy's usual configuration, three times over.
 const A_FEW_CHECKS: Duration = Duration::from_millis(600);
@@ -30,7 +33,7 @@ fn a_galera_cluster_is_served_through_everything() {
     galera.sql(0, "CREATE TABLE app.t (session INT, number INT, PRIMARY KEY (session, number)) ENGINE=InnoDB");
     galera.agreed("SELECT COUNT(*) FROM app.t");
     chapter("check finds nothing to complain about", || check_is_content(&galera));
-    let proxy = Proxy::start_before(&galera.addresses(), "");
+    let proxy = Proxy::start_before(&galera.addresses(), PATIENT);
     chapter("who serves", || writes_go_to_one_node_and_reads_to_the_others(&galera, &proxy));
     chapter("own writes", || no_session_misses_its_writes_although_a_node_is_late(&galera, &proxy));
     if support::long() {
@@ -361,7 +364,7 @@ fn a_killed_writer_is_replaced_and_nothing_confirmed_is_lost(galera: &mut Galera
     for (number, session) in (40..).zip(sessions) {
         let Inserted { confirmed, pause } = session.join().unwrap();
         eprintln!("  session {number}: {} confirmed, none for at most {pause:.1?}", confirmed.len());
-        assert!(pause < Duration::from_secs(15), "{pause:?}");
+        assert!(pause < Duration::from_secs(30), "{pause:?}");
         let there = galera.agreed(&format!("SELECT number FROM app.t WHERE session = {number} ORDER BY number"));
         let there: Vec<u64> = there.lines().map(|line| line.parse().unwrap()).collect();
         let lost: Vec<&u64> = confirmed.iter().filter(|one| !there.contains(one)).collect();
