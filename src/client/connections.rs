@@ -67,6 +67,11 @@ impl Connections {
         self.kept_mut(side).used.take()
     }
 
+    /// The connection that is kept for this side, to look at.
+    pub const fn at(&mut self, side: Side) -> Option<&mut Used> {
+        self.kept_mut(side).used.as_mut()
+    }
+
     /// Keeps a connection for this side.
     pub fn keep(&mut self, side: Side, used: Used) {
         self.remember(side, &used);

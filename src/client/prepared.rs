@@ -336,9 +336,14 @@ impl Client {
         if self.prepared.by_id.get(&id).is_none_or(|prepared| prepared.stands.nothing()) {
             return self.acknowledge(incoming.reply_seq()).await;
         }
-        let mut order = Order::new(self.held_route(), incoming, Shape::Acknowledgement);
-        order.prepared = Some(&what.text);
-        self.run(order).await?;
+        if self.is_prepared_where_it_stands(&what.text) {
+            let mut order = Order::new(self.held_route(), incoming, Shape::Acknowledgement);
+            order.prepared = Some(&what.text);
+            self.run(order).await?;
+        } else {
+            // The member has refused to prepare it when data was sent ahead, and would again.
+            self.acknowledge(incoming.reply_seq()).await?;
+        }
         self.after_execute(id, Executed::Whole).await;
         Ok(())
     }
@@ -375,6 +380,11 @@ impl Client {
     /// On which side cursors, and data sent ahead, are.
     const fn standing_side(&self) -> Side {
         if self.connections.transaction_on_replica { Side::Replica } else { self.pinned_side() }
+    }
+
+    fn is_prepared_where_it_stands(&mut self, text: &StatementText) -> bool {
+        let kept = self.connections.at(self.standing_side());
+        kept.is_some_and(|used| used.lease.parts().1.prepared(text).is_some())
     }
 
     /// Whether parameters were sent ahead on a connection that is lost; they must be sent again.

@@ -155,6 +155,7 @@ impl Client {
     /// What commits implicitly ends a read-only transaction on a replica before it runs on the primary.
     async fn commit_on_replica(&mut self) {
         if let Some(mut used) = self.connections.take(Side::Replica) {
+            self.keep_answers(&mut used).await;
             let (connection, memory) = used.lease.parts();
             // A connection that hangs stays in flight, and so serves nobody.
             if !matches!(timeout(ASK_LIMIT, connection.query("COMMIT")).await, Ok(Ok(_))) {

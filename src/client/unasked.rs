@@ -4,6 +4,8 @@
 //! Knows how to ask without being in the way of what the client may ask next: at once where the question changes
 //! nothing that the client can see, else before the session's next statement.
 
+use std::sync::Arc;
+
 use tokio::time::timeout;
 
 use super::{
@@ -89,6 +91,7 @@ impl Client {
         if sets_timestamp(&reply.changes) && self.clock_runs_again(used, order).await {
             // The tracker tells the value that has just ended.
             self.session.forget_variable(b"timestamp");
+            used.lease.parts().1.settings = Arc::clone(&self.session.settings);
         }
         let conditions = reply.raised || self.previous.has_diagnostics_on(used.lease.id());
         let unseen = !conditions && matches!(self.previous.row_count, -1 | 0);
@@ -146,8 +149,8 @@ impl Client {
                 Ok(None) | Err(_) => self.session.ledger.user_variables.cannot_be_read(name),
             }
         }
-        if !std::sync::Arc::ptr_eq(&memory.settings, &self.session.settings) {
-            memory.settings = std::sync::Arc::clone(&self.session.settings);
+        if !Arc::ptr_eq(&memory.settings, &self.session.settings) {
+            memory.settings = Arc::clone(&self.session.settings);
         }
     }
 

@@ -17,6 +17,9 @@ pub enum UserValue {
     Doubted(Box<[u8]>),
 }
 
+/// `NULL` of the type of a string in the connection's character set.
+const TYPED_STRING: &[u8] = b"CAST(NULL AS CHAR)";
+
 /// Names (compared without regard to case) and what is known of their values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserVariables {
@@ -159,9 +162,14 @@ impl UserValue {
             Some(NumberType::Unsigned) => b"CAST(NULL AS UNSIGNED)",
             Some(NumberType::Decimal) => b"CAST(NULL AS DECIMAL(65, 30))",
             Some(NumberType::Double) => b"NULL + 0e0",
-            // `DATE'…'` leaves its character set.
-            None if matches!(text.first(), Some(b'd' | b'D' | b't' | b'T')) => return UserValue::Unread,
-            None => b"NULL",
+            None => match text.first() {
+                Some(b'n' | b'N') if text.eq_ignore_ascii_case(b"null") => b"NULL",
+                // `DATE'…'`, `_latin1'…'` and `N'…'` leave a character set of their own.
+                Some(b'd' | b'D' | b't' | b'T' | b'_' | b'n' | b'N') => return UserValue::Unread,
+                // Its character set is the connection's, as that of what is said in its place.
+                _ if is_plain_string(text) => TYPED_STRING,
+                _ => b"NULL",
+            },
         };
         UserValue::Literal(typed.into())
     }
@@ -179,8 +187,12 @@ impl UserValue {
     }
 }
 
-/// Whether a literal is a string without an introducer (`_latin1'x'`, `X'41'`), perhaps signed or in parentheses.
+/// Whether a literal is a string without an introducer (`_latin1'x'`, `X'41'`), perhaps signed or in parentheses, or has
+/// the type of one.
 fn is_plain_string(literal: &[u8]) -> bool {
+    if literal == TYPED_STRING {
+        return true;
+    }
     let start = literal.iter().find(|byte| !byte.is_ascii_whitespace() && **byte != b'(');
     matches!(start, Some(b'\'' | b'"' | b'n' | b'N')) && !literal.to_ascii_lowercase().starts_with(b"null")
 }
@@ -258,7 +270,8 @@ mod tests {
             ("1e3", "NULL + 0e0"),
             ("CAST(5 AS UNSIGNED)", "CAST(NULL AS UNSIGNED)"),
             ("CAST(1.5 AS DECIMAL(65, 1))", "CAST(NULL AS DECIMAL(65, 30))"),
-            ("'5'", "NULL"),
+            ("'5'", "CAST(NULL AS CHAR)"),
+            ("('5')", "CAST(NULL AS CHAR)"),
             ("X'41'", "NULL"),
             ("0x41", "NULL"),
             ("NULL", "NULL"),

@@ -36,11 +36,19 @@ const ASKS_COUNTS: &str = "SELECT ROW_COUNT()";
 /// keeps its threads).
 const PLAIN: &str = "SELECT COUNT(*) FROM u";
 
-/// What asks for the statement before never stands right behind what begins a session: an exception in docs/routing.md.
+/// What asks for the statement before never stands right behind what begins a session, nor conditions behind another
+/// character set; and what else is an exception in docs/routing.md.
 fn behind_a_read(plan: Plan) -> Plan {
     let mut out: Plan = Vec::with_capacity(plan.len());
     let mut prepares = false;
+    let mut seen = Seen::default();
     for line in plan {
+        if seen.leaves_out(&line) {
+            continue;
+        }
+        if asks_late(&line) && std::mem::take(&mut seen.character_sets) {
+            out.push(PLAIN.to_owned());
+        }
         // Seen on MariaDB 10.11 itself: after a reset over what XA has prepared InnoDB refuses everything (error 1031).
         prepares |= line.contains("XA PREPARE");
         if prepares && (line.starts_with("@change") || line.starts_with("@reset")) {
@@ -57,6 +65,27 @@ fn behind_a_read(plan: Plan) -> Plan {
         }
     }
     out
+}
+
+/// What a session has had so far.
+#[derive(Default)]
+struct Seen {
+    character_sets: bool,
+    read_only: bool,
+    auto_is_null: bool,
+}
+
+impl Seen {
+    /// Whether a line is not to stand behind what has been.
+    fn leaves_out(&mut self, line: &str) -> bool {
+        let sets = ["SET NAMES", "CHARACTER SET", "character_set_", "collation_"];
+        self.character_sets |= line.contains("SET ") && sets.iter().any(|text| line.contains(text));
+        self.read_only |= line.contains("READ ONLY");
+        self.auto_is_null |= line.contains("auto_is_null = 1");
+        let in_a_transaction = ["@cursor", "USE information_schema", "LOAD DATA LOCAL"];
+        (self.read_only && in_a_transaction.iter().any(|start| line.starts_with(start)))
+            || (self.auto_is_null && line.contains("IS NULL"))
+    }
 }
 
 struct Writer<'a> {
@@ -112,11 +141,13 @@ impl Writer<'_> {
     }
 
     fn several(&mut self, line: &str) -> String {
-        if asks_late(line) || line.contains("ROW_COUNT()") || line.contains("CONNECTION_ID()") {
+        let alone = |line: &str| line.contains("ROW_COUNT()") || line.contains("CONNECTION_ID()");
+        let other = self.one_of_the_first(2).unwrap_or("SELECT 1");
+        let savepoints = [line, other].iter().any(|it| it.contains("ROLLBACK TO") || it.contains("RELEASE SAVEPOINT"));
+        if asks_late(line) || alone(line) || savepoints {
             // Together with others it is the primary's to answer, or a number in an error's text.
             return line.to_owned();
         }
-        let other = self.one_of_the_first(2).unwrap_or("SELECT 1");
         let other = self.fill(other.split('\n').next().unwrap());
         match (other.starts_with('@'), self.random.percent(50)) {
             (true, _) => format!("{line};"),

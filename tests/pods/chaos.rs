@@ -52,6 +52,9 @@ pub struct Chaos {
     pub hits: usize,
 }
 
+/// How often scripts are killed in the short form of a day.
+pub const FEW_KILLS: usize = 3;
+
 /// How often scripts are killed, where `make chaos-pods` or a developer says so.
 pub fn wanted_kills() -> Option<usize> {
     let kills = std::env::var("MYSQL_PROXY_PODS_KILLS").ok().filter(|kills| !kills.is_empty())?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::chaos::{Chaos, Script, Start, Strike, Target, wanted_kills};
+use crate::chaos::{Chaos, FEW_KILLS, Script, Start, Strike, Target, wanted_kills};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
 use crate::load::{Load, application};
 use crate::mariadb::{
@@ -131,7 +131,11 @@ fn a_galera_cluster_and_its_days() {
     assert_eq!(decided(&pods, "begin").iter().sum::<usize>(), 1, "one of them begins, and the others join it");
 
     if day_ends() {
-        return;
+        step("kill -9 at any command of the scripts");
+        let load = Load::start(endpoint(), 2, 40);
+        strike_members(&pods, &load, FEW_KILLS);
+        acknowledged.extend(load.stop());
+        return all_equal(&pods, &acknowledged);
     }
     step("two go, the third goes on alone and ends; it begins alone, and the others catch up");
     let load = Load::start(endpoint(), 1, 30);
@@ -198,20 +202,25 @@ fn new_passwords(pods: &Pods) {
     mariadb::has_new_root_password(pods, "mysql-2");
 }
 
+/// Kills scripts of the members, so many times; nobody serves anything wrong meanwhile.
+fn strike_members(pods: &Pods, load: &Load, kills: usize) {
+    let mut chaos = Chaos::new(&TARGETS);
+    Watch::new(pods, load, Copies::Everywhere).during(|all_is_right| {
+        for number in 1..=kills {
+            chaos.strike(pods, number);
+            all_ready(pods);
+            all_is_right();
+        }
+    });
+    assert!(2 * chaos.hits >= kills, "only {} of {kills} strikes hit a script", chaos.hits);
+}
+
 #[test]
 fn galera_is_killed_at_any_line() {
     let Some(kills) = wanted_kills() else { return println!("SKIPPED: galera_is_killed_at_any_line: make chaos-pods") };
     let Some(pods) = start("galera_is_killed_at_any_line") else { return };
     let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
-    let mut chaos = Chaos::new(&TARGETS);
-    Watch::new(&pods, &load, Copies::Everywhere).during(|all_is_right| {
-        for number in 1..=kills {
-            chaos.strike(&pods, number);
-            all_ready(&pods);
-            all_is_right();
-        }
-    });
-    assert!(2 * chaos.hits >= kills, "only {} of {kills} strikes hit a script", chaos.hits);
+    strike_members(&pods, &load, kills);
     let acknowledged = load.stop();
     all_equal(&pods, &acknowledged);
     strike_beginnings(&pods, &mut Chaos::new(&FIRST), kills.div_ceil(5));

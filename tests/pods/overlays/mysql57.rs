@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::chaos::{Chaos, Script, Start, Strike, Target, wanted_kills};
+use crate::chaos::{Chaos, FEW_KILLS, Script, Start, Strike, Target, wanted_kills};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, render};
 use crate::load::{Load, connect};
 use crate::mariadb::{
@@ -174,7 +174,11 @@ fn a_5_7_cluster_and_its_days() {
     all_equal(&pods, &acknowledged);
 
     if day_ends() {
-        return;
+        step("kill -9 at any command of the scripts");
+        let load = Load::start(endpoint(), 2, 40);
+        strike_members(&pods, &load, FEW_KILLS);
+        acknowledged.extend(load.stop());
+        return all_equal(&pods, &acknowledged);
     }
     step("pods with their volumes and without");
     let load = Load::start(endpoint(), 2, 20);
@@ -250,20 +254,25 @@ fn new_passwords(pods: &Pods) {
     all_equal(pods, &acknowledged);
 }
 
+/// Kills scripts of the members, so many times; nobody serves anything wrong meanwhile.
+fn strike_members(pods: &Pods, load: &Load, kills: usize) {
+    let mut chaos = Chaos::new(&TARGETS);
+    Watch::new(pods, load, Copies::FromPrimary).during(|all_is_right| {
+        for number in 1..=kills {
+            chaos.strike(pods, number);
+            all_ready(pods);
+            all_is_right();
+        }
+    });
+    assert!(2 * chaos.hits >= kills, "only {} of {kills} strikes hit a script", chaos.hits);
+}
+
 #[test]
 fn a_5_7_is_killed_at_any_line() {
     let Some(kills) = wanted_kills() else { return println!("SKIPPED: a_5_7_is_killed_at_any_line: make chaos-pods") };
     let Some(pods) = start("a_5_7_is_killed_at_any_line") else { return };
     let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
-    let mut chaos = Chaos::new(&TARGETS);
-    Watch::new(&pods, &load, Copies::FromPrimary).during(|all_is_right| {
-        for number in 1..=kills {
-            chaos.strike(&pods, number);
-            all_ready(&pods);
-            all_is_right();
-        }
-    });
-    assert!(2 * chaos.hits >= kills, "only {} of {kills} strikes hit a script", chaos.hits);
+    strike_members(&pods, &load, kills);
     position_is_settled(&pods, "mysql-1");
     position_is_settled(&pods, "mysql-2");
     let acknowledged = load.stop();
