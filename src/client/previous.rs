@@ -266,7 +266,7 @@ impl Client {
         {
             self.previous.found_rows = FoundRows::On(id, reply.affected_rows.unwrap_or(0));
         }
-        if order.counts_rows() {
+        if order.counts_rows() || reply.error.is_some() {
             self.previous.row_count = reply.affected_rows.map_or(-1, u64::cast_signed);
             memory.row_count = said.or(Some(self.previous.row_count));
         }

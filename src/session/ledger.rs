@@ -289,7 +289,7 @@ impl Ledger {
             }
             Kind::BackupLock | Kind::BackupUnlock => self.backup(&words(), sql, statement.kind, surely),
             Kind::Xa => self.xa(words()[1].of(sql), surely, in_transaction),
-            Kind::Prepare => self.prepare(&words(), sql),
+            Kind::Prepare => self.prepare(&words(), sql, statement.dialect),
             Kind::Deallocate if surely => {
                 let [_, _, name, _] = words();
                 self.prepared.remove(None, name.of(sql), true);
@@ -346,10 +346,15 @@ impl Ledger {
         }
     }
 
-    fn prepare(&mut self, words: &[Span; 4], sql: &[u8]) {
-        let [_, name, ..] = words;
+    fn prepare(&mut self, words: &[Span; 4], sql: &[u8], dialect: sql::Dialect) {
+        let [_, name, _, text] = words;
         self.prepared.add(None, name.of(sql), true);
         self.pins.insert(PinReason::PreparedStatement);
+        let text = text.of(sql);
+        let text = text.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'")).unwrap_or(text);
+        if sql::classify(text, &dialect).kind == Kind::Set {
+            self.prepared_set(text, dialect);
+        }
     }
 
     fn handler(&mut self, statement: &Statement, sql: &[u8], surely: bool) {

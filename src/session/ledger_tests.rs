@@ -152,3 +152,11 @@ fn what_waits_for_the_next_transaction_is_in_doubt_when_its_text_failed() {
     run(&mut ledger, "UPDATE t SET nothing = 1; SET TRANSACTION READ ONLY", Reply { ok: false, ..OK });
     assert!(ledger.next_transaction.doubted && ledger.pins.contains(PinReason::NextTransaction));
 }
+
+#[test]
+fn what_a_prepared_set_makes_is_asked_for() {
+    let mut ledger = Ledger::default();
+    run(&mut ledger, "PREPARE q FROM 'SET @z = 5'", OK);
+    run(&mut ledger, "PREPARE r FROM 'SELECT 1, @x = 5'", OK);
+    assert_eq!(ledger.user_variables.unread().collect::<Vec<_>>(), [b"@`z`"]);
+}

@@ -30,7 +30,10 @@ pub struct UserVariables {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// The name in `@name`, without sign and quotes; none if it is hard to compare (escapes, letters beyond ASCII).
+/// The servers take no longer names.
+const LONGEST_NAME: usize = 64;
+
+/// The name in `@name`, without sign and quotes; none if it is hard to compare (escapes, letters beyond ASCII) or too long.
 fn plain_name(variable: &[u8]) -> Option<&[u8]> {
     let name = variable.strip_prefix(b"@")?;
     let name = match name {
@@ -38,7 +41,7 @@ fn plain_name(variable: &[u8]) -> Option<&[u8]> {
         _ => name,
     };
     let odd = |byte: &u8| !byte.is_ascii() || matches!(byte, b'\\' | b'\'' | b'"' | b'`');
-    (!name.iter().any(odd)).then_some(name)
+    (name.len() <= LONGEST_NAME && !name.iter().any(odd)).then_some(name)
 }
 
 impl UserVariables {
@@ -99,6 +102,11 @@ impl UserVariables {
     /// Like [`set`](Self::set).
     pub fn know(&mut self, variable: &[u8], value: UserValue) -> Result<(), Full> {
         let name = plain_name(variable).ok_or(Full)?;
+        let others = self.values.iter().filter(|(known, _)| !known.eq_ignore_ascii_case(name));
+        let bytes: usize = others.map(|(known, value)| known.len() + value.len()).sum();
+        let fits = bytes + name.len() + value.len() <= MOST_BYTES;
+        // What there is no room for is not kept either.
+        let value = if fits { value } else { UserValue::Other };
         if let Some((_, known)) = self.values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
             *known = value;
         } else {
@@ -107,8 +115,7 @@ impl UserVariables {
             }
             self.values.push((name.into(), value));
         }
-        let bytes: usize = self.values.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if bytes > MOST_BYTES { Err(Full) } else { Ok(()) }
+        if fits { Ok(()) } else { Err(Full) }
     }
 
     /// The literals, as pairs of name (without `@`, to be quoted with backticks) and text, to be set elsewhere.
@@ -326,6 +333,8 @@ mod tests {
         let mut variables = UserVariables::default();
         let results: Vec<_> = (0..100).map(|i| variables.set(format!("@v{i}").as_bytes(), UserValue::Other)).collect();
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), MOST_VARIABLES);
-        assert_eq!(UserVariables::default().set(b"@a", UserValue::Literal(vec![b'1'; 10_000].into())), Err(Full));
+        let mut variables = UserVariables::default();
+        assert_eq!(variables.set(b"@a", UserValue::Literal(vec![b'1'; 10_000].into())), Err(Full));
+        assert!(variables.has_other() && variables.literals().next().is_none(), "it is not kept");
     }
 }
