@@ -26,6 +26,8 @@ on_both!(
     what_a_statement_takes_away_is_found_out,
     the_first_found_rows_of_a_session_are_its_own,
     a_long_question_is_taken_whole,
+    what_waited_for_a_transaction_does_not_meet_anothers,
+    what_failed_with_autocommit_off_locks_no_table,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -288,4 +290,36 @@ fn a_long_question_is_taken_whole(flavor: Flavor) {
         session.ask(Command::Query, format!("{question}{blanks}").as_bytes(), Kind::Results).unwrap();
         assert_eq!(session.say("SELECT 5"), "5", "{question}");
     }
+}
+
+/// A statement that looks like a transaction of its own need not use up what waits for one.
+fn what_waited_for_a_transaction_does_not_meet_anothers(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    for between in [
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT COUNT(*) FROM n",
+        "SELECT COUNT(*) FROM (SELECT 1 AS one) AS d",
+        "SELECT COUNT(*) FROM t",
+    ] {
+        let mut session = Raw::app(proxy.read_write);
+        session.run("SET TRANSACTION READ ONLY");
+        session.say(between);
+        session.run("START TRANSACTION READ ONLY");
+        session.say("SELECT COUNT(*) FROM t");
+        session.run("COMMIT");
+        Raw::app(proxy.read_write).run("INSERT INTO t (b) VALUES ('other')");
+        drop(session);
+        Raw::app(proxy.read_write).run("INSERT INTO t (b) VALUES ('other')");
+    }
+}
+
+/// It holds metadata locks although no transaction is open, and nobody need want its connection for long.
+fn what_failed_with_autocommit_off_locks_no_table(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.run("SET autocommit = 0");
+    assert!(session.say("SELECT missing FROM t FOR UPDATE").contains("ERROR 1054"));
+    drop(session);
+    let mut primary = Raw::connect(cluster.primary().address(), &Who::named("admin")).unwrap();
+    primary.run("SET lock_wait_timeout = 5");
+    primary.run("ALTER TABLE app.t ADD COLUMN c INT");
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     backend::Reply,
-    session::{Listener, Told, Transaction},
+    session::{Listener, PinReason, Told, Transaction},
     sql::Facts,
     wire::{
         StatusFlags,
@@ -85,6 +85,13 @@ impl Client {
         memory.has_leftovers |= (new_pins && side != self.pinned_side())
             || (!self.must_hold(side)
                 && (new_pins || reply.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS))));
+        let ended = self.session.transaction == Transaction::None;
+        let waits_no_more =
+            pins.contains(PinReason::NextTransaction) && !self.session.ledger.pins.contains(PinReason::NextTransaction);
+        // A write need not have used up the waiting SET TRANSACTION (MyISAM has no transactions); and what fails with
+        // autocommit off keeps metadata locks, although no transaction is open.
+        let locks = reply.error.is_some() && !self.session.autocommit;
+        memory.has_leftovers |= ended && (waits_no_more || locks);
         if let (Some(prepared), Some((text, _))) = (reply.prepared, order.preparing) {
             memory.remember(text, prepared.statement_id);
             if order.prepares_set {

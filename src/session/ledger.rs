@@ -167,25 +167,23 @@ impl Ledger {
     }
 
     /// A waiting `SET TRANSACTION` is used up, unless the statement is refused (a write where it asks for READ ONLY), by
-    /// the next transaction, by a statement that is its own transaction, and by what commits, even if that fails.
+    /// the next transaction, by a statement that is its own transaction, and by what commits, even if that fails. Where a
+    /// member may have used it up (MySQL does for `SHOW TABLES`) the session stays with it.
     fn begun(&mut self, statement: &Statement, certainty: Certainty, in_transaction: bool) {
         if self.next_transaction.is_empty() {
             return;
         }
         let commits = statement.has(Facts::COMMITS | Facts::ENDS);
-        let own = match statement.kind {
-            Kind::Begin | Kind::Write | Kind::Load | Kind::Call | Kind::Xa => true,
-            Kind::Read => statement.has(Facts::READS_TABLES),
-            _ => commits,
-        };
+        let own = matches!(statement.kind, Kind::Begin | Kind::Write | Kind::Load | Kind::Xa) || commits;
+        // Whether a read or a procedure opens a table that has transactions nobody knows.
+        let perhaps = commits
+            || own && certainty == Certainty::Perhaps
+            || statement.has(Facts::READS_TABLES)
+            || matches!(statement.kind, Kind::Call | Kind::Metadata | Kind::Instance | Kind::ExplainWrite);
         if in_transaction || (own && certainty == Certainty::Done) {
             self.next_transaction = NextTransaction::default();
             self.pins.remove(PinReason::NextTransaction);
-        } else if commits
-            || (own && certainty == Certainty::Perhaps)
-            || matches!(statement.kind, Kind::Metadata | Kind::Instance | Kind::ExplainWrite)
-        {
-            // A member may have used it up (MySQL does for SHOW TABLES).
+        } else if perhaps {
             self.next_transaction.doubted = true;
         }
     }
