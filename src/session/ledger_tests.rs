@@ -70,7 +70,7 @@ fn each_pin_begins_and_ends_with_its_cause() {
         ("SET TRANSACTION READ ONLY", &["next_transaction"]),
         ("SET TRANSACTION READ ONLY // START TRANSACTION", &none),
         ("SET TRANSACTION READ ONLY // SELECT 1", &["next_transaction"]),
-        ("SET TRANSACTION READ ONLY // SELECT * FROM t", &none),
+        ("SET TRANSACTION READ ONLY // SELECT * FROM t", &["next_transaction"]),
         ("SET @x = 1; SET @y = f(1)", &["user_variable"]),
         ("CREATE PROCEDURE p() BEGIN SET @x = f(1); SELECT 1; END", &none),
         ("/*!40101 SET @x = 1 */", &["user_variable"]),
