@@ -21,7 +21,7 @@ use crate::{
     pool::BackendId,
     session::PinReason,
     sql::{
-        Facts, Kind, ServerKind, Statement,
+        Facts, Kind, ServerKind, Statement, details,
         previous::{Clears, clears_conditions},
     },
     wire::{Capabilities, err::SqlError, response::Shape},
@@ -266,7 +266,8 @@ impl Client {
         {
             self.previous.found_rows = FoundRows::On(id, reply.affected_rows.unwrap_or(0));
         }
-        if order.counts_rows() || reply.error.is_some() {
+        let leaves_count = order.statement.is_some_and(|(it, sql)| leaves_count(it, sql, server, reply));
+        if (order.counts_rows() || reply.error.is_some()) && !leaves_count {
             self.previous.row_count = reply.affected_rows.map_or(-1, u64::cast_signed);
             memory.row_count = said.or(Some(self.previous.row_count));
         }
@@ -347,6 +348,18 @@ impl Client {
         {
             self.previous.cleared();
         }
+    }
+}
+
+/// Whether an error leaves `ROW_COUNT()` as it was. On MariaDB that of a `SHOW` does that would read the information schema
+/// (seen on 10.11), not that of `SHOW CREATE`.
+fn leaves_count(statement: &Statement, sql: &[u8], server: ServerKind, reply: &Reply) -> bool {
+    /// `ER_PARSE_ERROR`
+    const PARSE_ERROR: u16 = 1064;
+    let failed = reply.error.is_some_and(|code| code != PARSE_ERROR);
+    failed && server != ServerKind::MySql && statement.kind == Kind::Metadata && {
+        let [_, what] = details::words::<2>(sql, statement.dialect);
+        !what.of(sql).eq_ignore_ascii_case(b"create")
     }
 }
 

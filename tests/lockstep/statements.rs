@@ -303,7 +303,7 @@ const DEFINITIONS: [&str; 24] = [
     "CREATE TABLE {t} (a INT)",
     "INSERT INTO w VALUES ({a}, {s})\nSELECT * FROM w",
     "mariadb|CREATE SEQUENCE IF NOT EXISTS sq",
-    "mariadb|SELECT NEXTVAL(sq)\nSELECT LASTVAL(sq), PREVIOUS VALUE FOR sq",
+    "mariadb|SELECT NEXTVAL(sq), LASTVAL(sq), PREVIOUS VALUE FOR sq",
     "mariadb|DROP SEQUENCE IF EXISTS sq",
 ];
 
