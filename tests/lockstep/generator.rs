@@ -37,7 +37,7 @@ const ASKS_COUNTS: &str = "SELECT ROW_COUNT()";
 const PLAIN: &str = "SELECT COUNT(*) FROM u";
 
 /// What asks for the statement before never stands right behind what begins a session, nor conditions behind another
-/// character set; and what else is an exception in docs/routing.md.
+/// character set or in XA; and what else is an exception in docs/routing.md.
 fn behind_a_read(plan: Plan) -> Plan {
     let mut out: Plan = Vec::with_capacity(plan.len());
     let mut prepares = false;
@@ -46,7 +46,9 @@ fn behind_a_read(plan: Plan) -> Plan {
         if seen.leaves_out(&line) {
             continue;
         }
-        if asks_late(&line) && std::mem::take(&mut seen.character_sets) {
+        let doubtful = seen.xa || seen.character_sets;
+        if doubtful && (asks_late(&line) || line.starts_with("SHOW WARNINGS")) {
+            seen.character_sets = false;
             out.push(PLAIN.to_owned());
         }
         // Seen on MariaDB 10.11 itself: after a reset over what XA has prepared InnoDB refuses everything (error 1031).
@@ -71,6 +73,7 @@ fn behind_a_read(plan: Plan) -> Plan {
 #[derive(Default)]
 struct Seen {
     character_sets: bool,
+    xa: bool,
     read_only: bool,
     auto_is_null: bool,
 }
@@ -80,6 +83,8 @@ impl Seen {
     fn leaves_out(&mut self, line: &str) -> bool {
         let sets = ["SET NAMES", "CHARACTER SET", "character_set_", "collation_"];
         self.character_sets |= line.contains("SET ") && sets.iter().any(|text| line.contains(text));
+        self.xa =
+            (self.xa || line.contains("XA START")) && !line.contains("XA COMMIT") && !line.contains("XA ROLLBACK");
         self.read_only |= line.contains("READ ONLY");
         self.auto_is_null |= line.contains("auto_is_null = 1");
         let in_a_transaction = ["@cursor", "USE information_schema", "LOAD DATA LOCAL"];
