@@ -107,6 +107,8 @@ pub async fn bring(
     let messages = messages(difference);
     if !messages.is_empty() {
         connection.ask_all(&messages).await?;
+        // Some settings are warned of, and not for the client to see.
+        memory.has_diagnostics = true;
     }
     memory.settings = Arc::clone(wanted);
     memory.condition = Condition::Known;

@@ -30,13 +30,17 @@ impl Client {
     pub(super) async fn not_ready(
         &mut self,
         side: Side,
-        used: Used,
+        mut used: Used,
         error: BringError,
         order: &mut Order<'_>,
         attempts: &mut Attempts,
     ) -> Result<Attempt, Gone> {
         if let BringError::Prepare(error) = error {
             return self.not_prepared(side, used, error, order, attempts).await;
+        }
+        if matches!(error, BringError::Unreachable) && !used.held {
+            // It is given up for its database, and may know what the client asks for.
+            self.keep_answers(&mut used).await;
         }
         let Used { lease, member, address, on_primary, held, .. } = used;
         match error {
