@@ -28,6 +28,7 @@ on_both!(
     a_long_question_is_taken_whole,
     what_waited_for_a_transaction_does_not_meet_anothers,
     what_failed_with_autocommit_off_locks_no_table,
+    what_cannot_be_prepared_again_loses_no_transaction,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -322,4 +323,24 @@ fn what_failed_with_autocommit_off_locks_no_table(flavor: Flavor) {
     let mut primary = Raw::connect(cluster.primary().address(), &Who::named("admin")).unwrap();
     primary.run("SET lock_wait_timeout = 5");
     primary.run("ALTER TABLE app.t ADD COLUMN c INT");
+}
+
+/// Its database has gone since, and the connection of the transaction has yet to prepare it.
+fn what_cannot_be_prepared_again_loses_no_transaction(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.run("CREATE DATABASE gone");
+    session.run("USE gone");
+    let id = session.prepare("SELECT 5").unwrap();
+    session.run("DROP DATABASE gone");
+    session.run("USE app");
+    // Another session takes the connection, and leaves it without what was prepared.
+    let mut other = Raw::app(proxy.read_write);
+    other.run("SET SESSION sql_mode = 'ANSI_QUOTES'");
+    other.run("INSERT INTO t (b) VALUES ('other')");
+    session.run("BEGIN");
+    session.run("INSERT INTO t (b) VALUES ('kept')");
+    let said = session.execute(id, &[]);
+    session.run("COMMIT");
+    assert_eq!(session.say("SELECT COUNT(*) FROM t WHERE b = 'kept'"), "1", "{said:?}");
 }

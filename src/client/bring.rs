@@ -128,7 +128,17 @@ pub async fn prepared_id(
         return Ok(id);
     }
     memory.row_count = None;
-    bring(connection, memory, &Arc::new(text.settings.for_preparing(session)), held).await?;
+    let preparing = Arc::new(text.settings.for_preparing(session));
+    match bring(connection, memory, &preparing, held).await {
+        // Its database has gone, say. What did come through is taken back: what the session holds here is not lost.
+        Err(BringError::Query(QueryError::Sql(error))) if held == Held::Yes => {
+            memory.settings = preparing;
+            memory.condition = Condition::Known;
+            bring(connection, memory, session, held).await?;
+            return Err(BringError::Prepare(error));
+        }
+        brought => brought?,
+    }
     let prepared = connection.prepare(&text.sql).await;
     bring(connection, memory, session, held).await?;
     match prepared {

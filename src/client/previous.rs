@@ -257,7 +257,9 @@ impl Client {
             || order.statement.is_some_and(|(it, _)| matches!(it.kind, Kind::Write | Kind::Load));
         memory.has_diagnostics = raised || (memory.has_diagnostics && !(cleared && surely));
         let shows = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Diagnostics);
-        if let Some(rows) = reply.rows.filter(|_| order.counts_rows() && !shows) {
+        // `RETURNING` finds none.
+        let returns = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Write);
+        if let Some(rows) = reply.rows.filter(|_| order.counts_rows() && !shows && !returns) {
             self.previous.found_rows = FoundRows::On(id, rows);
             self.previous.counts_all_rows = order.statement.is_some_and(|(_, sql)| counts_all_rows(sql));
         } else if self.previous.asked_before

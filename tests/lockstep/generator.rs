@@ -87,7 +87,7 @@ impl Seen {
             (self.xa || line.contains("XA START")) && !line.contains("XA COMMIT") && !line.contains("XA ROLLBACK");
         self.read_only |= line.contains("READ ONLY");
         self.auto_is_null |= line.contains("auto_is_null = 1");
-        let in_a_transaction = ["@cursor", "USE information_schema", "LOAD DATA LOCAL"];
+        let in_a_transaction = ["@cursor", "USE information_schema", "LOAD DATA LOCAL", "START TRANSACTION, "];
         (self.read_only && in_a_transaction.iter().any(|start| line.starts_with(start)))
             || (self.auto_is_null && line.contains("IS NULL"))
     }
