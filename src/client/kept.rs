@@ -308,9 +308,15 @@ pub(super) fn counts_all_rows(sql: &[u8]) -> bool {
 /// Whether a statement that has no rows changes what `FOUND_ROWS()` gives: one that copies rows, and on `MySQL` some
 /// others.
 pub(super) fn finds_rows(statement: &Statement, sql: &[u8], server: ServerKind) -> bool {
-    let [first] = crate::sql::details::words::<1>(sql, statement.dialect);
-    let first = first.of(sql);
+    let words = crate::sql::details::words::<4>(sql, statement.dialect).map(|word| word.of(sql));
+    let [first, ..] = words;
     match server {
+        _ if statement.kind == Kind::Ddl => {
+            // `CREATE TABLE … SELECT`, on MariaDB
+            let selects = || sql.windows(b"select".len()).any(|text| text.eq_ignore_ascii_case(b"select"));
+            let makes = server != ServerKind::MySql && words.iter().any(|word| word.eq_ignore_ascii_case(b"table"));
+            makes && selects()
+        }
         ServerKind::MySql if first.eq_ignore_ascii_case(b"update") || first.eq_ignore_ascii_case(b"do") => true,
         _ => {
             statement.kind == Kind::Write

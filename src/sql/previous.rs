@@ -224,7 +224,7 @@ pub fn clears_conditions(statement: &Statement, server: ServerKind) -> Clears {
         | Kind::Compound
         | Kind::Several
         | Kind::Unknown => Clears::Perhaps,
-        _ if statement.has(Facts::READS_TABLES) => Clears::Surely,
+        _ if statement.has(Facts::READS_TABLES | Facts::SEQUENCE) => Clears::Surely,
         _ if statement.has(Facts::UNKNOWN_FUNCTION) => Clears::Perhaps,
         _ => Clears::Never,
     }

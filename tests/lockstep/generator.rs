@@ -87,7 +87,8 @@ impl Seen {
             (self.xa || line.contains("XA START")) && !line.contains("XA COMMIT") && !line.contains("XA ROLLBACK");
         self.read_only |= line.contains("READ ONLY");
         self.auto_is_null |= line.contains("auto_is_null = 1");
-        let in_a_transaction = ["@cursor", "USE information_schema", "LOAD DATA LOCAL", "START TRANSACTION, "];
+        let in_a_transaction =
+            ["@cursor", "USE information_schema", "LOAD DATA LOCAL", "START TRANSACTION, ", "SET PASSWORD"];
         (self.read_only && in_a_transaction.iter().any(|start| line.starts_with(start)))
             || (self.auto_is_null && line.contains("IS NULL"))
     }
@@ -146,10 +147,12 @@ impl Writer<'_> {
     }
 
     fn several(&mut self, line: &str) -> String {
-        let alone = |line: &str| line.contains("ROW_COUNT()") || line.contains("CONNECTION_ID()");
+        // What a SHOW that fails leaves of the count is known of one that is alone.
+        let alone =
+            |line: &str| ["ROW_COUNT()", "CONNECTION_ID()", "DESCRIBE", "SHOW "].iter().any(|text| line.contains(text));
         let other = self.one_of_the_first(2).unwrap_or("SELECT 1");
         let savepoints = [line, other].iter().any(|it| it.contains("ROLLBACK TO") || it.contains("RELEASE SAVEPOINT"));
-        if asks_late(line) || alone(line) || savepoints {
+        if asks_late(line) || alone(line) || alone(other) || savepoints {
             // Together with others it is the primary's to answer, or a number in an error's text.
             return line.to_owned();
         }
