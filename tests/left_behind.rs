@@ -29,6 +29,8 @@ on_both!(
     what_waited_for_a_transaction_does_not_meet_anothers,
     what_failed_with_autocommit_off_locks_no_table,
     what_cannot_be_prepared_again_loses_no_transaction,
+    what_no_tracker_tells_of_meets_nobody_else,
+    data_sent_ahead_end_with_the_transaction,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -343,4 +345,43 @@ fn what_cannot_be_prepared_again_loses_no_transaction(flavor: Flavor) {
     let said = session.execute(id, &[]);
     session.run("COMMIT");
     assert_eq!(session.say("SELECT COUNT(*) FROM t WHERE b = 'kept'"), "1", "{said:?}");
+}
+
+/// A procedure, and a text that is prepared, may do what no reply and no pin tells of.
+fn what_no_tracker_tells_of_meets_nobody_else(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut first = Raw::app(proxy.read_write);
+    first.run("CREATE PROCEDURE waits() SET TRANSACTION READ ONLY");
+    first.run("CREATE PROCEDURE locks() DO GET_LOCK('of a procedure', 0)");
+    drop(first);
+    let leaves: [&[&str]; 3] = [
+        &["CALL waits()"],
+        &["PREPARE p FROM 'SET TRANSACTION READ ONLY'", "EXECUTE p", "DEALLOCATE PREPARE p"],
+        &["CALL locks()"],
+    ];
+    for statements in leaves {
+        let mut session = Raw::app(proxy.read_write);
+        statements.iter().for_each(|sql| session.run(sql));
+        // A pin may hold the connection until the end.
+        drop(session);
+        let mut other = Raw::app(proxy.read_write);
+        other.run("INSERT INTO t (b) VALUES ('other')");
+        assert_eq!(other.say("SELECT IS_USED_LOCK('of a procedure') IS NULL"), "1", "{statements:?}");
+    }
+}
+
+/// They are nobody else's to execute with, and the client is told that they are lost.
+fn data_sent_ahead_end_with_the_transaction(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.run("START TRANSACTION READ ONLY");
+    session.say("SELECT COUNT(*) FROM t");
+    let id = session.prepare("SELECT CONCAT(?, '') FROM (SELECT 1) AS one").unwrap();
+    session.send(Command::StmtSendLongData, &[&id.to_le_bytes()[..], &[0, 0], b"secret"].concat()).unwrap();
+    session.run("COMMIT");
+    let mut other = Raw::app(proxy.read_write);
+    let theirs = other.prepare("SELECT CONCAT(?, '') FROM (SELECT 1) AS one").unwrap();
+    assert_eq!(other.execute_text(theirs, &["own"]).unwrap(), ["own"]);
+    assert!(session.execute_text(id, &["own"]).is_err(), "they must be sent again");
+    assert_eq!(session.execute_text(id, &["own"]).unwrap(), ["own"]);
 }

@@ -85,7 +85,10 @@ impl Client {
             let said = within(ASK_LIMIT, ask_conditions(connection, self.previous.raised)).await;
             self.previous.diagnostics = said.map_or(Diagnostics::Nowhere, |kept| Diagnostics::Kept(Box::new(kept)));
         }
-        if found_rows && let Some(said) = within(ASK_LIMIT, ask_found_rows(connection)).await {
+        if found_rows
+            && connection.is_usable()
+            && let Some(said) = within(ASK_LIMIT, ask_found_rows(connection)).await
+        {
             self.previous.found_rows = FoundRows::Kept(said);
         }
     }

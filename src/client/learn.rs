@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     backend::Reply,
-    session::{Listener, PinReason, Told, Transaction},
-    sql::Facts,
+    session::{Listener, Told, Transaction},
+    sql::{Facts, Kind},
     wire::{
         StatusFlags,
         gtid::GtidKind,
@@ -85,13 +85,7 @@ impl Client {
         memory.has_leftovers |= (new_pins && side != self.pinned_side())
             || (!self.must_hold(side)
                 && (new_pins || reply.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS))));
-        let ended = self.session.transaction == Transaction::None;
-        let waits_no_more =
-            pins.contains(PinReason::NextTransaction) && !self.session.ledger.pins.contains(PinReason::NextTransaction);
-        // A write need not have used up the waiting SET TRANSACTION (MyISAM has no transactions); and what fails with
-        // autocommit off keeps metadata locks, although no transaction is open.
-        let locks = reply.error.is_some() && !self.session.autocommit;
-        memory.has_leftovers |= ended && (waits_no_more || locks);
+        memory.has_leftovers |= self.leaves_untold(order, reply);
         if let (Some(prepared), Some((text, _))) = (reply.prepared, order.preparing) {
             memory.remember(text, prepared.statement_id);
             if order.prepares_set {
@@ -105,6 +99,21 @@ impl Client {
         }
         self.learn_previous(used, order, reply).await;
         self.note_unasked(side, used, order, reply).await;
+    }
+}
+
+impl Client {
+    /// Whether something may stand on the connection of which no reply and no pin tells.
+    fn leaves_untold(&mut self, order: &Order<'_>, reply: &Reply) -> bool {
+        let waits = self.session.ledger.take_waited_in_vain();
+        let Some((statement, _)) = order.statement else { return waits };
+        // Locks, a SET TRANSACTION, on MariaDB also `SET @@name`: what is inside has no trackers for them.
+        let opaque = matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound);
+        // With autocommit off metadata locks stay although no transaction is open, behind an error or a table without
+        // transactions.
+        let opens = reply.error.is_some() || statement.has(Facts::READS_TABLES | Facts::CHANGES);
+        let ended = self.session.transaction == Transaction::None && !statement.has(Facts::COMMITS | Facts::ENDS);
+        waits || opaque || (opens && ended && !self.session.autocommit)
     }
 }
 

@@ -73,6 +73,8 @@ struct Stands {
     cursor: bool,
     /// Parameters have been sent ahead.
     long_data: bool,
+    /// They were sent into a read-only transaction on a replica, with which they end.
+    on_replica: bool,
 }
 
 impl Stands {
@@ -234,7 +236,7 @@ impl Client {
             prepared.stands = match executed {
                 // A cursor of the execution before may still be open, and data refused: the member knows.
                 Executed::Failed => prepared.stands,
-                _ => Stands { cursor: executed == Executed::WithCursor, long_data: false },
+                _ => Stands { cursor: executed == Executed::WithCursor, ..Stands::default() },
             };
         }
         self.review_standing().await;
@@ -298,11 +300,18 @@ impl Client {
         self.session.ledger.pins.insert(PinReason::LongData);
         if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
             prepared.stands.long_data = true;
+            prepared.stands.on_replica = self.connections.transaction_on_replica;
         }
         let mut order = Order::new(route, incoming, Shape::Acknowledgement);
         order.prepared = Some(&what.text);
         order.is_silent = true;
         self.run(order).await?;
+        if self.connections.transaction_on_replica
+            && let Some(used) = self.connections.at(Side::Replica)
+        {
+            // No pin holds it there, and who has the same text would execute it with these data.
+            used.lease.parts().1.has_leftovers = true;
+        }
         Ok(())
     }
 
@@ -390,7 +399,8 @@ impl Client {
     /// Whether parameters were sent ahead on a connection that is lost; they must be sent again.
     fn has_lost_parameters(&mut self, id: u32) -> bool {
         let held = self.connections.holds(self.standing_side());
-        let prepared = self.prepared.by_id.get_mut(&id).filter(|_| !held);
+        let on_replica = self.connections.transaction_on_replica;
+        let prepared = self.prepared.by_id.get_mut(&id).filter(|it| !held || (it.stands.on_replica && !on_replica));
         prepared.is_some_and(|it| std::mem::take(&mut it.stands).long_data)
     }
 

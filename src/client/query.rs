@@ -157,11 +157,13 @@ impl Client {
         if let Some(mut used) = self.connections.take(Side::Replica) {
             self.keep_answers(&mut used).await;
             let (connection, memory) = used.lease.parts();
-            // A connection that hangs stays in flight, and so serves nobody. What `completion_type` adds to a COMMIT is not
-            // added to an implicit one.
-            let commit = connection.query("COMMIT AND NO CHAIN NO RELEASE");
-            if !matches!(timeout(ASK_LIMIT, commit).await, Ok(Ok(_))) {
-                memory.condition = Condition::Tainted;
+            // A connection that hangs stays in flight, and so serves nobody; one that hangs already is asked nothing more.
+            // What `completion_type` adds to a COMMIT is not added to an implicit one.
+            if connection.is_usable() {
+                let commit = connection.query("COMMIT AND NO CHAIN NO RELEASE");
+                if !matches!(timeout(ASK_LIMIT, commit).await, Ok(Ok(_))) {
+                    memory.condition = Condition::Tainted;
+                }
             }
             give_back(used);
         }

@@ -31,6 +31,7 @@ pub struct Ledger {
     pub user_variables: UserVariables,
     /// What `SET TRANSACTION` asked for.
     pub next_transaction: NextTransaction,
+    waited_in_vain: bool,
     /// The client has set a `session_track_…` variable since the loop last looked: the proxy must put its own tracking
     /// back, and remember what the client wants to see. The loop clears it.
     pub tracking_set: bool,
@@ -174,18 +175,23 @@ impl Ledger {
             return;
         }
         let commits = statement.has(Facts::COMMITS | Facts::ENDS);
-        let own = matches!(statement.kind, Kind::Begin | Kind::Write | Kind::Load | Kind::Xa) || commits;
-        // Whether a read or a procedure opens a table that has transactions nobody knows.
-        let perhaps = commits
-            || own && certainty == Certainty::Perhaps
-            || statement.has(Facts::READS_TABLES)
-            || matches!(statement.kind, Kind::Call | Kind::Metadata | Kind::Instance | Kind::ExplainWrite);
+        let own = matches!(statement.kind, Kind::Begin | Kind::Write | Kind::Load) || commits;
+        let sets = matches!(statement.kind, Kind::Set | Kind::SetTransaction | Kind::Use | Kind::Diagnostics);
+        let opens_nothing = matches!(statement.kind, Kind::Read | Kind::Do)
+            && !statement.has(Facts::READS_TABLES | Facts::UNKNOWN_FUNCTION);
         if in_transaction || (own && certainty == Certainty::Done) {
             self.next_transaction = NextTransaction::default();
             self.pins.remove(PinReason::NextTransaction);
-        } else if perhaps {
+            self.waited_in_vain |= !in_transaction;
+        } else if !(sets || opens_nothing) {
             self.next_transaction.doubted = true;
         }
+    }
+
+    /// Whether a waiting `SET TRANSACTION` is taken for used up although no transaction began: a write to a table without
+    /// transactions leaves it on the connection. Asked once.
+    pub fn take_waited_in_vain(&mut self) -> bool {
+        std::mem::take(&mut self.waited_in_vain)
     }
 
     fn assigned(&mut self, statement: &Statement, sql: &[u8]) {
@@ -267,7 +273,7 @@ impl Ledger {
             Kind::Ddl if !self.temporary_tables.is_empty() && renames(sql) => self.temporary_tables.add_unknown(),
             Kind::Use if surely => self.database_changed(),
             Kind::Set => self.set(statement, sql, surely),
-            Kind::SetTransaction => self.set_transaction(sql, surely),
+            Kind::SetTransaction => self.set_transaction(sql, statement.dialect, surely),
             Kind::Begin if surely => {
                 // It unlocks tables, but not those of FLUSH TABLES WITH READ LOCK.
                 self.held.tables = false;
@@ -395,9 +401,14 @@ impl Ledger {
                     self.set_next(name.of(sql), value, surely);
                 }
                 Assigned::Session(name) | Assigned::Bare(name) => {
+                    // Both servers overwrite what waits.
+                    let waits = !self.next_transaction.is_empty();
+                    self.next_transaction.doubted |=
+                        waits && (set::is_isolation(name.of(sql)) || set::is_access_mode(name.of(sql)));
                     self.set_session(name.of(sql), value, &assignment, surely);
                 }
-                Assigned::CharacterSets | Assigned::Transaction | Assigned::Global | Assigned::Other => {}
+                Assigned::Transaction => self.next_transaction.doubted |= !self.next_transaction.is_empty(),
+                Assigned::CharacterSets | Assigned::Global | Assigned::Other => {}
             }
         }
     }
@@ -428,9 +439,10 @@ impl Ledger {
         self.waits(surely);
     }
 
-    fn set_transaction(&mut self, sql: &[u8], surely: bool) {
-        let text = sql.to_ascii_lowercase();
-        let has = |words: &[&str]| contains_words(&text, words);
+    fn set_transaction(&mut self, sql: &[u8], dialect: sql::Dialect, surely: bool) {
+        let said = details::all_words(sql, dialect);
+        let has =
+            |words: &[&str]| said.windows(words.len()).any(|part| part.iter().eq(words.iter().map(|it| it.as_bytes())));
         if has(&["read", "only"]) {
             self.next_transaction.read_only = Some(true);
         } else if has(&["read", "write"]) {
@@ -445,19 +457,13 @@ impl Ledger {
         if let Some((_, isolation)) = levels.into_iter().find(|(words, _)| has(words)) {
             self.next_transaction.isolation = Some(isolation);
         }
-        self.waits(surely);
+        self.waits(surely && !self.next_transaction.is_empty());
     }
 
     fn waits(&mut self, surely: bool) {
         self.next_transaction.doubted |= !surely;
         self.pins.insert(PinReason::NextTransaction);
     }
-}
-
-/// Whether the words follow each other in a text in lower case.
-fn contains_words(text: &[u8], words: &[&str]) -> bool {
-    let tokens: Vec<&[u8]> = text.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    tokens.windows(words.len()).any(|window| window.iter().zip(words).all(|(token, word)| *token == word.as_bytes()))
 }
 
 /// Kinds whose text says what they change.

@@ -160,3 +160,15 @@ fn what_a_prepared_set_makes_is_asked_for() {
     run(&mut ledger, "PREPARE r FROM 'SELECT 1, @x = 5'", OK);
     assert_eq!(ledger.user_variables.unread().collect::<Vec<_>>(), [b"@`z`"]);
 }
+
+#[test]
+fn a_set_transaction_is_read_without_its_comments() {
+    let mut ledger = Ledger::default();
+    run(&mut ledger, "SET TRANSACTION ISOLATION LEVEL READ /* c */ COMMITTED /* not read-only */", OK);
+    assert_eq!(ledger.next_transaction.isolation, Some(Isolation::ReadCommitted));
+    assert_eq!(ledger.next_transaction.read_only, None);
+    run(&mut ledger, "SET SESSION TRANSACTION READ WRITE", OK);
+    assert!(ledger.next_transaction.doubted, "it overwrites what waits");
+    run(&mut ledger, "DELETE FROM t", OK);
+    assert!(ledger.next_transaction.is_empty() && ledger.take_waited_in_vain() && !ledger.take_waited_in_vain());
+}

@@ -43,8 +43,8 @@ pub struct NextTransaction {
     pub read_only: Option<bool>,
     /// The isolation level, if given.
     pub isolation: Option<Isolation>,
-    /// Whether it is known only where it stands, on the primary's connection: a statement that may have asked for it, or
-    /// used it up, has failed or has been one of several.
+    /// Whether it is known only where it stands, on the primary's connection: a statement that may have asked for it has
+    /// failed or has been one of several, or another one may have used it up or overwritten it.
     pub doubted: bool,
 }
 
@@ -52,7 +52,7 @@ impl NextTransaction {
     /// Whether nothing waits.
     #[must_use]
     pub const fn is_empty(self) -> bool {
-        self.read_only.is_none() && self.isolation.is_none()
+        self.read_only.is_none() && self.isolation.is_none() && !self.doubted
     }
 }
 

@@ -235,6 +235,14 @@ pub fn words<const N: usize>(sql: &[u8], dialect: Dialect) -> [Span; N] {
     found
 }
 
+/// All words of a statement, in lower case; comments and everything else are left out.
+#[must_use]
+pub fn all_words(sql: &[u8], dialect: Dialect) -> Vec<Vec<u8>> {
+    let mut tokens = Tokens::new(sql, dialect);
+    let all = std::iter::from_fn(|| Some(tokens.next()).filter(|token| token.kind != Lexeme::End));
+    all.filter(|token| token.kind == Lexeme::Word).map(|token| token.span.of(sql).to_ascii_lowercase()).collect()
+}
+
 /// A statement that is nothing but `SELECT function(argument, …)` or `DO function(argument, …)`: the function's name and
 /// its first argument, if that is a string.
 #[must_use]
