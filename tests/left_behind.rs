@@ -361,7 +361,9 @@ fn what_no_tracker_tells_of_meets_nobody_else(flavor: Flavor) {
     ];
     for statements in leaves {
         let mut session = Raw::app(proxy.read_write);
-        statements.iter().for_each(|sql| session.run(sql));
+        for sql in statements {
+            session.run(sql);
+        }
         // A pin may hold the connection until the end.
         drop(session);
         let mut other = Raw::app(proxy.read_write);
