@@ -13,7 +13,7 @@ local EXPECTED = {
    [2006] = true, -- the connection's proxy has gone away
    [2013] = true, -- so it has in the middle of a statement
    [2027] = true, -- a transaction's member was lost: so MariaDB's library shows the proxy's 2013
-   [3100] = true, -- MySQL's own error for a COMMIT that its shutdown cuts short, before anything is written
+   [3100] = true, -- MySQL's own error for a COMMIT that its shutdown meets (replication hook 'before_commit')
    [9001] = true, -- there was no primary for 10 s
 }
 local CONNECTION_IS_LOST = { [1053] = true, [2006] = true, [2013] = true }
