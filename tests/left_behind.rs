@@ -31,6 +31,7 @@ on_both!(
     what_cannot_be_prepared_again_loses_no_transaction,
     what_no_tracker_tells_of_meets_nobody_else,
     data_sent_ahead_end_with_the_transaction,
+    a_released_connection_serves_nobody_else,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -386,4 +387,30 @@ fn data_sent_ahead_end_with_the_transaction(flavor: Flavor) {
     assert_eq!(other.execute_text(theirs, &["own"]).unwrap(), ["own"]);
     assert!(session.execute_text(id, &["own"]).is_err(), "they must be sent again");
     assert_eq!(session.execute_text(id, &["own"]).unwrap(), ["own"]);
+}
+
+fn a_released_connection_serves_nobody_else(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let goes = |statements: &[&str], last: &str| {
+        let mut session = Raw::app(proxy.read_write);
+        for sql in statements {
+            session.say(sql);
+        }
+        session.run(last);
+        // Nobody may meet the member's closed connection.
+        Raw::app(proxy.read_write).run("INSERT INTO log (n) VALUES (1)");
+        let gone = session.ask(Command::Query, b"SELECT 1", Kind::Results).is_err();
+        assert!(gone, "{statements:?} {last}");
+    };
+    for _ in 0..5 {
+        goes(&["BEGIN", "INSERT INTO log (n) VALUES (7)"], "COMMIT RELEASE");
+        goes(&[], "ROLLBACK AND NO CHAIN RELEASE");
+        goes(&["START TRANSACTION READ ONLY", "SELECT COUNT(*) FROM log"], "COMMIT RELEASE");
+        goes(&["SET completion_type = 2", "BEGIN", "INSERT INTO log (n) VALUES (7)"], "COMMIT AND CHAIN");
+    }
+    let mut session = Raw::app(proxy.read_write);
+    session.run("SET completion_type = 2");
+    session.run("COMMIT NO RELEASE");
+    session.run("ROLLBACK AND NO CHAIN NO RELEASE");
+    assert_eq!(session.say("SELECT COUNT(*) FROM log WHERE n = 7"), "10");
 }

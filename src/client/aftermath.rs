@@ -8,12 +8,13 @@ use crate::{
 };
 
 impl Client {
-    /// Asks the member how the session stands after a statement that failed, unless it cannot have changed anything.
-    pub(super) async fn ask_after_error(&self, used: &mut Used, order: &Order<'_>, reply: &mut Reply) {
-        let Some((statement, _)) = order.statement.filter(|_| reply.error.is_some()) else { return };
+    /// Asks the member how the session stands after a statement that failed, unless it cannot have changed anything. Gives
+    /// whether it was asked.
+    pub(super) async fn ask_after_error(&self, used: &mut Used, order: &Order<'_>, reply: &mut Reply) -> bool {
+        let Some((statement, _)) = order.statement.filter(|_| reply.error.is_some()) else { return false };
         let in_transaction = self.session.transaction != Transaction::None || !self.session.autocommit;
         if !in_transaction && statement.is_read() && !is_opaque(statement) && !statement.has_effects() {
-            return;
+            return false;
         }
         let (connection, memory) = used.lease.parts();
         // MySQL's trackers tell in a reply what changed before the error, but of no locks.
@@ -23,6 +24,7 @@ impl Client {
             reply.status = standing.status;
             reply.changes.extend(standing.changes);
         }
+        true
     }
 }
 

@@ -80,6 +80,8 @@ impl Client {
             return;
         }
         memory.row_count = Some(-1);
+        // MySQL warns of the question itself.
+        memory.has_diagnostics |= found_rows;
         // It leaves the found rows as they are; the other way round MySQL would clear the conditions.
         if conditions {
             let said = within(ASK_LIMIT, ask_conditions(connection, self.previous.raised)).await;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     backend::Reply,
     session::{Listener, Told, Transaction},
-    sql::{Facts, Kind},
+    sql::{Facts, Kind, details},
     wire::{
         StatusFlags,
         gtid::GtidKind,
@@ -114,6 +114,17 @@ impl Client {
         let opens = reply.error.is_some() || statement.has(Facts::READS_TABLES | Facts::CHANGES);
         let ended = self.session.transaction == Transaction::None && !statement.has(Facts::COMMITS | Facts::ENDS);
         waits || opaque || (opens && ended && !self.session.autocommit)
+    }
+
+    /// Whether the member closes its connection behind this reply, as the client asked it to.
+    pub(super) fn is_released(&self, order: &Order<'_>, reply: &Reply) -> bool {
+        let Some((statement, sql)) = order.statement.filter(|_| reply.error.is_none()) else { return false };
+        let completes = matches!(statement.kind, Kind::Commit | Kind::Rollback);
+        let usual = self.session.settings.variables.get(b"completion_type".as_slice());
+        statement.has(Facts::RELEASE)
+            || (completes
+                && usual.is_some_and(|usual| usual == b"RELEASE")
+                && !details::all_words(sql, statement.dialect).contains(&b"release".to_vec()))
     }
 }
 

@@ -229,15 +229,16 @@ impl Client {
         match result {
             Ok(mut reply) => {
                 self.count_bytes(order.message.len(), &reply);
-                self.ask_after_error(&mut used, order, &mut reply).await;
-                let asked = self.ask_untold(&mut used, order, &mut reply).await;
+                let asked_after_error = self.ask_after_error(&mut used, order, &mut reply).await;
+                let asked = self.ask_untold(&mut used, order, &mut reply).await || asked_after_error;
                 self.retried = !attempts.avoid.is_empty();
                 self.last_status = reply.status.unwrap_or_default();
                 self.learn(side, &mut used, order, &reply).await;
                 if asked {
                     used.lease.parts().1.row_count = Some(-1);
                 }
-                if killed && !self.must_hold(side) {
+                self.released |= self.is_released(order, &reply);
+                if self.released || (killed && !self.must_hold(side)) {
                     used.lease.discard();
                 } else {
                     self.settle(side, used).await;

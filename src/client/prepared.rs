@@ -113,7 +113,9 @@ impl Client {
         let is_question = asks(&statement);
         if !is_question {
             self.ask_what_waits().await;
-            if clears_conditions(&statement, self.session.dialect.server) == Clears::Surely {
+            // A stored function is looked up in a table.
+            let looks_up = statement.has(Facts::UNKNOWN_FUNCTION);
+            if looks_up || clears_conditions(&statement, self.session.dialect.server) == Clears::Surely {
                 self.previous.cleared();
             }
         }

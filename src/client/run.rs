@@ -51,6 +51,8 @@ pub(super) struct Client {
     pub unasked: Unasked,
     /// The last command was tried more than once.
     pub retried: bool,
+    /// `COMMIT RELEASE`: the connection ends with the reply.
+    pub released: bool,
     /// Of the greeting; a change of user answers to it.
     pub salt: Salt,
 }
@@ -93,6 +95,7 @@ impl Authenticated {
             previous: Previous::default(),
             unasked: Unasked::default(),
             retried: false,
+            released: false,
             salt,
         };
         let result = client.serve(seq).await;
@@ -135,7 +138,7 @@ impl Client {
             if !self.obey(&mut incoming).await? {
                 break;
             }
-            if kill.is_cancelled() {
+            if self.released || kill.is_cancelled() {
                 break;
             }
         }

@@ -58,19 +58,20 @@ impl Client {
         // The id in an OK may be one that the statement itself gave, which is not `LAST_INSERT_ID()`.
         let asked_before = self.previous.asked_insert_id || self.previous.asked_before;
         let doubtful = asked_before && reply.last_insert_id != 0;
-        // Rows (`RETURNING`) end without an OK.
-        let returning = reply.affected_rows.is_none()
-            && reply.error.is_none()
-            && order
-                .statement
-                .is_some_and(|(statement, _)| statement.has(Facts::CHANGES) && statement.kind != Kind::Ddl);
+        // Rows (`RETURNING`) end without an OK; among several statements only the last one shows in the reply.
+        let returning = reply.error.is_none()
+            && order.statement.is_some_and(|(statement, _)| match statement.kind {
+                Kind::Ddl => false,
+                Kind::Several => statement.has(Facts::CHANGES) && reply.rows.is_some(),
+                _ => statement.has(Facts::CHANGES) && reply.affected_rows.is_none(),
+            });
         // The rows before the one that failed have had their ids.
         let failed = asked_before
             && reply.error.is_some()
             && order
                 .statement
                 .is_some_and(|(it, _)| matches!(it.kind, Kind::Write | Kind::Load | Kind::Several | Kind::Execute));
-        self.unasked.insert_id |= doubtful || failed || (reply.last_insert_id == 0 && (sets_insert_id || returning));
+        self.unasked.insert_id |= doubtful || failed || returning || (reply.last_insert_id == 0 && sets_insert_id);
         if let Some((statement, sql)) = order.statement
             && side != self.pinned_side()
             && (statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION)

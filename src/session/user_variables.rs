@@ -86,7 +86,7 @@ impl UserVariables {
     /// Remembers a value.
     ///
     /// # Errors
-    /// [`Full`] when there is no room or the name is hard to compare: then the session must keep its connection.
+    /// [`Full`] when there are too many or the name is hard to compare: then the session must keep its connection.
     pub fn set(&mut self, variable: &[u8], value: UserValue) -> Result<(), Full> {
         let known = plain_name(variable).and_then(|name| self.find(name));
         let value = match known {
@@ -105,7 +105,7 @@ impl UserVariables {
         let others = self.values.iter().filter(|(known, _)| !known.eq_ignore_ascii_case(name));
         let bytes: usize = others.map(|(known, value)| known.len() + value.len()).sum();
         let fits = bytes + name.len() + value.len() <= MOST_BYTES;
-        // What there is no room for is not kept either.
+        // What there is no room for is left to its connection.
         let value = if fits { value } else { UserValue::Other };
         if let Some((_, known)) = self.values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
             *known = value;
@@ -115,7 +115,7 @@ impl UserVariables {
             }
             self.values.push((name.into(), value));
         }
-        if fits { Ok(()) } else { Err(Full) }
+        Ok(())
     }
 
     /// The literals, as pairs of name (without `@`, to be quoted with backticks) and text, to be set elsewhere.
@@ -334,7 +334,9 @@ mod tests {
         let results: Vec<_> = (0..100).map(|i| variables.set(format!("@v{i}").as_bytes(), UserValue::Other)).collect();
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), MOST_VARIABLES);
         let mut variables = UserVariables::default();
-        assert_eq!(variables.set(b"@a", UserValue::Literal(vec![b'1'; 10_000].into())), Err(Full));
+        assert_eq!(variables.set(b"@a", UserValue::Literal(vec![b'1'; 10_000].into())), Ok(()));
         assert!(variables.has_other() && variables.literals().next().is_none(), "it is not kept");
+        variables.set(b"@a", UserValue::Literal(b"1"[..].into())).unwrap();
+        assert!(!variables.has_other(), "a short literal can be carried again");
     }
 }

@@ -123,10 +123,14 @@ fn begin(scan: &mut Scan<'_>) -> Kind {
     let next = scan.step();
     let work = next.is_word(scan.sql(), "work");
     let next = if work { scan.step() } else { next };
-    if next.kind == Lexeme::End || next.is(b';') {
-        return Kind::Begin;
+    let is_oracle = scan.lexer.dialect().oracle;
+    match next.kind {
+        // A block that never ends: the server's error, which ends no transaction.
+        Lexeme::End if is_oracle => Kind::Unknown,
+        Lexeme::End => Kind::Begin,
+        _ if next.is(b';') && !is_oracle => Kind::Begin,
+        _ => scan.everything_of(Kind::Compound),
     }
-    scan.everything_of(Kind::Compound)
 }
 
 fn start(scan: &mut Scan<'_>) -> Kind {
