@@ -32,6 +32,7 @@ on_both!(
     what_no_tracker_tells_of_meets_nobody_else,
     data_sent_ahead_end_with_the_transaction,
     a_released_connection_serves_nobody_else,
+    a_database_that_is_missing_loses_no_write,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -413,4 +414,22 @@ fn a_released_connection_serves_nobody_else(flavor: Flavor) {
     session.run("COMMIT NO RELEASE");
     session.run("ROLLBACK AND NO CHAIN NO RELEASE");
     assert_eq!(session.say("SELECT COUNT(*) FROM log WHERE n = 7"), "10");
+}
+
+/// With autocommit off what fails may begin a transaction; one that began where the primary serves a read in a replica's
+/// place would not be the one that writes.
+fn a_database_that_is_missing_loses_no_write(flavor: Flavor) {
+    let Some((cluster, _)) = shared(flavor) else { return };
+    let proxy = Proxy::start(&cluster, "");
+    cluster.set_delay(1, Duration::from_secs(3600)).unwrap();
+    let mut session = Raw::app(proxy.read_write);
+    session.run("INSERT INTO log (n) VALUES (1)");
+    assert_eq!(session.say("SELECT n FROM log"), "1", "the primary's, as no replica has caught up");
+    session.run("SET autocommit = 0");
+    let reply = session.ask(Command::InitDb, b"missing", Kind::One).unwrap();
+    assert_eq!(reply[0].payload[0], 0xff);
+    session.run("INSERT INTO log (n) VALUES (2)");
+    assert_eq!(session.say("SELECT COUNT(*) FROM log"), "2");
+    session.run("COMMIT");
+    assert_eq!(session.say("SELECT COUNT(*) FROM log"), "2");
 }

@@ -11,20 +11,28 @@ impl Client {
     /// Asks the member how the session stands after a statement that failed, unless it cannot have changed anything. Gives
     /// whether it was asked.
     pub(super) async fn ask_after_error(&self, used: &mut Used, order: &Order<'_>, reply: &mut Reply) -> bool {
-        let Some((statement, _)) = order.statement.filter(|_| reply.error.is_some()) else { return false };
-        let in_transaction = self.session.transaction != Transaction::None || !self.session.autocommit;
-        if !in_transaction && statement.is_read() && !is_opaque(statement) && !statement.has_effects() {
+        if reply.error.is_none() || !self.may_have_left(order) {
             return false;
         }
         let (connection, memory) = used.lease.parts();
         // MySQL's trackers tell in a reply what changed before the error, but of no locks.
-        memory.has_leftovers |= is_opaque(statement);
+        memory.has_leftovers |= order.statement.is_some_and(|(statement, _)| is_opaque(statement));
         // A connection that breaks now stays in flight, and so serves nobody.
         if let Ok(standing) = connection.standing(multi_statements(connection, memory)).await {
             reply.status = standing.status;
             reply.changes.extend(standing.changes);
         }
         true
+    }
+
+    /// Whether what failed may have changed how the session stands.
+    fn may_have_left(&self, order: &Order<'_>) -> bool {
+        let open = self.session.transaction != Transaction::None;
+        match order.statement {
+            Some((it, _)) => open || !self.session.autocommit || !it.is_read() || is_opaque(it) || it.has_effects(),
+            // `COM_STMT_PREPARE`, `COM_INIT_DB` and `COM_FIELD_LIST` may begin a transaction, but end none.
+            None => !open && !self.session.autocommit,
+        }
     }
 }
 

@@ -62,8 +62,11 @@ impl Client {
             self.connections.wrote_at = Some(used.member);
         }
         if !elsewhere {
-            let open = self.session.transaction != Transaction::None;
-            self.connections.transaction_on_replica = open && side == Side::Replica;
+            let may_stand = match self.session.listener {
+                Listener::ReadWrite => self.session.transaction == Transaction::ReadOnly,
+                Listener::ReadOnly => self.session.transaction != Transaction::None,
+            };
+            self.connections.transaction_on_replica = may_stand && side == Side::Replica;
         }
         let for_itself = order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_FOR_ITSELF));
         memory.tells_late = for_itself || (memory.tells_late && !reply.changes.contains(&Change::State));
@@ -106,7 +109,9 @@ impl Client {
     /// Whether something may stand on the connection of which no reply and no pin tells.
     fn leaves_untold(&mut self, order: &Order<'_>, reply: &Reply) -> bool {
         let waits = self.session.ledger.take_waited_in_vain();
-        let Some((statement, _)) = order.statement else { return waits };
+        let Some((statement, _)) = order.statement else {
+            return waits || (reply.error.is_some() && !self.session.autocommit);
+        };
         // Locks, a SET TRANSACTION, on MariaDB also `SET @@name`: what is inside has no trackers for them.
         let opaque = matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound);
         // With autocommit off metadata locks stay although no transaction is open, behind an error or a table without

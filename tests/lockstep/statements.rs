@@ -66,7 +66,7 @@ const READS: [&str; 34] = [
     "SELECT 'a' || 'b', NOT 1 BETWEEN -5 AND 5",
     "SELECT DATE_FORMAT('2024-05-01', '%M'), FROM_UNIXTIME(0), WEEK('2024-01-01')",
     "SELECT a FROM t WHERE a = {a} FOR UPDATE",
-    "SELECT a FROM t WHERE a < {a} LOCK IN SHARE MODE",
+    "SELECT a FROM t WHERE a < {a} ORDER BY a LOCK IN SHARE MODE",
     "/* proxy:replica */ SELECT a FROM t",
     "SELECT a FROM t /* proxy:primary */",
     "SELECT /*!50000 a, */ b FROM t",
@@ -122,7 +122,7 @@ const PREVIOUS: [&str; 28] = [
     "SELECT CAST({s} AS SIGNED)",
     "SELECT CAST({s} AS SIGNED), 1 / 0\nSHOW WARNINGS",
     "SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1\nSELECT FOUND_ROWS()",
-    "SELECT a FROM t WHERE a > {a}\nSELECT FOUND_ROWS()",
+    "SELECT a FROM t WHERE a > {a} ORDER BY a\nSELECT FOUND_ROWS()",
     "UPDATE t SET c = {n} WHERE a < {a}\nSELECT ROW_COUNT()",
     "INSERT INTO t (b) VALUES ({s})\nSELECT LAST_INSERT_ID(), ROW_COUNT()",
     "DELETE FROM t WHERE a > {a}\nSELECT b FROM t\nSELECT ROW_COUNT()",
@@ -168,7 +168,7 @@ const VARIABLES: [&str; 24] = [
     "SELECT a, b INTO @x, @y FROM t WHERE a = {a}",
     "SELECT @x, @y, @z, @unset",
     "SELECT {v}, @`x`, @'y', @X",
-    "SELECT a FROM t WHERE a < {v}",
+    "SELECT a FROM t WHERE a < {v} ORDER BY a",
     "SELECT b FROM t WHERE b = {v}",
     "SELECT COLLATION({v}), HEX({v})",
     "INSERT INTO t (b) VALUES ({v})",
@@ -369,7 +369,7 @@ const CURSORS: [&str; 8] = [
 ];
 
 const TEXT_PREPARED: [&str; 11] = [
-    "PREPARE {p} FROM 'SELECT a, b FROM t WHERE a > ?'\nSET @x = {a}\nEXECUTE {p} USING @x",
+    "PREPARE {p} FROM 'SELECT a, b FROM t WHERE a > ? ORDER BY a'\nSET @x = {a}\nEXECUTE {p} USING @x",
     "PREPARE {p} FROM 'INSERT INTO t (c) VALUES (?)'\nSET @y = {n}\nEXECUTE {p} USING @y\nSELECT LAST_INSERT_ID()",
     "PREPARE {p} FROM 'SELECT 1'\nEXECUTE {p}\nDEALLOCATE PREPARE {p}",
     "PREPARE {p} FROM 'SET @z = 5'\nEXECUTE {p}\nSELECT @z",
