@@ -160,8 +160,8 @@ fn json_tells_status_members_and_configuration() {
     assert_eq!(served.json("/api/v1/status")["draining"], true);
 }
 
-/// Every metric of the contract, with its type and its labels.
-const CONTRACT: [(&str, &str, &[&str]); 17] = [
+/// Every metric of the contract and that of ignored hints, with its type and its labels.
+const CONTRACT: [(&str, &str, &[&str]); 18] = [
     ("mysql_proxy_queries_total", "counter", &["outcome", "reason", "target"]),
     ("mysql_proxy_member_queries_total", "counter", &["member"]),
     ("mysql_proxy_query_duration_seconds", "histogram", &["target"]),
@@ -174,6 +174,7 @@ const CONTRACT: [(&str, &str, &[&str]); 17] = [
     ("mysql_proxy_pins_total", "counter", &["reason"]),
     ("mysql_proxy_pinned_sessions", "gauge", &["reason"]),
     ("mysql_proxy_causal_reads_total", "counter", &["how"]),
+    ("mysql_proxy_ignored_hints_total", "counter", &["hint"]),
     ("mysql_proxy_retries_total", "counter", &["verdict"]),
     ("mysql_proxy_held_statements", "gauge", &[]),
     ("mysql_proxy_bytes_total", "counter", &["direction", "side"]),

@@ -126,6 +126,15 @@ fn each_statement_runs_where_it_belongs(flavor: Flavor) {
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 
+    let ignored = |hint: &str| proxy.metric(&format!("mysql_proxy_ignored_hints_total{{hint=\"{hint}\"}}"));
+    let (before, mut session) = (ignored("replica"), Raw::app(proxy.read_write));
+    session.run("/* proxy:replica */ INSERT INTO t (b) VALUES ('not there')");
+    session.say("/* proxy:replica */ SELECT COUNT(*) FROM t");
+    session.run("BEGIN");
+    session.say("/* proxy:replica */ SELECT COUNT(*) FROM t");
+    session.run("ROLLBACK");
+    assert_eq!((ignored("replica") - before, ignored("primary")), (2.0, 0.0));
+
     // Only reads ran, and each replica had its share of the sessions' connections.
     let mut sessions: Vec<Raw> = (0..8).map(|_| Raw::app(proxy.read_write)).collect();
     for session in &mut sessions {

@@ -24,15 +24,15 @@ pub struct Exchange {
     pub shape: Shape,
     /// What the client agreed on.
     pub client: Capabilities,
-    /// The id that the client gets for a prepared statement.
+    /// The client's id of the statement that is prepared, executed or fetched from.
     pub statement_id: Option<u32>,
     /// Status flags that the client's session has beyond what this member knows.
     pub status: StatusFlags,
     /// Errors at the beginning of the reply that are not passed on but given back, as the statement will be tried
     /// elsewhere.
     pub intercept: fn(u16) -> bool,
-    /// The error that the client gets in place of the member's, if another.
-    pub replace_error: fn(&SqlError) -> Option<SqlError>,
+    /// The error that the client gets in place of the member's, if another; with the client's id of the statement.
+    pub replace_error: fn(&SqlError, Option<u32>) -> Option<SqlError>,
 }
 
 /// A command could not be sent.

@@ -51,12 +51,12 @@ pub(super) struct Rewrite {
     pub client: Capabilities,
     /// What the member's connection agreed on.
     pub member: Capabilities,
-    /// The statement id that the client gets.
+    /// The client's id of the statement.
     pub statement_id: Option<u32>,
     /// Flags that the client's session has beyond what the member knows.
     pub status: StatusFlags,
     /// The error to be told in place of the member's.
-    pub replace_error: fn(&SqlError) -> Option<SqlError>,
+    pub replace_error: fn(&SqlError, Option<u32>) -> Option<SqlError>,
 }
 
 /// One step: so many bytes of the chunk are dealt with.
@@ -211,7 +211,8 @@ impl Walk {
             }
             Seen::Err(payload) => {
                 let code = SqlError::code_of(payload).unwrap_or(0);
-                self.reply.replaced = SqlError::parse(payload).and_then(|error| (self.rewrite.replace_error)(&error));
+                let Rewrite { replace_error, statement_id, .. } = self.rewrite;
+                self.reply.replaced = SqlError::parse(payload).and_then(|error| replace_error(&error, statement_id));
                 self.reply.raised = true;
                 self.reply.error = Some(self.reply.replaced.as_ref().map_or(code, |error| error.code));
                 self.reply.affected_rows = None;
@@ -301,7 +302,7 @@ mod tests {
 
     fn rewrite(client: Capabilities) -> Rewrite {
         let member = Capabilities::SESSION_TRACK;
-        Rewrite { client, member, statement_id: Some(9), status: StatusFlags::empty(), replace_error: |_| None }
+        Rewrite { client, member, statement_id: Some(9), status: StatusFlags::empty(), replace_error: |_, _| None }
     }
 
     /// Two results, the second of them an OK with trackers.

@@ -44,7 +44,7 @@ pub(super) const fn plain_route(target: Target, reason: Reason) -> Route {
         answer: None,
         freshness: Freshness::OwnWrites,
         loss: Loss::RolledBack,
-        hint_ignored: false,
+        hint_ignored: None,
         opens_read_only: false,
         ends_transaction: false,
         on_primary: false,

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{connections::Side, order::Finish, run::Client};
 use crate::{
-    metrics::{CausalRead, Outcome},
+    metrics::{CausalRead, IgnoredHint, Outcome},
     route::{Freshness, Route},
     session::Pins,
+    sql::Hint,
     topology::PickReason,
 };
 
@@ -22,6 +23,12 @@ impl Client {
         };
         let metrics = &self.proxy.metrics;
         metrics.query(route.target as usize, route.reason as usize, outcome);
+        if let Some(hint) = route.hint_ignored {
+            metrics.ignored_hint(match hint {
+                Hint::Primary => IgnoredHint::Primary,
+                Hint::Replica => IgnoredHint::Replica,
+            });
+        }
         metrics.query_duration(route.target as usize, took);
         if *before != self.session.ledger.pins {
             self.count_pins(before);

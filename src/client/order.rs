@@ -23,7 +23,11 @@ use crate::{
     session::{Listener, Transaction},
     sql::{Facts, Kind, Statement},
     wire::{
-        HEADER_LEN, StatusFlags, attributes::Layout, err::SqlError, packet::MessageEnd, prepared::put_statement_id,
+        HEADER_LEN, StatusFlags,
+        attributes::Layout,
+        err::SqlError,
+        packet::MessageEnd,
+        prepared::{put_statement_id, statement_id},
         response::Shape,
     },
 };
@@ -106,6 +110,12 @@ impl<'a> Order<'a> {
             preface: None,
             is_silent: false,
         }
+    }
+
+    /// The client's id of the prepared statement.
+    fn statement_id(&self) -> Option<u32> {
+        let named = || self.message.get(HEADER_LEN..).and_then(statement_id).filter(|_| self.prepared.is_some());
+        self.preparing.map(|(_, id)| id).or_else(named)
     }
 
     /// Whether its reply changes what `ROW_COUNT()` gives.
@@ -219,7 +229,7 @@ impl Client {
         let exchange = Exchange {
             shape: order.shape,
             client: self.login.capabilities,
-            statement_id: order.preparing.map(|(_, id)| id),
+            statement_id: order.statement_id(),
             status: self.status_elsewhere(side),
             intercept: self.intercept(&used, order),
             replace_error: self.replace_error(&used),

@@ -307,7 +307,7 @@ impl Client {
         self.connections.side_of(id)
     }
 
-    fn diagnostics_side(&self) -> Option<Side> {
+    pub(super) fn diagnostics_side(&self) -> Option<Side> {
         let Diagnostics::On(id) = self.previous.diagnostics else { return None };
         self.connections.side_of(id)
     }

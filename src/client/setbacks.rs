@@ -119,15 +119,18 @@ impl Client {
     }
 
     /// In a read-only transaction a server refuses a write because of that, a replica because it is one: of a procedure
-    /// nobody knows before.
-    pub(super) fn replace_error(&self, used: &Used) -> fn(&SqlError) -> Option<SqlError> {
+    /// nobody knows before. A cursor that the member has closed belongs to the statement that the client knows.
+    pub(super) fn replace_error(&self, used: &Used) -> fn(&SqlError, Option<u32>) -> Option<SqlError> {
         let on_replica = self.connections.transaction_on_replica && !used.on_primary;
-        match self.session.dialect.server {
-            _ if !on_replica => |_| None,
-            ServerKind::MySql => {
-                |error| says_read_only(error).then(|| refusal::in_read_only_transaction(ServerKind::MySql))
+        match (self.session.dialect.server, on_replica) {
+            (ServerKind::MySql, false) => |error, id| of_cursor(error, id, ServerKind::MySql),
+            (ServerKind::MySql, true) => {
+                |error, id| of_write(error, ServerKind::MySql).or_else(|| of_cursor(error, id, ServerKind::MySql))
             }
-            _ => |error| says_read_only(error).then(|| refusal::in_read_only_transaction(ServerKind::MariaDb)),
+            (_, false) => |error, id| of_cursor(error, id, ServerKind::MariaDb),
+            (_, true) => {
+                |error, id| of_write(error, ServerKind::MariaDb).or_else(|| of_cursor(error, id, ServerKind::MariaDb))
+            }
         }
     }
 
@@ -214,6 +217,18 @@ fn verdict(route: &Route, progress: Progress, held: bool, repeatable: bool) -> R
 
 const fn is_read_only_refusal(code: u16) -> bool {
     matches!(code, 1290 | 1792 | 1836)
+}
+
+/// What one server says of a write in a read-only transaction, if that is what a replica means.
+fn of_write(error: &SqlError, server: ServerKind) -> Option<SqlError> {
+    says_read_only(error).then(|| refusal::in_read_only_transaction(server))
+}
+
+/// The error of a fetch without a cursor, with the client's id of the statement.
+fn of_cursor(error: &SqlError, id: Option<u32>, server: ServerKind) -> Option<SqlError> {
+    /// `ER_STMT_HAS_NO_OPEN_CURSOR`
+    const NO_OPEN_CURSOR: u16 = 1421;
+    id.filter(|_| error.code == NO_OPEN_CURSOR).map(|id| refusal::no_open_cursor(id, server))
 }
 
 /// 1290 names the option that forbids something, which may be another (`--secure-file-priv`).

@@ -15,7 +15,7 @@ use super::{
     order::Order,
     previous::{ASK_LIMIT, multi_statements},
     run::Client,
-    values,
+    values::{self, Value},
 };
 use crate::{
     backend::Reply,
@@ -146,8 +146,9 @@ impl Client {
         for name in &variables {
             memory.row_count = Some(-1);
             match values::read(connection, name).await {
-                Ok(Some(literal)) => self.session.know_user_variable(name, literal),
-                Ok(None) | Err(_) => self.session.ledger.user_variables.cannot_be_read(name),
+                Ok(Value::Literal(literal)) => self.session.know_user_variable(name, literal),
+                Ok(Value::Absent) => self.session.miss_user_variable(name),
+                Ok(Value::Unreadable) | Err(_) => self.session.ledger.user_variables.cannot_be_read(name),
             }
         }
         if !Arc::ptr_eq(&memory.settings, &self.session.settings) {

@@ -7,12 +7,36 @@ use crate::backend::{Connection, QueryError, ResultSet};
 /// The longest value that is read, in bytes; longer ones stay where they are.
 const LONGEST: usize = 16 * 1024;
 
-/// Asks for the value of `name` (with its `@`, quoted as it was written); none if it is too long or of an odd type.
-pub(super) async fn read(connection: &mut Connection, name: &[u8]) -> Result<Option<Vec<u8>>, QueryError> {
-    let Ok(name) = std::str::from_utf8(name) else { return Ok(None) };
+/// What a connection says of a user variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// This literal gives another connection the same.
+    Literal(Vec<u8>),
+    /// Nothing has made it. `MariaDB` does not tell that from one that is `NULL`.
+    Absent,
+    /// It is too long, or of an odd type.
+    Unreadable,
+}
+
+/// Asks for the value of `name` (with its `@`, quoted as it was written).
+pub(super) async fn read(connection: &mut Connection, name: &[u8]) -> Result<Value, QueryError> {
+    let Ok(name) = std::str::from_utf8(name) else { return Ok(Value::Unreadable) };
     let sql =
         format!("SELECT {name}, HEX(LEFT({name}, {LONGEST})), CHARSET({name}), COLLATION({name}), LENGTH({name})");
-    Ok(literal(&connection.query(&sql).await?))
+    let answer = connection.query(&sql).await?;
+    if is_absent(&answer) {
+        return Ok(Value::Absent);
+    }
+    Ok(literal(&answer).map_or(Value::Unreadable, Value::Literal))
+}
+
+/// `MySQL` gives a variable that nothing has made a type which no other has (seen on 9.7).
+fn is_absent(answer: &ResultSet) -> bool {
+    /// `MYSQL_TYPE_VAR_STRING`
+    const VAR_STRING: u8 = 253;
+    let row = answer.rows.first();
+    let is_null = row.is_some_and(|row| row.first().is_some_and(Option::is_none));
+    is_null && answer.column_type(0) == Some(VAR_STRING)
 }
 
 /// From the answer: the value, its bytes in hexadecimal, character set, collation, length.

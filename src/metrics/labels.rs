@@ -103,6 +103,16 @@ labels! {
 }
 
 labels! {
+    /// A hint that could not be followed.
+    IgnoredHint {
+        /// `proxy:primary`
+        Primary = "primary",
+        /// `proxy:replica`
+        Replica = "replica",
+    }
+}
+
+labels! {
     /// What is done about a statement whose member was lost.
     RetryVerdict {
         /// It is repeated on another member.
@@ -182,6 +192,7 @@ mod tests {
         in_order::<ClientOutcome>();
         in_order::<AuthFailure>();
         in_order::<CausalRead>();
+        in_order::<IgnoredHint>();
         in_order::<RetryVerdict>();
         in_order::<ReloadOutcome>();
         in_order::<Side>();

@@ -24,7 +24,7 @@ use self::text::Text;
 use crate::session::PinReason;
 
 pub use self::labels::{
-    AuthFailure, CausalRead, ClientOutcome, Direction, Label, Outcome, ReloadOutcome, RetryVerdict, Side,
+    AuthFailure, CausalRead, ClientOutcome, Direction, IgnoredHint, Label, Outcome, ReloadOutcome, RetryVerdict, Side,
 };
 pub use self::members::{MemberRow, Scrape};
 
@@ -46,6 +46,7 @@ pub struct Metrics {
     pins: Counters<PinReason>,
     pinned_sessions: Gauges<PinReason>,
     causal_reads: Counters<CausalRead>,
+    ignored_hints: Counters<IgnoredHint>,
     retries: Counters<RetryVerdict>,
     held_statements: Gauge,
     reloads: Counters<ReloadOutcome>,
@@ -97,6 +98,12 @@ impl Metrics {
                 "mysql_proxy_causal_reads_total",
                 "how",
                 "Reads of a session that must see earlier writes, by how they came to see them",
+            ),
+            ignored_hints: Counters::new(
+                of,
+                "mysql_proxy_ignored_hints_total",
+                "hint",
+                "Statements that asked for a side on which they must not run",
             ),
             retries: Counters::new(
                 of,
@@ -160,6 +167,11 @@ impl Metrics {
     /// A read that had to see an earlier write.
     pub fn causal_read(&self, how: CausalRead) {
         self.causal_reads.add(how);
+    }
+
+    /// A hint could not be followed.
+    pub fn ignored_hint(&self, hint: IgnoredHint) {
+        self.ignored_hints.add(hint);
     }
 
     /// What was decided about a statement whose member was lost.

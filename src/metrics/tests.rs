@@ -89,6 +89,7 @@ fn what_has_not_happened_yet_is_there_with_zero() {
         ("mysql_proxy_pinned_sessions", PinReason::ALL.len()),
         ("mysql_proxy_client_connections_total", ClientOutcome::ALL.len()),
         ("mysql_proxy_causal_reads_total", CausalRead::ALL.len()),
+        ("mysql_proxy_ignored_hints_total", IgnoredHint::ALL.len()),
         ("mysql_proxy_retries_total", RetryVerdict::ALL.len()),
         ("mysql_proxy_config_reloads_total", ReloadOutcome::ALL.len()),
         ("mysql_proxy_auth_failures_total", AuthFailure::ALL.len()),

@@ -11,11 +11,10 @@ pub fn decide(statement: &Statement, sql: &[u8], standing: &Standing<'_>) -> Rou
     let mut route = in_state(statement, wish, standing);
     route.freshness = freshness(&route, standing);
     route.loss = loss(statement, &route, standing);
-    route.hint_ignored = match standing.hint.or(statement.hint) {
-        None => false,
-        Some(Hint::Primary) => route.target != Target::Primary,
-        Some(Hint::Replica) => route.target != Target::Replica,
-    };
+    route.hint_ignored = standing.hint.or(statement.hint).filter(|hint| match hint {
+        Hint::Primary => route.target != Target::Primary,
+        Hint::Replica => route.target != Target::Replica,
+    });
     route
 }
 

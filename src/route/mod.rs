@@ -18,6 +18,7 @@ pub use standing::{Held, Standing};
 pub use trusted::TrustedFunctions;
 
 use crate::session::PinReason;
+use crate::sql::Hint;
 
 /// Where a statement goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,8 +93,8 @@ pub struct Route {
     pub freshness: Freshness,
     /// What the loss of the connection means.
     pub loss: Loss,
-    /// The client's hint could not be followed.
-    pub hint_ignored: bool,
+    /// The client's hint, which could not be followed.
+    pub hint_ignored: Option<Hint>,
     /// `BEGIN` on the read-only listener, or one made read-only by the session: the transaction that it opens must be
     /// read-only (`START TRANSACTION READ ONLY`) on a replica.
     pub opens_read_only: bool,
@@ -112,7 +113,7 @@ impl Route {
             answer: None,
             freshness: Freshness::Any,
             loss: Loss::RolledBack,
-            hint_ignored: false,
+            hint_ignored: None,
             opens_read_only: false,
             ends_transaction: false,
             on_primary: false,

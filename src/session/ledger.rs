@@ -211,6 +211,12 @@ impl Ledger {
         self.hold(PinReason::UserVariable, self.user_variables.has_other());
     }
 
+    /// A user variable does not exist, as was found out by asking.
+    pub fn miss_user_variable(&mut self, name: &[u8]) {
+        self.user_variables.forget(name);
+        self.hold(PinReason::UserVariable, self.user_variables.has_other());
+    }
+
     /// A `SET` of user variables is prepared, which makes those that are not there yet.
     pub fn prepared_set(&mut self, sql: &[u8], dialect: sql::Dialect) {
         for assignment in details::assignments(sql, dialect) {

@@ -292,6 +292,12 @@ impl Session {
         self.learn_user_variables();
     }
 
+    /// A user variable that nobody has made, as was found out by asking.
+    pub fn miss_user_variable(&mut self, name: &[u8]) {
+        self.ledger.miss_user_variable(name);
+        self.learn_user_variables();
+    }
+
     /// A variable whose value was found out by asking.
     pub fn set_variable(&mut self, name: &[u8], value: &[u8]) {
         self.learn_variable(name, value);

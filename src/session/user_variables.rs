@@ -134,6 +134,12 @@ impl UserVariables {
         }
     }
 
+    /// It does not exist where it was asked for.
+    pub fn forget(&mut self, variable: &[u8]) {
+        let Some(name) = plain_name(variable) else { return };
+        self.values.retain(|(known, value)| !known.eq_ignore_ascii_case(name) || value.text().is_some());
+    }
+
     /// Its connection has been asked in vain.
     pub fn cannot_be_read(&mut self, variable: &[u8]) {
         let Some(name) = plain_name(variable) else { return };
