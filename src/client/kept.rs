@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::{
     connections::Used,
     order::Order,
-    previous::{ASK_LIMIT, Diagnostics, asks},
+    previous::{ASK_LIMIT, Diagnostics, asks, asks_diagnostics},
     run::{Client, Gone},
     texts::StatementText,
 };
@@ -93,6 +93,27 @@ impl Client {
         {
             self.previous.found_rows = FoundRows::Kept(said);
         }
+    }
+
+    /// Conditions that are asked for on a connection which must be changed first (settings, the question prepared) are
+    /// kept, as the change may take them away.
+    pub(super) async fn keep_before_changes(
+        &mut self,
+        (question, sql): (&Statement, &[u8]),
+        text: Option<&Arc<StatementText>>,
+    ) {
+        // `GET DIAGNOSTICS` finds them nowhere else.
+        let gets = question.kind == Kind::Diagnostics && show_conditions(sql, question.dialect).is_none();
+        let Some(side) = self.diagnostics_side().filter(|_| asks_diagnostics(question) && !gets) else { return };
+        let last = self.connections.last;
+        let Some(mut used) = self.connections.take(side) else { return };
+        let (_, memory) = used.lease.parts();
+        if !memory.has(&self.session.settings) || text.is_some_and(|text| memory.prepared(text).is_none()) {
+            self.keep_answers(&mut used).await;
+        }
+        self.connections.keep(side, used);
+        // That was no statement.
+        self.connections.last = last;
     }
 
     /// Answers `SHOW WARNINGS` and `SHOW ERRORS` from what was kept; false when a connection must be asked.

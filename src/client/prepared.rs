@@ -176,8 +176,8 @@ impl Client {
         if !asks(&what.statement) {
             self.ask_what_waits().await;
         }
-        self.keep_before_preparing(&what).await;
         let sql = &what.text.sql;
+        self.keep_before_changes((&what.statement, sql), Some(&what.text)).await;
         if !incoming.is_partial() && self.show_kept(&what.statement, sql, RowEncoding::Binary).await? {
             return Ok(());
         }
@@ -206,19 +206,6 @@ impl Client {
         let executed = self.run_prepared(&route, order, &what.statement, sql).await?;
         self.after_execute(id, executed).await;
         Ok(())
-    }
-
-    /// Conditions that are asked for on a connection that has yet to prepare the question, which takes them away.
-    async fn keep_before_preparing(&mut self, what: &What) {
-        let Some(side) = self.diagnostics_side().filter(|_| what.statement.kind == Kind::Diagnostics) else { return };
-        let last = self.connections.last;
-        let Some(mut used) = self.connections.take(side) else { return };
-        if used.lease.parts().1.prepared(&what.text).is_none() {
-            self.keep_answers(&mut used).await;
-        }
-        self.connections.keep(side, used);
-        // That was no statement.
-        self.connections.last = last;
     }
 
     /// What the query attributes of an execution ask for. Parameters that were sent ahead are not in it, so its values

@@ -34,6 +34,7 @@ impl Client {
     pub(super) async fn query(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         let (statement, hint) = self.read_query(incoming);
         if asks(&statement) {
+            self.keep_before_changes((&statement, incoming.sql()), None).await;
             if !incoming.is_partial() && self.show_kept(&statement, incoming.sql(), RowEncoding::Text).await? {
                 return Ok(());
             }
@@ -140,7 +141,8 @@ impl Client {
             self.give_up_waiting_transaction().await;
             order.preface = Some(read_only);
         }
-        if route.ends_transaction && matches!(statement.kind, Kind::Several | Kind::Prepare | Kind::Handler) {
+        let goes_on = matches!(statement.kind, Kind::Several | Kind::Prepare | Kind::Handler | Kind::Read);
+        if route.ends_transaction && goes_on {
             // The transaction goes on there: what comes before its COMMIT is not to write.
             order.preface = Some("START TRANSACTION READ ONLY");
         }

@@ -49,6 +49,8 @@ pub(super) fn in_transaction(statement: &Statement, wish: Route, standing: &Stan
 const MOVES: Facts =
     Facts::COMMITS.union(Facts::ENDS).union(Facts::BEGINS).union(Facts::SETS_GLOBAL).union(Facts::CHANGES);
 
+const NAMED_LOCK: Facts = Facts::TAKES_LOCK.union(Facts::ASKS_LOCK);
+
 fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
     let stays = Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, ..wish };
     let leaves = Route { target: Target::Primary, ends_transaction: true, ..wish };
@@ -72,7 +74,9 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
         // What is prepared or opened outlives the transaction, and pins stand on the primary.
         Kind::Prepare | Kind::Handler => leaves,
         _ if statement.has(Facts::COMMITS) => leaves,
-        _ if statement.has(Facts::TAKES_LOCK | Facts::ASKS_LOCK) => wish,
+        // A named lock is the primary's, and rows are not to be locked outside of the transaction.
+        _ if statement.has(NAMED_LOCK) && statement.has(Facts::LOCKS_ROWS) => leaves,
+        _ if statement.has(NAMED_LOCK) => wish,
         _ => stays,
     }
 }

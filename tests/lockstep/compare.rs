@@ -79,9 +79,9 @@ pub fn without_trackers(heard: Heard) -> Heard {
     /// `SERVER_SESSION_STATE_CHANGED`, in the second byte of the status.
     const CHANGED: u8 = 0x40;
     heard.map(|mut messages| {
-        // An OK alone: two short numbers, then the status.
-        if let [message] = messages.as_mut_slice()
-            && matches!(message.payload.as_slice(), [0, ..=0xfa, ..=0xfa, _, _, ..])
+        // The OK at the end: two short numbers, then the status.
+        if let [.., message] = messages.as_mut_slice()
+            && matches!(message.payload.as_slice(), [0 | 0xfe, ..=0xfa, ..=0xfa, _, _, ..])
         {
             message.payload.truncate(7);
             message.payload[4] &= !CHANGED;
