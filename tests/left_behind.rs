@@ -33,6 +33,7 @@ on_both!(
     data_sent_ahead_end_with_the_transaction,
     a_released_connection_serves_nobody_else,
     a_database_that_is_missing_loses_no_write,
+    warnings_outlive_the_reset_of_their_connection,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -432,4 +433,19 @@ fn a_database_that_is_missing_loses_no_write(flavor: Flavor) {
     assert_eq!(session.say("SELECT COUNT(*) FROM log"), "2");
     session.run("COMMIT");
     assert_eq!(session.say("SELECT COUNT(*) FROM log"), "2");
+}
+
+fn warnings_outlive_the_reset_of_their_connection(flavor: Flavor) {
+    if flavor != Flavor::MariaDb {
+        // MySQL's statements take the warnings of the one before away.
+        return;
+    }
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.run("SET @y = 5");
+    session.say("SELECT CAST('wrong' AS SIGNED), @y");
+    // It has a value now that the connection to the replica cannot be given.
+    session.say("SELECT @y := 99");
+    assert!(session.say("SHOW WARNINGS").contains("'wrong'"));
+    assert_eq!(session.say("SELECT @@warning_count"), "1");
 }
