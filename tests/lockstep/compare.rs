@@ -16,7 +16,7 @@ struct Exception {
 }
 
 /// Keep this short: each is an exception in `docs/routing.md`.
-const EXCEPTIONS: [Exception; 15] = [
+const EXCEPTIONS: [Exception; 17] = [
     Exception {
         about: "SHOW WARNINGS",
         apply: without_statement_ids,
@@ -46,6 +46,12 @@ const EXCEPTIONS: [Exception; 15] = [
     },
     Exception { about: "@ping", apply: without_warnings, reason: "the same" },
     Exception { about: "@multi", apply: without_warnings, reason: "the same" },
+    Exception {
+        about: "@execute",
+        apply: without_binary_flag,
+        reason: "what MariaDB prepares anew behind DDL takes on the character set of that moment",
+    },
+    Exception { about: "@cursor", apply: without_binary_flag, reason: "the same" },
     Exception {
         about: "@execute",
         apply: without_warnings,
@@ -79,12 +85,12 @@ pub fn without_trackers(heard: Heard) -> Heard {
     /// `SERVER_SESSION_STATE_CHANGED`, in the second byte of the status.
     const CHANGED: u8 = 0x40;
     heard.map(|mut messages| {
-        // The OK at the end: two short numbers, then the status.
-        if let [.., message] = messages.as_mut_slice()
-            && matches!(message.payload.as_slice(), [0 | 0xfe, ..=0xfa, ..=0xfa, _, _, ..])
-        {
-            message.payload.truncate(7);
-            message.payload[4] &= !CHANGED;
+        for message in &mut messages {
+            // An OK: two short numbers, then the status.
+            if matches!(message.payload.as_slice(), [0 | 0xfe, ..=0xfa, ..=0xfa, _, _, ..]) {
+                message.payload.truncate(7);
+                message.payload[4] &= !CHANGED;
+            }
         }
         messages
     })
@@ -226,6 +232,18 @@ fn without_length_of_null(mut messages: Vec<Message>, _: u32) -> Vec<Message> {
                 length.fill(0);
             }
         }
+    }
+    messages
+}
+
+/// Whether a column is shown as binary.
+fn without_binary_flag(mut messages: Vec<Message>, _: u32) -> Vec<Message> {
+    /// From the end: two fillers, decimals, and the flags.
+    const FLAGS: usize = 5;
+    const BINARY: u8 = 0x80;
+    for message in messages.iter_mut().filter(|message| message.payload.starts_with(b"\x03def")) {
+        let at = message.payload.len().saturating_sub(FLAGS);
+        message.payload[at] &= !BINARY;
     }
     messages
 }
