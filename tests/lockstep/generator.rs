@@ -76,6 +76,8 @@ struct Seen {
     xa: bool,
     read_only: bool,
     auto_is_null: bool,
+    /// Its database may have been dropped.
+    adrift: bool,
 }
 
 impl Seen {
@@ -87,10 +89,14 @@ impl Seen {
             (self.xa || line.contains("XA START")) && !line.contains("XA COMMIT") && !line.contains("XA ROLLBACK");
         self.read_only |= line.contains("READ ONLY");
         self.auto_is_null |= line.contains("auto_is_null = 1");
+        self.adrift |= line.contains("DROP DATABASE");
+        self.adrift &= !["USE ", "@database", "@change"].iter().any(|start| line.starts_with(start));
+        let prepared = ["@execute", "@cursor", "EXECUTE"].iter().any(|start| line.starts_with(start));
         let in_a_transaction =
             ["@cursor", "USE information_schema", "LOAD DATA LOCAL", "START TRANSACTION, ", "SET PASSWORD"];
         (self.read_only && in_a_transaction.iter().any(|start| line.starts_with(start)))
             || (self.auto_is_null && line.contains("IS NULL"))
+            || (self.adrift && prepared)
     }
 }
 
