@@ -95,6 +95,7 @@ impl Seen {
         let in_a_transaction =
             ["@cursor", "USE information_schema", "LOAD DATA LOCAL", "START TRANSACTION, ", "SET PASSWORD"];
         (self.read_only && in_a_transaction.iter().any(|start| line.starts_with(start)))
+            || (self.read_only && line.contains("autocommit"))
             || (self.auto_is_null && line.contains("IS NULL"))
             || (self.adrift && prepared)
     }
