@@ -94,8 +94,8 @@ impl Seen {
         let prepared = ["@execute", "@cursor", "EXECUTE"].iter().any(|start| line.starts_with(start));
         let in_a_transaction =
             ["@cursor", "USE information_schema", "LOAD DATA LOCAL", "START TRANSACTION, ", "SET PASSWORD"];
-        (self.read_only && in_a_transaction.iter().any(|start| line.starts_with(start)))
-            || (self.read_only && line.contains("autocommit"))
+        let ends = line.contains("autocommit");
+        (self.read_only && (ends || in_a_transaction.iter().any(|start| line.starts_with(start))))
             || (self.auto_is_null && line.contains("IS NULL"))
             || (self.adrift && prepared)
     }
