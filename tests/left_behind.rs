@@ -34,6 +34,8 @@ on_both!(
     a_released_connection_serves_nobody_else,
     a_database_that_is_missing_loses_no_write,
     warnings_outlive_the_reset_of_their_connection,
+    a_long_variable_keeps_its_value,
+    a_named_lock_ends_no_transaction,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -448,4 +450,27 @@ fn warnings_outlive_the_reset_of_their_connection(flavor: Flavor) {
     session.say("SELECT @y := 99");
     assert!(session.say("SHOW WARNINGS").contains("'wrong'"));
     assert_eq!(session.say("SELECT @@warning_count"), "1");
+}
+
+fn a_long_variable_keeps_its_value(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.say("SELECT COUNT(*) FROM t");
+    session.run(&format!("SET @a = '{}'", "x".repeat(9000)));
+    assert_eq!(session.say("SELECT LENGTH(@a)"), "9000");
+    session.run("SET @a = 'short'");
+    session.say("SELECT COUNT(*) FROM t");
+    assert_eq!(session.say("SELECT @a"), "short");
+}
+
+fn a_named_lock_ends_no_transaction(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.run("START TRANSACTION READ ONLY");
+    session.say("SELECT COUNT(*) FROM t");
+    session.say("DO (SELECT GET_LOCK('x', 0) FROM t WHERE a = 3 FOR UPDATE)");
+    assert!(session.say("INSERT INTO t (b) VALUES ('refused')").starts_with("ERROR 1792"));
+    session.run("COMMIT");
+    session.run("INSERT INTO t (b) VALUES ('done')");
+    session.say("SELECT RELEASE_ALL_LOCKS()");
 }

@@ -24,7 +24,7 @@ pub struct Exchange {
     pub shape: Shape,
     /// What the client agreed on.
     pub client: Capabilities,
-    /// The client's id of the statement that is prepared, executed or fetched from.
+    /// The client's id of the statement that is prepared, or fetched from.
     pub statement_id: Option<u32>,
     /// Status flags that the client's session has beyond what this member knows.
     pub status: StatusFlags,

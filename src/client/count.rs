@@ -23,12 +23,7 @@ impl Client {
         };
         let metrics = &self.proxy.metrics;
         metrics.query(route.target as usize, route.reason as usize, outcome);
-        if let Some(hint) = route.hint_ignored {
-            metrics.ignored_hint(match hint {
-                Hint::Primary => IgnoredHint::Primary,
-                Hint::Replica => IgnoredHint::Replica,
-            });
-        }
+        self.count_hint(route);
         metrics.query_duration(route.target as usize, took);
         if *before != self.session.ledger.pins {
             self.count_pins(before);
@@ -38,6 +33,16 @@ impl Client {
     /// A statement that the proxy answered itself.
     pub(super) fn count_answer(&self, route: &Route, outcome: Outcome) {
         self.proxy.metrics.query(route.target as usize, route.reason as usize, outcome);
+        self.count_hint(route);
+    }
+
+    fn count_hint(&self, route: &Route) {
+        if let Some(hint) = route.hint_ignored {
+            self.proxy.metrics.ignored_hint(match hint {
+                Hint::Primary => IgnoredHint::Primary,
+                Hint::Replica => IgnoredHint::Replica,
+            });
+        }
     }
 
     /// A read that must see the session's own writes has found a member.

@@ -102,9 +102,10 @@ impl Client {
         (question, sql): (&Statement, &[u8]),
         text: Option<&Arc<StatementText>>,
     ) {
-        // `GET DIAGNOSTICS` finds them nowhere else.
-        let gets = question.kind == Kind::Diagnostics && show_conditions(sql, question.dialect).is_none();
-        let Some(side) = self.diagnostics_side().filter(|_| asks_diagnostics(question) && !gets) else { return };
+        // `GET DIAGNOSTICS`, or several statements in one text, find them nowhere else.
+        let shows = show_conditions(sql, question.dialect).is_some();
+        let may_move = shows || (question.kind != Kind::Diagnostics && may_hold_numbers(question));
+        let Some(side) = self.diagnostics_side().filter(|_| asks_diagnostics(question) && may_move) else { return };
         let last = self.connections.last;
         let Some(mut used) = self.connections.take(side) else { return };
         let (_, memory) = used.lease.parts();

@@ -124,7 +124,11 @@ impl Client {
     /// Whether the member closes its connection behind this reply, as the client asked it to.
     pub(super) fn is_released(&self, order: &Order<'_>, reply: &Reply) -> bool {
         let Some((statement, sql)) = order.statement.filter(|_| reply.error.is_none()) else { return false };
-        let completes = matches!(statement.kind, Kind::Commit | Kind::Rollback);
+        if statement.has(Facts::VERSIONED) {
+            return false;
+        }
+        let completes = matches!(statement.kind, Kind::Commit | Kind::Rollback)
+            || (statement.kind == Kind::Several && statement.has(Facts::ENDS));
         let usual = self.session.settings.variables.get(b"completion_type".as_slice());
         statement.has(Facts::RELEASE)
             || (completes

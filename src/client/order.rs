@@ -112,9 +112,10 @@ impl<'a> Order<'a> {
         }
     }
 
-    /// The client's id of the prepared statement.
+    /// The client's id of the statement that is prepared, or fetched from.
     fn statement_id(&self) -> Option<u32> {
-        let named = || self.message.get(HEADER_LEN..).and_then(statement_id).filter(|_| self.prepared.is_some());
+        let named =
+            || self.message.get(HEADER_LEN..).and_then(statement_id).filter(|_| matches!(self.shape, Shape::Rows));
         self.preparing.map(|(_, id)| id).or_else(named)
     }
 

@@ -141,7 +141,8 @@ impl Client {
             self.give_up_waiting_transaction().await;
             order.preface = Some(read_only);
         }
-        let goes_on = matches!(statement.kind, Kind::Several | Kind::Prepare | Kind::Handler | Kind::Read);
+        let ends = statement.kind == Kind::Begin || statement.has(Facts::COMMITS);
+        let goes_on = statement.kind == Kind::Several || !ends;
         if route.ends_transaction && goes_on {
             // The transaction goes on there: what comes before its COMMIT is not to write.
             order.preface = Some("START TRANSACTION READ ONLY");

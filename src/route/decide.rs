@@ -12,8 +12,8 @@ pub fn decide(statement: &Statement, sql: &[u8], standing: &Standing<'_>) -> Rou
     route.freshness = freshness(&route, standing);
     route.loss = loss(statement, &route, standing);
     route.hint_ignored = standing.hint.or(statement.hint).filter(|hint| match hint {
-        Hint::Primary => route.target != Target::Primary,
-        Hint::Replica => route.target != Target::Replica,
+        Hint::Primary => route.target == Target::Replica,
+        Hint::Replica => matches!(route.target, Target::Primary | Target::Proxy),
     });
     route
 }

@@ -24,7 +24,7 @@ pub(super) fn route(statement: &Statement, sql: &[u8], standing: &Standing<'_>) 
         Kind::Read => read(statement, sql, standing, Reason::Read),
         Kind::Metadata => read(statement, sql, standing, Reason::Metadata),
         Kind::Diagnostics => pinned_by_facts(Route::new(Target::Same, Reason::Diagnostics), statement),
-        Kind::Set => set_route(statement, sql),
+        Kind::Set => set_route(statement, sql, standing),
         Kind::Use => Route::new(Target::All, Reason::SessionState),
         kind => pinned_by_facts(pinned_by_kind(Route::primary(reason_of(kind)), statement), statement),
     }
@@ -170,7 +170,7 @@ fn variables_are_replayable(statement: &Statement, sql: &[u8], standing: &Standi
     statement.user_variables.as_slice().iter().all(|span| standing.user_variables.is_replayable(span.of(sql)))
 }
 
-fn set_route(statement: &Statement, sql: &[u8]) -> Route {
+fn set_route(statement: &Statement, sql: &[u8], standing: &Standing<'_>) -> Route {
     if statement.has(Facts::SETS_GLOBAL) {
         return pinned_by_facts(Route::primary(Reason::GlobalSetting), statement);
     }
@@ -192,7 +192,10 @@ fn set_route(statement: &Statement, sql: &[u8]) -> Route {
         route.on_primary = true;
         return route;
     }
-    Route::new(Target::All, Reason::SessionState)
+    let mut route = Route::new(Target::All, Reason::SessionState);
+    // What cannot be carried stays on its connection, which is the primary's.
+    route.on_primary = statement.has(Facts::SETS_USER) && !standing.user_variables.has_room(sql);
+    route
 }
 
 /// Whether every setting that must not be carried gets the value that it has in a fresh session.

@@ -118,6 +118,14 @@ impl UserVariables {
         Ok(())
     }
 
+    /// Whether all that a `SET` of this text may set can be remembered.
+    #[must_use]
+    pub fn has_room(&self, sql: &[u8]) -> bool {
+        let bytes: usize = self.values.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let more = sql.split(|&byte| byte == b'@').count();
+        bytes + sql.len() <= MOST_BYTES && self.values.len() + more <= MOST_VARIABLES
+    }
+
     /// The literals, as pairs of name (without `@`, to be quoted with backticks) and text, to be set elsewhere.
     pub fn literals(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.values.iter().filter_map(|(name, value)| value.text().map(|text| (&**name, text)))

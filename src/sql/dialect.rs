@@ -96,6 +96,6 @@ impl Dialect {
         self.ansi_quotes = has(&["ANSI_QUOTES"]) || has(&combined);
         self.ignore_space = has(&["IGNORE_SPACE"]) || has(&combined);
         self.no_backslash_escapes = has(&["NO_BACKSLASH_ESCAPES"]);
-        self.oracle = has(&["ORACLE"]);
+        self.oracle = self.server != ServerKind::MySql && has(&["ORACLE"]);
     }
 }
