@@ -36,6 +36,7 @@ on_both!(
     warnings_outlive_the_reset_of_their_connection,
     a_long_variable_keeps_its_value,
     a_named_lock_ends_no_transaction,
+    an_id_is_asked_for_before_its_connection_goes_back,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -473,4 +474,21 @@ fn a_named_lock_ends_no_transaction(flavor: Flavor) {
     session.run("COMMIT");
     session.run("INSERT INTO t (b) VALUES ('done')");
     session.say("SELECT RELEASE_ALL_LOCKS()");
+}
+
+/// What an execution with the cursor flag held is let go at once when it opened none, while the id is yet to be asked for.
+fn an_id_is_asked_for_before_its_connection_goes_back(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut other = Raw::app(proxy.read_write);
+    other.run("INSERT INTO log (n) VALUES (1)");
+    let mut session = Raw::app(proxy.read_write);
+    // The replica's connection lingers, as the session may ask it for its FOUND_ROWS().
+    session.say("SELECT ROW_COUNT()");
+    let id = session.prepare("INSERT INTO t (b) VALUES ('new')").unwrap();
+    assert!(session.say("INSERT INTO log (a) VALUES (1)").starts_with("ERROR 1062"));
+    let reply = session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Results).unwrap();
+    assert_eq!(reply[0].payload[..3], [0, 1, 1], "one row, with the id 1");
+    other.run("INSERT INTO log (n) VALUES (2), (3)");
+    assert_eq!(session.say("SELECT ROW_COUNT()"), "1");
+    assert_eq!(session.say("SELECT @@last_insert_id, @@identity"), "1 1");
 }

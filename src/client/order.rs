@@ -402,9 +402,28 @@ impl Client {
         }
     }
 
-    /// Keeps the connection if the session must, or lingers, or if sessions do not share; else it goes back to the pool.
+    /// Keeps the connection of a statement that has run if the session must, or lingers, or if sessions do not share; else
+    /// it goes back to the pool. So does that of the other side when it only lingered.
     pub(super) async fn settle(&mut self, side: Side, mut used: Used) {
         used.in_flight = None;
+        self.keep_or_give_back(side, used).await;
+        self.end_settling(side);
+    }
+
+    /// Does so for all that is kept, after a pin may have ended. That was no statement: what waits to be asked where the
+    /// last one ran still does.
+    pub(super) async fn settle_kept(&mut self) {
+        let last = self.connections.last;
+        for side in [Side::Primary, Side::Replica] {
+            if let Some(used) = self.connections.take(side) {
+                self.keep_or_give_back(side, used).await;
+            }
+        }
+        self.connections.last = last;
+        self.end_settling(last);
+    }
+
+    async fn keep_or_give_back(&mut self, side: Side, mut used: Used) {
         used.held = self.must_hold(side);
         if used.held || !self.proxy.policy.multiplexing || (self.may_be_asked(&used) && !self.is_overdue(&used)) {
             self.connections.keep(side, used);
@@ -413,8 +432,11 @@ impl Client {
             self.connections.remember(side, &used);
             give_back(used);
         }
-        self.release_other(side);
-        // Whatever is kept only to be asked has its end.
+    }
+
+    /// Whatever is kept only to be asked has its end.
+    fn end_settling(&mut self, last: Side) {
+        self.release_other(last);
         let lingers = self.proxy.policy.multiplexing && self.connections.lingering().next().is_some();
         self.previous.lingers_since = self.previous.lingers_since.filter(|_| lingers).or(lingers.then(Instant::now));
     }

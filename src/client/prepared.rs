@@ -254,14 +254,7 @@ impl Client {
         }
         let asked = self.prepared.by_id.values().any(|prepared| asks(&prepared.what.statement));
         self.session.ledger.prepared_question(asked);
-        let last = self.connections.last;
-        for side in [Side::Primary, Side::Replica] {
-            if let Some(used) = self.connections.take(side) {
-                self.settle(side, used).await;
-            }
-        }
-        // Looking them over is no statement.
-        self.connections.last = last;
+        self.settle_kept().await;
     }
 
     /// The message with parameter types, if the client left them out as it may after the first execution; the
