@@ -43,7 +43,7 @@ lockstep: ## 20,000 random sessions, statement by statement as on one server (MY
 	@echo "==> lockstep: random sessions on one server and through the proxy"
 	@tests/install.sh build servers
 	MYSQL_PROXY_LOCKSTEP_SESSIONS=$${MYSQL_PROXY_LOCKSTEP_SESSIONS:-20000} \
-	  $(CARGO) test --locked --test lockstep --test state -- --include-ignored --nocapture --test-threads 1
+	  $(CARGO) test --locked --profile checked --test lockstep --test state -- --include-ignored --nocapture --test-threads 1
 
 refusals: ## 10,000,000 made statements: what is taken for a read is refused by no replica (MYSQL_PROXY_REFUSALS, _SEED)
 	@echo "==> refusals: what is taken for a read, on real read-only replicas"
