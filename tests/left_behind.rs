@@ -37,6 +37,8 @@ on_both!(
     a_long_variable_keeps_its_value,
     a_named_lock_ends_no_transaction,
     an_id_is_asked_for_before_its_connection_goes_back,
+    a_variable_without_a_value_has_not_anothers_type,
+    an_answer_from_what_was_kept_is_shown_as_the_proxys,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -491,4 +493,32 @@ fn an_id_is_asked_for_before_its_connection_goes_back(flavor: Flavor) {
     other.run("INSERT INTO log (n) VALUES (2), (3)");
     assert_eq!(session.say("SELECT ROW_COUNT()"), "1");
     assert_eq!(session.say("SELECT @@last_insert_id, @@identity"), "1 1");
+}
+
+/// A variable that is set to `NULL` keeps the type that it had: it must not be one that another session gave it.
+fn a_variable_without_a_value_has_not_anothers_type(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let mut other = Raw::app(proxy.read_write);
+    other.run("SET @y = 5");
+    let mut direct = Raw::connect(cluster.primary().address(), &Who::named("app")).unwrap();
+    let mut session = Raw::app(proxy.read_write);
+    for nothing in ["NULL", "(NULL)"] {
+        direct.run(&format!("SET @y = {nothing}"));
+        session.run(&format!("SET @y = {nothing}"));
+        assert_eq!(other.say("SELECT @y"), "5");
+        assert_eq!(replied(&mut session, "SELECT @y"), replied(&mut direct, "SELECT @y"), "{nothing}");
+    }
+}
+
+fn an_answer_from_what_was_kept_is_shown_as_the_proxys(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.say("SELECT CAST('wrong' AS SIGNED)");
+    // The only connection to each member goes to another session.
+    let mut other = Raw::app(proxy.read_write);
+    other.run("INSERT INTO log (n) VALUES (1)");
+    other.say("SELECT COUNT(*) FROM log");
+    assert!(session.say("SHOW WARNINGS").contains("'wrong'"));
+    let route = session.say("SHOW PROXY ROUTE");
+    assert!(route.starts_with("proxy ") && route.contains(" diagnostics "), "{route}");
 }

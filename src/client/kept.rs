@@ -12,11 +12,14 @@ use super::{
     order::Order,
     previous::{ASK_LIMIT, Diagnostics, asks, asks_diagnostics},
     run::{Client, Gone},
+    shown::LastRoute,
     texts::StatementText,
 };
 use crate::{
     backend::Connection,
+    metrics::Outcome,
     pool::BackendId,
+    route::{Route, Target},
     session::PinReason,
     sql::{
         Dialect, Facts, Kind, ServerKind, Statement,
@@ -135,6 +138,9 @@ impl Client {
         kept.put(&mut out, (of, skip, most), self.status(), encoding);
         self.stream.write_all(&out).await?;
         self.previous.row_count = -1;
+        let route = Route { target: Target::Proxy, ..self.decide(statement, sql) };
+        self.count_answer(&route, Outcome::Ok);
+        self.last_route = LastRoute { decided: Some((route.target, route.reason)), ..LastRoute::default() };
         Ok(true)
     }
 

@@ -134,6 +134,8 @@ impl Client {
         let began = std::time::Instant::now();
         self.last_route = LastRoute { decided: Some((route.target, route.reason)), ..LastRoute::default() };
         if route.ends_transaction {
+            // What waits to be asked there must be asked before its connection goes back.
+            self.ask_what_waits().await;
             self.commit_on_replica().await;
         }
         let read_only = read_only_transaction(self.session.ledger.next_transaction);

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::user_variables::is_untyped_null;
+
 /// The collation that results show in their metadata; their character set is `character_set_results`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ResultsCollation {
@@ -97,8 +99,13 @@ impl Settings {
             return Err(Unreachable);
         }
         let lacks = |name: &Vec<u8>| !wanted.variables.contains_key(name) && !baseline.contains_key(name);
+        // A user variable that has had a value keeps its type when it is set to `NULL`.
+        let keeps_type = |(name, literal): (&Vec<u8>, &Vec<u8>)| {
+            is_untyped_null(literal) && self.user_variables.get(name).is_some_and(|has| !is_untyped_null(has))
+        };
         let reset = self.variables.keys().any(lacks)
-            || self.user_variables.keys().any(|name| !wanted.user_variables.contains_key(name));
+            || self.user_variables.keys().any(|name| !wanted.user_variables.contains_key(name))
+            || wanted.user_variables.iter().any(keeps_type);
         let multi_statements = wanted.multi_statements.filter(|_| self.multi_statements != wanted.multi_statements);
         let role = wanted.role.clone().filter(|_| self.role != wanted.role);
         let database = wanted.database.clone().filter(|_| self.database != wanted.database);
@@ -357,6 +364,10 @@ mod tests {
         let none = Settings::default();
         assert_eq!(set(&none, &mine, &none), (false, "SET @`x``y`='lit'".into()));
         assert_eq!(set(&mine, &none, &none), (true, String::new()));
+        let mut nothing = Settings::default();
+        nothing.user_variables.insert(b"x`y".to_vec(), b"NULL".to_vec());
+        assert_eq!(set(&mine, &nothing, &none), (true, "SET @`x``y`=NULL".into()), "it would keep another's type");
+        assert_eq!(set(&nothing, &mine, &none), (false, "SET @`x``y`='lit'".into()));
     }
 
     #[test]

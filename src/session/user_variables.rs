@@ -88,10 +88,10 @@ impl UserVariables {
     /// # Errors
     /// [`Full`] when there are too many or the name is hard to compare: then the session must keep its connection.
     pub fn set(&mut self, variable: &[u8], value: UserValue) -> Result<(), Full> {
-        let known = plain_name(variable).and_then(|name| self.find(name));
-        let value = match known {
-            Some((_, known)) if value.is_null() => known.as_null(),
-            _ => value,
+        let value = match plain_name(variable).and_then(|name| self.find(name)) {
+            _ if !value.is_null() => value,
+            Some((_, known)) => known.as_null(),
+            None => UserValue::Literal(b"NULL"[..].into()),
         };
         self.know(variable, value)
     }
@@ -172,7 +172,7 @@ impl UserVariables {
 
 impl UserValue {
     fn is_null(&self) -> bool {
-        matches!(self, UserValue::Literal(text) if text.eq_ignore_ascii_case(b"null"))
+        matches!(self, UserValue::Literal(text) if is_untyped_null(text))
     }
 
     /// What the variable is once it is set to `NULL`: both servers keep the type that it had.
@@ -185,11 +185,13 @@ impl UserValue {
             Some(NumberType::Double) => b"NULL + 0e0",
             None => match text.first() {
                 Some(b'n' | b'N') if text.eq_ignore_ascii_case(b"null") => b"NULL",
-                // `DATE'…'`, `_latin1'…'` and `N'…'` leave a character set of their own.
-                Some(b'd' | b'D' | b't' | b'T' | b'_' | b'n' | b'N') => return UserValue::Unread,
+                // `N'…'` has a character set of its own.
+                Some(b'n' | b'N') => return UserValue::Unread,
                 // Its character set is the connection's, as that of what is said in its place.
                 _ if is_plain_string(text) => TYPED_STRING,
-                _ => b"NULL",
+                // `X'41'`, `0x41`: like what has never had another value.
+                Some(b'x' | b'X' | b'b' | b'B' | b'0') => b"NULL",
+                _ => return UserValue::Unread,
             },
         };
         UserValue::Literal(typed.into())
@@ -206,6 +208,15 @@ impl UserValue {
     fn len(&self) -> usize {
         self.text().map_or(0, <[u8]>::len)
     }
+}
+
+/// Whether a literal is a `NULL` that leaves a variable the type it had.
+pub(super) fn is_untyped_null(literal: &[u8]) -> bool {
+    let mut text = literal.trim_ascii();
+    while let Some(inner) = text.strip_prefix(b"(").and_then(|it| it.strip_suffix(b")")) {
+        text = inner.trim_ascii();
+    }
+    text.eq_ignore_ascii_case(b"null")
 }
 
 /// Whether a literal is a string without an introducer (`_latin1'x'`, `X'41'`), perhaps signed or in parentheses, or has
@@ -279,11 +290,12 @@ mod tests {
                 variables.set(b"@x", UserValue::Literal(literal.as_bytes().into())).unwrap();
             }
             let text = variables.literals().next().map(|(_, text)| String::from_utf8_lossy(text).into_owned());
-            text.unwrap()
+            text.unwrap_or_else(|| "?".into())
         };
         for (before, expected) in [
             ("5", "CAST(NULL AS SIGNED)"),
-            ("-(5)", "NULL"),
+            ("-(5)", "?"),
+            ("_latin1'a'", "?"),
             ("(7)", "CAST(NULL AS SIGNED)"),
             ("TRUE", "CAST(NULL AS SIGNED)"),
             ("18446744073709551615", "CAST(NULL AS UNSIGNED)"),
@@ -296,6 +308,7 @@ mod tests {
             ("X'41'", "NULL"),
             ("0x41", "NULL"),
             ("NULL", "NULL"),
+            ("( (null))", "NULL"),
         ] {
             assert_eq!(null_behind(before), expected, "{before}");
         }
