@@ -98,6 +98,7 @@ impl Seen {
         (self.read_only && (ends || in_a_transaction.iter().any(|start| line.starts_with(start))))
             || (self.auto_is_null && line.contains("IS NULL"))
             || (self.adrift && prepared)
+            || (self.adrift && self.read_only && ["READ ONLY", "DROP DATABASE"].iter().any(|text| line.contains(text)))
     }
 }
 
