@@ -146,9 +146,12 @@ impl Writer<'_> {
             let may_add = ["@execute", "@cursor", "@fetch", "@resetstatement", "@fields", "@database"]
                 .iter()
                 .any(|it| line.starts_with(it));
+            let looks_up = line.starts_with("@prepare") && line.contains("writes(");
+            let unsure = if self.flavor == Flavor::MySql { may_add } else { looks_up };
             self.plan.push(line);
-            if may_add && self.flavor == Flavor::MySql {
-                // Its errors of prepared statements are added to those that stand; an exception in docs/routing.md.
+            // MySQL adds errors of prepared statements to those that stand, and MariaDB's conditions depend on which stored
+            // functions a connection knows: exceptions in docs/routing.md.
+            if unsure {
                 self.plan.push("SELECT COUNT(*) FROM u".to_owned());
             }
         }
