@@ -118,10 +118,10 @@ impl PacketStream {
         }
     }
 
-    /// Whether nothing has happened on an idle connection: no byte, no close. Costs no system call: the runtime has
-    /// been told already if there was something.
+    /// Whether nothing has happened on an idle connection: no byte, no close. Costs no system call as a rule, as the runtime
+    /// has been told already if there was something; that may be late news of what has been read, so only a read tells.
     pub fn is_quiet(&mut self) -> bool {
-        self.inbox.is_empty() && self.stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
+        self.inbox.is_empty() && self.poll_fill(&mut Context::from_waker(Waker::noop()), MIN_READ).is_pending()
     }
 
     /// Sends all of it. NOT cancel safe: a dropped future may have sent a part.
@@ -162,5 +162,68 @@ impl PacketStream {
     /// Closes the sending side; what was sent still arrives.
     pub async fn shutdown(&mut self) {
         let _ = self.stream.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    /// Answers each byte with two replies, one right behind the other.
+    fn answer(listener: &std::net::TcpListener) {
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.set_nodelay(true).unwrap();
+        let mut question = [0];
+        for turn in 0.. {
+            if peer.read_exact(&mut question).is_err() {
+                break;
+            }
+            peer.write_all(b"one").unwrap();
+            let then = Instant::now();
+            while then.elapsed() < Duration::from_micros(turn % 40) {}
+            peer.write_all(b"two").unwrap();
+        }
+        peer.write_all(b"more").unwrap();
+    }
+
+    async fn ask(mut stream: PacketStream) {
+        for _ in 0..5_000 {
+            stream.write_all(b"?").await.unwrap();
+            while stream.inbox().len() < 6 {
+                stream.fill_or_eof().await.unwrap();
+            }
+            stream.consume(6);
+            tokio::task::yield_now().await;
+            assert!(stream.is_quiet());
+        }
+        stream.shutdown().await;
+        while stream.is_quiet() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(stream.inbox(), b"more");
+    }
+
+    /// The runtime may be told of a second reply after it has been read together with the first one.
+    #[test]
+    fn what_has_been_read_is_not_taken_for_news() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+        let sessions: Vec<_> = (0..6)
+            .map(|_| {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = listener.local_addr().unwrap();
+                let peer = std::thread::spawn(move || answer(&listener));
+                let session = async move { ask(PacketStream::new(TcpStream::connect(address).await.unwrap())).await };
+                (peer, runtime.spawn(session))
+            })
+            .collect();
+        for (peer, session) in sessions {
+            runtime.block_on(session).unwrap();
+            peer.join().unwrap();
+        }
     }
 }
