@@ -227,9 +227,12 @@ async fn ask_conditions(connection: &mut Connection, raised: u16) -> Option<Kept
     let question = message(Command::Query, b"SHOW WARNINGS");
     let reply = connection.verbatim(&question, CONDITIONS_LIMIT).await.ok()??;
     let rows = KeptResult::read(&reply, connection.capabilities())?;
-    let count = rows.first_columns().count() as u64;
+    let listed = rows.first_columns().count() as u64;
     let errors = rows.first_columns().filter(|level| is_error(level)).count() as u64;
-    Some(KeptConditions { rows, warnings: count.max(raised.into()), errors })
+    // More may have been raised than `max_error_count` keeps; or what ran since has taken them away.
+    let warnings =
+        if listed < raised.into() { ask_number(connection, "SHOW COUNT(*) WARNINGS").await? } else { listed };
+    Some(KeptConditions { rows, warnings, errors })
 }
 
 /// The conditions of a connection whose error the client got as another one.
@@ -243,7 +246,11 @@ pub(super) async fn keep_replaced(connection: &mut Connection, told: &SqlError) 
 }
 
 async fn ask_found_rows(connection: &mut Connection) -> Option<u64> {
-    let said = connection.query("SELECT FOUND_ROWS()").await.ok()?;
+    ask_number(connection, "SELECT FOUND_ROWS()").await
+}
+
+async fn ask_number(connection: &mut Connection, question: &str) -> Option<u64> {
+    let said = connection.query(question).await.ok()?;
     std::str::from_utf8(said.rows.first()?.first()?.as_deref()?).ok()?.parse().ok()
 }
 

@@ -16,7 +16,7 @@ struct Exception {
 }
 
 /// Keep this short: each is an exception in `docs/routing.md`.
-const EXCEPTIONS: [Exception; 17] = [
+const EXCEPTIONS: [Exception; 18] = [
     Exception {
         about: "SHOW WARNINGS",
         apply: without_statement_ids,
@@ -24,6 +24,7 @@ const EXCEPTIONS: [Exception; 17] = [
     },
     Exception { about: "SHOW ERRORS", apply: without_statement_ids, reason: "the same" },
     Exception { about: "@execute", apply: without_statement_ids, reason: "the same, prepared" },
+    Exception { about: "@cursor", apply: without_statement_ids, reason: "the same, with a cursor" },
     Exception {
         about: "@",
         apply: without_length_of_null,

@@ -454,7 +454,8 @@ const ROUTINES: [&str; 18] = [
     "CREATE FUNCTION made() RETURNS INT DETERMINISTIC RETURN 5",
     "SELECT made(), made ()",
     "DROP FUNCTION IF EXISTS made",
-    "DO writes({n})",
+    // In a transaction MySQL 9.7 writes no rows into its binary log for it, and loses its replicas.
+    "mariadb|DO writes({n})",
 ];
 
 const METADATA: [&str; 20] = [

@@ -89,7 +89,8 @@ impl World {
         let position = primary.say(ask);
         for replica in &self.cluster.members()[1..] {
             let said = admin(replica.address()).say(&format!("SELECT {wait}('{position}', 20)"));
-            assert_eq!(said, "0", "a replica has not caught up");
+            let why = || std::fs::read_to_string(replica.error_log()).unwrap_or_default();
+            assert_eq!(said, "0", "a replica has not caught up; its log:\n{}", why());
         }
     }
 }
