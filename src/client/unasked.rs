@@ -74,8 +74,7 @@ impl Client {
         self.unasked.insert_id |= doubtful || failed || returning || (reply.last_insert_id == 0 && sets_insert_id);
         if let Some((statement, sql)) = order.statement
             && side != self.pinned_side()
-            && (statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION)
-                || (reply.error.is_some() && statement.has(Facts::SETS_USER)))
+            && assigns_unseen(statement, reply)
         {
             for name in details::user_variables(sql, statement.dialect) {
                 let name = name.of(sql).to_vec();
@@ -184,6 +183,13 @@ impl Client {
 enum Clock {
     Runs,
     Stands,
+}
+
+/// Whether user variables may have values now that the text does not show: of expressions, of an assignment behind or in
+/// front of what failed, or of one among statements that cannot be told apart.
+fn assigns_unseen(statement: &Statement, reply: &Reply) -> bool {
+    let untold = reply.error.is_some() || (statement.has(Facts::SEVERAL) && !statement.has_readable_parts());
+    statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION) || (untold && statement.has(Facts::SETS_USER))
 }
 
 /// What the text says of the clock; none where it does not tell (an expression, a procedure, a parameter).

@@ -111,7 +111,7 @@ impl Ledger {
     }
 
     fn several(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
-        let readable = statement.doubt.is_none() && !statement.has(Facts::VERSIONED) && !statement.is_truncated();
+        let readable = statement.has_readable_parts();
         let parts = if readable { details::parts(sql, statement.dialect) } else { None };
         let Some(parts) = parts else {
             self.pins.insert(PinReason::UnknownState);

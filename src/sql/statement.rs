@@ -286,6 +286,12 @@ impl Statement {
         self.has(Facts::TRUNCATED)
     }
 
+    /// Whether the text shows where each of its several statements begins, and what it is.
+    #[must_use]
+    pub const fn has_readable_parts(&self) -> bool {
+        self.doubt.is_none() && !self.has(Facts::VERSIONED.union(Facts::TRUNCATED))
+    }
+
     /// Whether it only reads by its kind, whatever it reads.
     #[must_use]
     pub const fn is_read(&self) -> bool {

@@ -168,6 +168,11 @@ impl Writer<'_> {
             return line.to_owned();
         }
         let other = self.fill(other.split('\n').next().unwrap());
+        let both = [line, &other];
+        if both.iter().any(|it| it.contains("proxy:replica")) && both.iter().any(|it| it.contains("writes(")) {
+            // The hint would say of both that they read.
+            return line.to_owned();
+        }
         match (other.starts_with('@'), self.random.percent(50)) {
             (true, _) => format!("{line};"),
             (_, true) => format!("{line}; {other}"),
