@@ -7,9 +7,9 @@ mod support;
 
 use std::time::Duration;
 
-use mysql_proxy::demo::{Cluster, Flavor};
-use mysql_proxy::wire::Command;
-use support::raw::{Raw, Who};
+use mysql_proxy::demo::{Cluster, Flavor, Signal};
+use mysql_proxy::wire::{Capabilities, Command};
+use support::raw::{Raw, USUAL, Who};
 use support::reply::Kind;
 use support::statement::execution;
 use support::{Proxy, on_both, wait_for};
@@ -40,6 +40,12 @@ on_both!(
     a_variable_without_a_value_has_not_anothers_type,
     an_answer_from_what_was_kept_is_shown_as_the_proxys,
     conditions_that_were_taken_away_are_not_counted,
+    an_id_that_was_made_is_known_behind_one_that_was_given,
+    several_statements_do_not_show_anothers_conditions,
+    a_string_has_the_value_that_its_session_gave_it,
+    found_rows_are_known_where_conditions_were_counted,
+    what_a_function_sets_for_an_old_client_is_its_own,
+    a_late_answer_is_nobodys,
 );
 
 fn shared(flavor: Flavor) -> Option<(Cluster, Proxy)> {
@@ -534,4 +540,124 @@ fn conditions_that_were_taken_away_are_not_counted(flavor: Flavor) {
     // The only connection to each member goes to another session.
     Raw::app(proxy.read_write).run("INSERT INTO log (n) VALUES (1)");
     assert_eq!(session.say("SHOW COUNT(*) WARNINGS"), "0");
+}
+
+fn an_id_that_was_made_is_known_behind_one_that_was_given(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    let (_, id, _) = session.change("INSERT INTO t VALUES (NULL, 'made')");
+    session.run("INSERT INTO t VALUES (100, 'given')");
+    assert_eq!(session.say("SELECT LAST_INSERT_ID()"), id.to_string());
+}
+
+fn several_statements_do_not_show_anothers_conditions(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    for question in ["SHOW WARNINGS; SELECT 1", "SHOW ERRORS; DO 1", "GET DIAGNOSTICS @n = NUMBER; SELECT @n"] {
+        let mut session = Raw::app(proxy.read_write);
+        {
+            // It does not ask, and leaves.
+            let mut other = Raw::app(proxy.read_write);
+            replied(&mut other, "INSERT INTO log (missing) VALUES ('secret')");
+        }
+        wait_for("the connection is back", Duration::from_secs(10), || proxy.metric("mysql_proxy_clients") < 2.0);
+        let heard = replied(&mut session, question).concat();
+        assert!(!String::from_utf8_lossy(&heard).contains("missing"), "{question}: {}", heard.escape_ascii());
+        if question.starts_with("GET") {
+            assert_eq!(session.say("SELECT @n"), "0");
+        }
+    }
+}
+
+fn a_string_has_the_value_that_its_session_gave_it(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    let mut other = Raw::app(proxy.read_write);
+    other.run("SET NAMES latin1");
+    other.run("SET @t = 'é'");
+    assert_eq!(other.say("SELECT CHAR_LENGTH(@t) FROM (SELECT 1) AS one"), "2");
+    session.run("BEGIN");
+    session.run("SET @t = 'é'");
+    session.run("COMMIT");
+    assert_eq!(session.say("SELECT CHAR_LENGTH(@t), CHARSET(@t) FROM (SELECT 1) AS one"), "1 utf8mb4");
+    // A statement that was prepared under other character sets says nothing in them but itself.
+    let mut session = Raw::app(proxy.read_write);
+    session.run("SET NAMES latin1");
+    let id = session.prepare("SELECT CONCAT(CHAR_LENGTH(@t)) FROM (SELECT 1) AS one").unwrap();
+    session.run("SET NAMES utf8mb4");
+    session.run("SET @t = 'é'");
+    assert_eq!(session.execute_text(id, &[]).unwrap(), ["1"]);
+    session.run("BEGIN");
+    assert_eq!(session.execute_text(id, &[]).unwrap(), ["1"]);
+    assert_eq!(session.say("SELECT CHAR_LENGTH(@t), CHARSET(@t)"), "1 utf8mb4");
+}
+
+fn found_rows_are_known_where_conditions_were_counted(flavor: Flavor) {
+    let Some((_cluster, proxy)) = shared(flavor) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.say("SELECT ROW_COUNT()");
+    session.run("INSERT INTO log (b) VALUES ('a'), ('b'), ('c'), ('d')");
+    // On MariaDB what runs behind the first takes the conditions away that it raised.
+    session.run("SET max_error_count = 1");
+    for finds in [
+        "SELECT SQL_CALC_FOUND_ROWS CAST(b AS SIGNED) FROM log LIMIT 3",
+        "SELECT CAST('x' AS SIGNED); SELECT SQL_CALC_FOUND_ROWS b FROM log LIMIT 3",
+    ] {
+        session.say(finds);
+        // The only connection to each member goes to another session.
+        let mut other = Raw::app(proxy.read_write);
+        other.run("INSERT INTO t (b) VALUES ('other')");
+        other.say("SELECT COUNT(*) FROM log");
+        assert_eq!(session.say("SELECT FOUND_ROWS()"), "4", "{finds}");
+    }
+    session.say("SELECT CAST('x' AS SIGNED)");
+    session.say("SHOW COUNT(*) WARNINGS");
+    assert_eq!(session.say("SELECT FOUND_ROWS()"), "1", "of the question");
+}
+
+/// The EOF behind its rows has no room for what a function has set.
+fn what_a_function_sets_for_an_old_client_is_its_own(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let sets = "CREATE FUNCTION app.puts() RETURNS INT NO SQL BEGIN SET @secret = 42; SET time_zone = '+05:00'; \
+                RETURN 1; END";
+    Raw::connect(cluster.primary().address(), &Who::named("admin")).unwrap().run(sets);
+    cluster.catch_up(1, Duration::from_secs(20)).unwrap();
+    let old = Who { capabilities: USUAL - Capabilities::DEPRECATE_EOF, ..Who::named("app") };
+    let seen = "SELECT COALESCE(@secret, 0), @@time_zone FROM (SELECT 1) AS one";
+    let mut session = Raw::connect(proxy.read_write, &old).unwrap();
+    session.say("SELECT puts()");
+    // Until then the primary serves its reads, on the connection that it has just used.
+    cluster.catch_up(1, Duration::from_secs(20)).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(session.say(seen), "42 +05:00");
+    drop(session);
+    let mut other = Raw::connect(proxy.read_write, &old).unwrap();
+    other.run("BEGIN");
+    other.run("INSERT INTO log (n) VALUES (1)");
+    assert_eq!(other.say(seen), "0 SYSTEM");
+    other.run("COMMIT");
+    assert_eq!(other.say(seen), "0 SYSTEM");
+}
+
+/// The proxy waits two seconds for what it asks on its own account.
+fn a_late_answer_is_nobodys(flavor: Flavor) {
+    // MariaDB keeps its warnings where they are, and is not asked.
+    let Some((mut cluster, proxy)) = shared(flavor).filter(|_| flavor == Flavor::MySql) else { return };
+    let mut session = Raw::app(proxy.read_write);
+    session.run("BEGIN");
+    session.run("INSERT INTO log (n) VALUES (1)");
+    session.run("SET @s = 'abc'");
+    // It warns, and what the string means must be asked.
+    session.run("SET sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE'");
+    cluster.signal(0, Signal::Stop).unwrap();
+    let heard = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(4));
+            cluster.signal(0, Signal::Continue).unwrap();
+        });
+        session.say("INSERT INTO log (n) VALUES (2)")
+    });
+    assert!(heard.contains("did not come in time"), "{heard}");
+    wait_for("the transaction is gone", Duration::from_secs(20), || {
+        session.try_say("SELECT COUNT(*) FROM log FOR SHARE").is_ok_and(|said| said == "0")
+    });
 }

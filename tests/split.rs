@@ -13,7 +13,11 @@ use support::{Proxy, general_log, on_both};
 
 const SOON: Duration = Duration::from_secs(20);
 
-on_both!(each_statement_runs_where_it_belongs, sysbench_sees_no_error_and_its_transactions_stay_on_the_primary);
+on_both!(
+    each_statement_runs_where_it_belongs,
+    a_statement_is_read_under_the_sql_mode_that_members_give,
+    sysbench_sees_no_error_and_its_transactions_stay_on_the_primary,
+);
 
 /// How often a marker was run on the primary, and on all replicas together.
 fn seen(cluster: &Cluster, marker: &str) -> (usize, usize) {
@@ -54,6 +58,25 @@ const WRITES: &[&str] = &[
     "SELECT /*#*/ @@global.read_only",
     "SET /*#*/ GLOBAL max_connections = 450",
 ];
+
+fn a_statement_is_read_under_the_sql_mode_that_members_give(flavor: Flavor) {
+    let Some(cluster) = support::cluster(flavor, |options| options.extra_cnf = "sql-mode=ANSI\n".into()) else {
+        return;
+    };
+    let proxy = Proxy::start(&cluster, "");
+    let mut session = Raw::app(proxy.read_write);
+    // There is no such function, of which the primary tells; as a string it would be a read.
+    let call = "SELECT \"app\".\"f\"(1)";
+    let route = |session: &mut Raw| {
+        session.say(call);
+        session.say("SHOW PROXY ROUTE")
+    };
+    assert!(route(&mut session).contains(" unknown_function "));
+    session.run("SET sql_mode = ''");
+    assert!(route(&mut session).starts_with("replica "));
+    session.ask(mysql_proxy::wire::Command::ResetConnection, b"", support::reply::Kind::Results).unwrap();
+    assert!(route(&mut session).contains(" unknown_function "));
+}
 
 fn each_statement_runs_where_it_belongs(flavor: Flavor) {
     let Some(cluster) = support::cluster(flavor, |options| options.general_log = true) else { return };

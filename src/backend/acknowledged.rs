@@ -52,7 +52,7 @@ impl Connection {
     /// Sends all messages in one write and gives what all the replies told; the first error is given when all have
     /// come.
     pub async fn acknowledged(&mut self, messages: &[Vec<u8>]) -> Result<Reply, QueryError> {
-        self.in_flight = true;
+        self.begin()?;
         let bytes: Vec<u8> = messages.iter().flat_map(|message| self.own(message).into_owned()).collect();
         self.stream.write_all(&bytes).await.map_err(PacketError::Io)?;
         let mut reply = Reply::default();

@@ -1,10 +1,10 @@
 //! The connection itself: an authenticated stream and whether a reply is outstanding on it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
-use super::Account;
+use super::{Account, QueryError};
 use crate::{
-    net::{PacketStream, Scissors},
+    net::{PacketError, PacketStream, Scissors},
     wire::{Capabilities, greeting::Greeting},
 };
 
@@ -65,6 +65,29 @@ impl Connection {
     /// Whether an idle connection is fit for use: no reply outstanding, nothing received, not closed by the member.
     pub fn is_usable(&mut self) -> bool {
         !self.in_flight && self.stream.is_quiet()
+    }
+
+    /// To be called before a question of the proxy's own.
+    ///
+    /// # Errors
+    /// When the answer to an earlier one is still to come: it would be taken for this one's.
+    pub(super) fn begin(&mut self) -> Result<(), QueryError> {
+        self.check_free()?;
+        self.in_flight = true;
+        Ok(())
+    }
+
+    /// Whether a command may be sent: on a connection that must be kept, too, an answer may still be to come for which the
+    /// proxy waits no longer.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn check_free(&self) -> Result<(), QueryError> {
+        if self.in_flight {
+            let late = io::Error::new(io::ErrorKind::TimedOut, "an answer did not come in time");
+            return Err(QueryError::Broken(PacketError::Io(late)));
+        }
+        Ok(())
     }
 
     /// The command that was sent has no reply.

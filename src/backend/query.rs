@@ -87,7 +87,7 @@ impl ResultSet {
 impl Connection {
     /// Sends one message and gives the reply as it came, byte for byte; none if it is longer than `limit` bytes.
     pub async fn verbatim(&mut self, message: &[u8], limit: usize) -> Result<Option<Vec<u8>>, QueryError> {
-        self.in_flight = true;
+        self.begin()?;
         self.stream.write_all(&self.own(message)).await.map_err(PacketError::Io)?;
         let mut response = Response::new(Shape::Results, self.capabilities);
         let mut bytes = Vec::new();
@@ -112,7 +112,7 @@ impl Connection {
 
     /// Sends one message and reads its reply.
     pub async fn ask(&mut self, message: &[u8], shape: Shape) -> Result<ResultSet, QueryError> {
-        self.in_flight = true;
+        self.begin()?;
         self.stream.write_all(&self.own(message)).await.map_err(PacketError::Io)?;
         self.answer(shape, RowEncoding::Text).await
     }
@@ -121,7 +121,7 @@ impl Connection {
     pub async fn execute(&mut self, statement: u32, parameters: &[&[u8]]) -> Result<ResultSet, QueryError> {
         let layout = Layout::of(self.capabilities);
         let message = message(Command::StmtExecute, &execute_with_strings(statement, parameters, layout));
-        self.in_flight = true;
+        self.begin()?;
         self.stream.write_all(&message).await.map_err(PacketError::Io)?;
         self.answer(Shape::Results, RowEncoding::Binary).await
     }
@@ -133,7 +133,7 @@ impl Connection {
 
     /// Sends messages that have no reply.
     pub async fn tell(&mut self, messages: &[u8]) -> Result<(), QueryError> {
-        self.in_flight = true;
+        self.begin()?;
         self.stream.write_all(messages).await.map_err(PacketError::Io)?;
         self.in_flight = false;
         Ok(())
@@ -177,7 +177,7 @@ impl Connection {
     /// Sends several messages in one write and reads their replies one after the other; the first error is given
     /// once all replies have come.
     pub async fn ask_all(&mut self, messages: &[(Vec<u8>, Shape)]) -> Result<Vec<ResultSet>, QueryError> {
-        self.in_flight = true;
+        self.begin()?;
         let bytes: Vec<u8> = messages.iter().flat_map(|(message, _)| self.own(message).into_owned()).collect();
         self.stream.write_all(&bytes).await.map_err(PacketError::Io)?;
         let mut results = Vec::with_capacity(messages.len());

@@ -22,7 +22,7 @@ impl Connection {
             self.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
             return Ok(Database::Kept);
         }
-        self.in_flight = true;
+        self.begin()?;
         login::log_in_again(self).await.map_err(|error| match error {
             DialError::Broken(error) => QueryError::Broken(error),
             // After a refusal the member closes the connection: it stays in flight, and so serves nobody.

@@ -30,6 +30,8 @@ pub struct Reply {
     pub last_insert_id: u64,
     /// Whether rows ended with a classic EOF, which has no room for trackers.
     pub classic_eof: bool,
+    /// The flags of such an EOF said that the session has changed, or that a write has a GTID: only `MariaDB`'s do.
+    pub untold: bool,
     /// Rows that were changed, as the last OK told it; `None` when the reply ended with rows or an error.
     pub affected_rows: Option<u64>,
     /// Rows of the last result that has columns; `None` when there was none.
@@ -205,6 +207,7 @@ impl Walk {
                 self.reply.affected_rows = None;
                 self.reply.classic_eof = true;
                 // There is no room for the trackers of which the flag tells, and they are the proxy's.
+                self.reply.untold |= status.contains(StatusFlags::SESSION_STATE_CHANGED);
                 let shown = (status - StatusFlags::SESSION_STATE_CHANGED) | self.rewrite.status;
                 new_status = (shown != status).then_some(shown);
                 None

@@ -20,11 +20,18 @@ use crate::{
     },
 };
 
-/// Character sets and the collation of the connection, in the order of [`BASELINE`].
-const ASK_BASELINE: &str =
-    "SELECT @@character_set_client, @@character_set_connection, @@character_set_results, @@collation_connection";
+/// Character sets and the collation of the connection, in the order of [`BASELINE`], and the SQL mode.
+const ASK_DEFAULTS: &str = "SELECT @@character_set_client, @@character_set_connection, @@character_set_results, \
+                            @@collation_connection, @@sql_mode";
 const BASELINE: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
+
+/// What a fresh connection has.
+struct Defaults {
+    /// A reset may not bring them back.
+    character_sets: BTreeMap<Vec<u8>, Vec<u8>>,
+    sql_mode: Vec<u8>,
+}
 
 /// Why a connection could not be brought to the wanted settings.
 #[derive(Debug, thiserror::Error)]
@@ -175,9 +182,10 @@ pub async fn close_statements(connection: &mut Connection, memory: &mut Memory) 
 /// Switches the trackers on and learns the character sets of a fresh connection.
 async fn set_up(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
     memory.has_trackers = connection.capabilities().contains(Capabilities::SESSION_TRACK);
-    let character_sets = track_and_ask(connection).await?;
+    let defaults = track_and_ask(connection).await?;
     if memory.condition == Condition::Fresh {
-        memory.baseline = character_sets;
+        memory.baseline = defaults.character_sets;
+        memory.sql_mode = defaults.sql_mode;
     }
     memory.condition = Condition::Known;
     Ok(())
@@ -196,7 +204,7 @@ pub async fn reset_for_session(
     memory.condition = Condition::Tainted;
     connection.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
     memory.was_reset();
-    track_and_ask(connection).await
+    Ok(track_and_ask(connection).await?.character_sets)
 }
 
 /// `COM_RESET_CONNECTION` or its like, then what it took away that the proxy needs, and the character sets of the login,
@@ -207,6 +215,7 @@ async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
     if database == Database::Left {
         Arc::make_mut(&mut memory.settings).database = None;
     }
+    enter_again(connection, memory).await?;
     track_and_ask(connection).await?;
     let restore = Settings { variables: memory.baseline.clone(), ..Settings::default() };
     if let (Some(sql), _) = restore.set_after_reset(&BTreeMap::new()) {
@@ -216,17 +225,28 @@ async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
     Ok(())
 }
 
-async fn track_and_ask(connection: &mut Connection) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, QueryError> {
+/// A reset leaves the database where it is, but `character_set_database` is no longer the database's.
+async fn enter_again(connection: &mut Connection, memory: &Memory) -> Result<(), QueryError> {
+    let Some(name) = &memory.settings.database else { return Ok(()) };
+    match connection.ask(&message(Command::InitDb, name), Shape::Acknowledgement).await {
+        // It may have been dropped: nobody who wants it will find it.
+        Ok(_) | Err(QueryError::Sql(_)) => Ok(()),
+        Err(broken) => Err(broken),
+    }
+}
+
+async fn track_and_ask(connection: &mut Connection) -> Result<Defaults, QueryError> {
     let mut messages = Vec::new();
     if connection.capabilities().contains(Capabilities::SESSION_TRACK) {
         let (family, _) = read_version(&connection.greeting().version);
         messages.push((message(Command::Query, tracking(family).as_bytes()), Shape::Acknowledgement));
     }
-    messages.push((message(Command::Query, ASK_BASELINE.as_bytes()), Shape::Results));
+    messages.push((message(Command::Query, ASK_DEFAULTS.as_bytes()), Shape::Results));
     let results = connection.ask_all(&messages).await?;
     let row = results.last().and_then(|result| result.rows.first());
-    let values = row.into_iter().flatten().map(|value| value.clone().unwrap_or_default());
-    Ok(BASELINE.iter().map(|name| name.as_bytes().to_vec()).zip(values).collect())
+    let mut values = row.into_iter().flatten().map(|value| value.clone().unwrap_or_default());
+    let character_sets = BASELINE.iter().map(|name| name.as_bytes().to_vec()).zip(values.by_ref()).collect();
+    Ok(Defaults { character_sets, sql_mode: values.next().unwrap_or_default() })
 }
 
 /// MySQL names GTIDs by a tracker of its own, MariaDB by the variable `last_gtid`.

@@ -66,6 +66,7 @@ impl Client {
                     if let Some(name) = memory.baseline.get(b"character_set_client".as_slice()) {
                         self.session.dialect.encoding = TextEncoding::from_character_set(name);
                     }
+                    self.session.start_under(&memory.sql_mode);
                     self.session.login_collation = memory.baseline.get(b"collation_connection".as_slice()).cloned();
                     self.settle(side, used).await;
                     return Ok(());

@@ -86,15 +86,35 @@ impl Client {
         // MySQL warns of the question itself.
         memory.has_diagnostics |= found_rows;
         // It leaves the found rows as they are; the other way round MySQL would clear the conditions.
+        let mut kept = None;
         if conditions {
-            let said = within(ASK_LIMIT, ask_conditions(connection, self.previous.raised)).await;
-            self.previous.diagnostics = said.map_or(Diagnostics::Nowhere, |kept| Diagnostics::Kept(Box::new(kept)));
+            kept = within(ASK_LIMIT, ask_conditions(connection)).await;
         }
         if found_rows
             && connection.is_usable()
             && let Some(said) = within(ASK_LIMIT, ask_found_rows(connection)).await
         {
             self.previous.found_rows = FoundRows::Kept(said);
+        }
+        if conditions {
+            if let Some(kept) = kept.as_mut().filter(|kept| kept.warnings < self.previous.raised.into()) {
+                self.count_unlisted(connection, kept).await;
+            }
+            self.previous.diagnostics = kept.map_or(Diagnostics::Nowhere, |kept| Diagnostics::Kept(Box::new(kept)));
+        }
+    }
+
+    /// More conditions have been raised than `max_error_count` keeps; or, on `MariaDB`, what ran since has taken them away.
+    /// The question finds a row, and takes what its connection found before.
+    async fn count_unlisted(&self, connection: &mut Connection, kept: &mut KeptConditions) {
+        if self.session.dialect.server == ServerKind::MySql {
+            kept.warnings = self.previous.raised.into();
+            return;
+        }
+        if connection.is_usable()
+            && let Some((warnings, errors)) = within(ASK_LIMIT, ask_counts(connection)).await
+        {
+            (kept.warnings, kept.errors) = (warnings, errors);
         }
     }
 
@@ -209,7 +229,7 @@ impl KeptConditions {
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let wanted: Vec<usize> = wanted.skip(skip).take(most).collect();
-        self.rows.put(out, 1, status, encoding, |at| wanted.contains(&at));
+        self.rows.put(out, 1, status, encoding, |at| wanted.binary_search(&at).is_ok());
     }
 }
 
@@ -223,21 +243,24 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = Option<T>>) -> 
     timeout(limit, answer).await.ok().flatten()
 }
 
-async fn ask_conditions(connection: &mut Connection, raised: u16) -> Option<KeptConditions> {
+async fn ask_conditions(connection: &mut Connection) -> Option<KeptConditions> {
     let question = message(Command::Query, b"SHOW WARNINGS");
     let reply = connection.verbatim(&question, CONDITIONS_LIMIT).await.ok()??;
     let rows = KeptResult::read(&reply, connection.capabilities())?;
-    let listed = rows.first_columns().count() as u64;
+    let warnings = rows.first_columns().count() as u64;
     let errors = rows.first_columns().filter(|level| is_error(level)).count() as u64;
-    // More may have been raised than `max_error_count` keeps; or what ran since has taken them away.
-    let warnings =
-        if listed < raised.into() { ask_number(connection, "SHOW COUNT(*) WARNINGS").await? } else { listed };
     Some(KeptConditions { rows, warnings, errors })
+}
+
+/// `@@warning_count` and `@@error_count`.
+async fn ask_counts(connection: &mut Connection) -> Option<(u64, u64)> {
+    let warnings = ask_number(connection, "SHOW COUNT(*) WARNINGS").await?;
+    Some((warnings, ask_number(connection, "SHOW COUNT(*) ERRORS").await?))
 }
 
 /// The conditions of a connection whose error the client got as another one.
 pub(super) async fn keep_replaced(connection: &mut Connection, told: &SqlError) -> Diagnostics {
-    let Some(mut kept) = within(ASK_LIMIT, ask_conditions(connection, 0)).await else {
+    let Some(mut kept) = within(ASK_LIMIT, ask_conditions(connection)).await else {
         return Diagnostics::Own(told.clone());
     };
     let (code, message) = (told.code.to_string(), told.message.as_bytes());

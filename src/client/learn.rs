@@ -76,12 +76,8 @@ impl Client {
         if order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_TRACKING)) {
             memory.condition = Condition::Untracked;
         }
-        if reply.last_insert_id != 0 {
-            if memory.insert_id.is_none() {
-                memory.insert_id_is_unsure = true;
-                self.session.insert_id_before = insert_id_before;
-            }
-            memory.insert_id = Some(reply.last_insert_id);
+        if reply.last_insert_id != 0 && memory.told_insert_id(reply.last_insert_id) {
+            self.session.insert_id_before = insert_id_before;
         }
         // What stands here is not the session's to keep on this side; nobody else may get it.
         let new_pins = self.session.ledger.pins.iter().any(|pin| !pins.contains(pin));
@@ -97,8 +93,7 @@ impl Client {
         }
         if let Some(id) = set_insert_id(&reply.changes) {
             self.session.last_insert_id = id;
-            memory.insert_id = Some(id);
-            memory.insert_id_is_unsure = false;
+            memory.know_insert_id(Some(id));
         }
         self.learn_previous(used, order, reply).await;
         self.note_unasked(side, used, order, reply).await;

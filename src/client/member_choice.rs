@@ -111,6 +111,11 @@ impl Client {
                         attempts.problems.push(problem);
                     }
                     attempts.avoid.clear();
+                    if let Some(mut used) = kept.take() {
+                        // It may be for others to have before there is a member for this one.
+                        self.keep_answers(&mut used).await;
+                        give_back(used);
+                    }
                     self.wait_for_change(attempts).await?;
                 }
             }

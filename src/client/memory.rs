@@ -1,7 +1,7 @@
 //! What sessions remember of a pooled connection: the settings it has, and the statements prepared on it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Weak},
 };
 
@@ -10,6 +10,8 @@ use crate::session::Settings;
 
 /// The most statements kept prepared on one connection; beyond, the one used longest ago is closed.
 const MAX_PREPARED: usize = 512;
+/// The most ids that are remembered of replies: what was made long before is then taken for another session's.
+const MAX_TOLD_IDS: usize = 16;
 /// Statements that are closed in one write, if there is no other occasion.
 const MANY_TO_CLOSE: usize = 16;
 
@@ -22,6 +24,8 @@ pub struct Memory {
     pub condition: Condition,
     /// Character sets of a fresh connection, which a reset may not bring back.
     pub baseline: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The SQL mode of a fresh connection.
+    pub sql_mode: Vec<u8>,
     /// Whether the member tells changes of the session.
     pub has_trackers: bool,
     /// Something may stand on it that its session does not know of: once let go, it must be reset.
@@ -39,6 +43,8 @@ pub struct Memory {
     /// Whether [`insert_id`](Self::insert_id) may be an id that a statement gave itself, which is not `LAST_INSERT_ID()`,
     /// while that is what another session left.
     pub insert_id_is_unsure: bool,
+    /// The ids that replies have told since then, the newest last: one of them is `LAST_INSERT_ID()` if the member says so.
+    pub told_insert_ids: VecDeque<u64>,
     /// What `ROW_COUNT()` gives here, while it is the last user's own.
     pub row_count: Option<i64>,
     /// Warnings or an error of a statement may stand here; statements without a table leave them on `MariaDB`.
@@ -70,6 +76,27 @@ struct Prepared {
 }
 
 impl Memory {
+    /// What `LAST_INSERT_ID()` gives is no longer known, or known for sure.
+    pub fn know_insert_id(&mut self, id: Option<u64>) {
+        self.insert_id = id;
+        self.insert_id_is_unsure = false;
+        self.told_insert_ids.clear();
+    }
+
+    /// A reply told an id, which the statement may have given itself; gives whether it is the first.
+    pub fn told_insert_id(&mut self, id: u64) -> bool {
+        let is_first = self.insert_id.is_none();
+        self.insert_id_is_unsure |= is_first;
+        self.insert_id = Some(id);
+        if self.insert_id_is_unsure && self.told_insert_ids.back() != Some(&id) {
+            if self.told_insert_ids.len() == MAX_TOLD_IDS {
+                self.told_insert_ids.pop_front();
+            }
+            self.told_insert_ids.push_back(id);
+        }
+        is_first
+    }
+
     /// The member's id of a statement that is prepared here.
     pub fn prepared(&mut self, text: &StatementText) -> Option<u32> {
         self.clock += 1;
@@ -125,8 +152,7 @@ impl Memory {
     pub fn was_reset(&mut self) {
         self.prepared.clear();
         self.closing.clear();
-        self.insert_id = None;
-        self.insert_id_is_unsure = false;
+        self.know_insert_id(None);
         self.row_count = None;
         self.has_leftovers = false;
         self.tells_late = false;

@@ -241,7 +241,9 @@ impl Client {
             Ok(mut reply) => {
                 self.count_bytes(order.message.len(), &reply);
                 let asked_after_error = self.ask_after_error(&mut used, order, &mut reply).await;
-                let asked = self.ask_untold(&mut used, order, &mut reply).await || asked_after_error;
+                let asked_after_rows = self.ask_after_rows(&mut used, order, &mut reply).await;
+                let asked =
+                    self.ask_untold(&mut used, order, &mut reply).await || asked_after_error || asked_after_rows;
                 self.retried = !attempts.avoid.is_empty();
                 self.last_status = reply.status.unwrap_or_default();
                 self.learn(side, &mut used, order, &reply).await;
@@ -317,7 +319,7 @@ impl Client {
         let prepared = with_numbers.as_ref().or(order.prepared);
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
-        if memory.may_hide && memory.last_user != Some(self.registered.handle.id) {
+        if (memory.may_hide || memory.has_leftovers) && memory.last_user != Some(self.registered.handle.id) {
             memory.condition = Condition::Tainted;
         }
         bring(connection, memory, &self.session.settings, held).await?;
@@ -332,6 +334,8 @@ impl Client {
         if let Some(preface) = order.preface {
             used.lease.parts().0.query(preface).await?;
         }
+        // What comes next would be taken for the reply.
+        used.lease.parts().0.check_free()?;
         Ok(Ready { member_id, numbers })
     }
 

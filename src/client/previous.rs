@@ -22,7 +22,7 @@ use crate::{
     session::PinReason,
     sql::{
         Facts, Kind, ServerKind, Statement, details,
-        previous::{Clears, clears_conditions},
+        previous::{Clears, ShowConditions, clears_conditions, show_conditions},
     },
     wire::{Capabilities, err::SqlError, response::Shape},
 };
@@ -79,12 +79,17 @@ pub(super) enum Diagnostics {
 
 /// Whether a statement asks for counts or diagnostics of the one before.
 pub(super) fn asks(statement: &Statement) -> bool {
-    statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS) || statement.kind == Kind::Diagnostics
+    statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS)
 }
 
 /// Whether a statement asks for warnings or errors of the one before.
 pub(super) fn asks_diagnostics(statement: &Statement) -> bool {
-    statement.has(Facts::DIAGNOSTICS) || statement.kind == Kind::Diagnostics
+    statement.has(Facts::DIAGNOSTICS)
+}
+
+/// Whether what a statement runs does not stand in its text.
+fn is_opaque(statement: &Statement) -> bool {
+    matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound)
 }
 
 impl Previous {
@@ -133,8 +138,7 @@ impl Client {
         let asks = order.statement.is_some_and(|(statement, _)| asks(statement));
         let mine = memory.last_user == me;
         if !mine {
-            memory.insert_id = None;
-            memory.insert_id_is_unsure = false;
+            memory.know_insert_id(None);
             memory.row_count = None;
         }
         memory.last_user = me;
@@ -144,7 +148,10 @@ impl Client {
         let may_clear = !held || !self.session.ledger.pins.contains(PinReason::Xa);
         // While it lasts nothing more can be taken away.
         let begins_xa = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Xa);
-        if may_clear && (asks && !mine || (asks_diagnostics || begins_xa) && stale) {
+        // What runs inside may ask, and its text does not tell.
+        let is_opaque = order.statement.is_some_and(|(it, _)| is_opaque(it));
+        let meets_others = !mine && (asks || (is_opaque && stale));
+        if may_clear && (meets_others || ((asks_diagnostics || begins_xa) && stale)) {
             // What stands here is another session's, or of a statement before the last one.
             clear(connection, memory).await?;
         }
@@ -173,9 +180,7 @@ impl Client {
         (held, mine): (bool, bool),
     ) -> Result<(), QueryError> {
         let wanted = order.statement.is_some_and(|(statement, _)| {
-            // What runs inside may ask, and its text does not tell.
-            statement.has(Facts::ASKS_INSERT_ID | Facts::UNKNOWN_FUNCTION)
-                || matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound)
+            statement.has(Facts::ASKS_INSERT_ID | Facts::UNKNOWN_FUNCTION) || is_opaque(statement)
         });
         // This connection knows better than the session, which has yet to ask.
         let knows = mine
@@ -198,7 +203,7 @@ impl Client {
         if (wanted || ahead) && !own && may_set {
             // The session inserted elsewhere, or another one has used the connection before or since.
             connection.query(&format!("SET last_insert_id={}", self.session.last_insert_id)).await?;
-            memory.insert_id = Some(self.session.last_insert_id);
+            memory.know_insert_id(Some(self.session.last_insert_id));
             memory.row_count = Some(0);
         }
         Ok(())
@@ -241,7 +246,8 @@ impl Client {
             Some(Clears::Perhaps | Clears::Never) | None => false,
         };
         if raised {
-            self.previous.raised = reply.warnings;
+            // An error is told without a number.
+            self.previous.raised = reply.warnings.max(reply.error.is_some().into());
             self.previous.diagnostics = match &reply.replaced {
                 None => Diagnostics::On(id),
                 Some(told) => keep_replaced(connection, told).await,
@@ -256,7 +262,11 @@ impl Client {
         let surely = server == ServerKind::MySql
             || order.statement.is_some_and(|(it, _)| matches!(it.kind, Kind::Write | Kind::Load));
         memory.has_diagnostics = raised || (memory.has_diagnostics && !(cleared && surely));
-        let shows = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Diagnostics);
+        // `SHOW WARNINGS` finds none, `SHOW COUNT(*) WARNINGS` does.
+        let shows = order.statement.is_some_and(|(statement, sql)| {
+            statement.kind == Kind::Diagnostics
+                && !matches!(show_conditions(sql, statement.dialect), Some(ShowConditions::Count(_)))
+        });
         // `RETURNING` finds none.
         let returns = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Write);
         if let Some(rows) = reply.rows.filter(|_| order.counts_rows() && !shows && !returns) {

@@ -53,7 +53,8 @@ impl Client {
         self.unasked.collation |= changes_collation(&reply.changes);
         let sets_insert_id = order.statement.is_some_and(|(statement, _)| sets_insert_id(statement));
         if sets_insert_id {
-            used.lease.parts().1.insert_id_is_unsure = false;
+            let memory = used.lease.parts().1;
+            memory.know_insert_id(memory.insert_id);
         }
         // The id in an OK may be one that the statement itself gave, which is not `LAST_INSERT_ID()`.
         let asked_before = self.previous.asked_insert_id || self.previous.asked_before;
@@ -155,16 +156,12 @@ impl Client {
         }
     }
 
-    /// A member has said what `LAST_INSERT_ID()` is on its connection. If that is not the id that the last OK told, the
-    /// statement had given that itself; and where another session has left its own, it is what it was before.
+    /// A member has said what `LAST_INSERT_ID()` is on its connection. If that is no id that an OK told, the statements had
+    /// given theirs themselves; and where another session has left its own, it is what it was before.
     pub(super) fn learn_insert_id(&mut self, memory: &mut Memory, id: u64) {
-        if memory.insert_id_is_unsure && id != self.session.last_insert_id {
-            self.session.last_insert_id = self.session.insert_id_before;
-        } else {
-            self.session.last_insert_id = id;
-        }
-        memory.insert_id = Some(id);
-        memory.insert_id_is_unsure = false;
+        let is_anothers = memory.insert_id_is_unsure && !memory.told_insert_ids.contains(&id);
+        self.session.last_insert_id = if is_anothers { self.session.insert_id_before } else { id };
+        memory.know_insert_id(Some(id));
     }
 
     /// Whether `timestamp` follows the clock again: `SET timestamp = DEFAULT` or `= 0`.
@@ -186,9 +183,9 @@ enum Clock {
 }
 
 /// Whether user variables may have values now that the text does not show: of expressions, of an assignment behind or in
-/// front of what failed, or of one among statements that cannot be told apart.
+/// front of what failed, or in a text that cannot be read with certainty.
 fn assigns_unseen(statement: &Statement, reply: &Reply) -> bool {
-    let untold = reply.error.is_some() || (statement.has(Facts::SEVERAL) && !statement.has_readable_parts());
+    let untold = reply.error.is_some() || !statement.has_readable_parts();
     statement.has(Facts::ASSIGNS | Facts::SETS_USER_EXPRESSION) || (untold && statement.has(Facts::SETS_USER))
 }
 

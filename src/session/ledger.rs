@@ -138,8 +138,10 @@ impl Ledger {
             || statement.doubt.is_some()
             || hidden;
         let changed = if reply.trackers_available {
-            let told = reply.explained && statement.kind != Kind::Call && statement.kind != Kind::Several;
-            reply.state_changed && !told && !says_what_changes(statement)
+            // What runs inside may have set user variables besides, which have no trackers.
+            let inside = statement.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS) && statement.kind != Kind::Set;
+            let told = reply.explained && !inside && !matches!(statement.kind, Kind::Call | Kind::Several);
+            reply.state_changed && !told && !says_what_changes(statement) && !each_says_what_changes(statement, sql)
         } else {
             opaque && reply.ok
         };
@@ -475,6 +477,7 @@ impl Ledger {
 /// Kinds whose text says what they change.
 fn says_what_changes(statement: &Statement) -> bool {
     statement.doubt.is_none()
+        && statement.kind != Kind::Several
         && (statement.has(Facts::ASSIGNS | Facts::TAKES_LOCK | Facts::ASKS_LOCK)
             || sets_only_for_itself(statement)
             || matches!(
@@ -493,6 +496,19 @@ fn says_what_changes(statement: &Statement) -> bool {
                     | Kind::LockTables
                     | Kind::UnlockTables
             ))
+}
+
+/// The same of several statements, of which some only read.
+fn each_says_what_changes(statement: &Statement, sql: &[u8]) -> bool {
+    if statement.kind != Kind::Several || !statement.has_readable_parts() {
+        return false;
+    }
+    let says = |part: &Statement| {
+        let reads = part.is_read() || part.kind == Kind::Diagnostics;
+        says_what_changes(part) || (reads && !part.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS))
+    };
+    let parts = details::parts(sql, statement.dialect);
+    parts.is_some_and(|parts| parts.iter().all(|part| says(&sql::classify(part.of(sql), &statement.dialect))))
 }
 
 /// A read behind `SET STATEMENT … FOR` has changed the session for as long as it lasted; behind a write a trigger may

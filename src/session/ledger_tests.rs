@@ -100,7 +100,12 @@ fn what_the_text_does_not_tell_pins() {
     assert_eq!(pinned("CALL p()", CHANGED), ["stored_procedure"]);
     assert_eq!(pinned("CALL p()", Reply { trackers_available: false, ..OK }), ["stored_procedure"]);
     assert_eq!(pinned("SELECT f()", CHANGED), ["unknown_state"]);
-    assert_eq!(pinned("SELECT f()", Reply { explained: true, ..CHANGED }), Vec::<&str>::new());
+    let explained = Reply { explained: true, ..CHANGED };
+    assert_eq!(pinned("INSERT INTO t VALUES (1)", explained), Vec::<&str>::new());
+    assert_eq!(pinned("SELECT f()", explained), ["unknown_state"], "it may have set user variables besides");
+    assert_eq!(pinned("SET @x = 1; SELECT 2", CHANGED), Vec::<&str>::new());
+    assert_eq!(pinned("SET @x = 1; SELECT f()", CHANGED), ["unknown_state"]);
+    assert_eq!(pinned("INSERT INTO t VALUES (@x); CALL p()", CHANGED), ["unknown_state"]);
     assert_eq!(pinned("SET sql_mode = ''", CHANGED), Vec::<&str>::new());
 }
 

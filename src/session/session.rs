@@ -67,6 +67,8 @@ pub struct Session {
     pub last_insert_id: u64,
     /// What it was before the last OK, should the id in that have been given by the statement itself.
     pub insert_id_before: u64,
+    /// How its statements are read under the SQL mode that a reset brings.
+    dialect_after_reset: Dialect,
     /// What `collation_connection` is on a fresh connection of this login, once a member has said it.
     pub login_collation: Option<Vec<u8>>,
 }
@@ -119,6 +121,7 @@ impl Session {
             last_insert_id: 0,
             insert_id_before: 0,
             login_collation: None,
+            dialect_after_reset: Dialect { server, encoding, ..Dialect::default() },
         }
     }
 
@@ -126,6 +129,14 @@ impl Session {
     pub fn start_in(&mut self, database: Option<Vec<u8>>) {
         self.in_system_schema = database.as_deref().is_some_and(is_system_schema);
         Arc::make_mut(&mut self.settings).database = database;
+    }
+
+    /// The SQL mode that the member gives its sessions, by which their statements are read until they set another.
+    pub fn start_under(&mut self, sql_mode: &[u8]) {
+        let at_login = self.dialect.ignore_space;
+        self.dialect.apply_sql_mode(sql_mode);
+        self.dialect_after_reset = self.dialect;
+        self.dialect.ignore_space |= at_login;
     }
 
     /// The session has changed to this database.
@@ -139,8 +150,9 @@ impl Session {
     /// `COM_RESET_CONNECTION`: only the database, the role and the writes that its reads must see stay.
     pub fn reset(&mut self) {
         let Dialect { server, release, encoding, .. } = self.dialect;
+        let dialect = Dialect { server, release, encoding, ..self.dialect_after_reset };
         let mut fresh = Session::new(self.listener, self.consistency, server, encoding);
-        fresh.dialect.release = release;
+        (fresh.dialect, fresh.dialect_after_reset) = (dialect, dialect);
         let Settings { database, role, multi_statements, .. } = Settings::clone(&self.settings);
         let causality = std::mem::take(&mut self.causality);
         let (in_system_schema, login_collation) = (self.in_system_schema, self.login_collation.take());
@@ -421,7 +433,7 @@ mod tests {
     fn what_is_told_late_explains_nothing() {
         for (told_late, pinned) in [(false, false), (true, true)] {
             let changes = [Change::Variable(b"max_statement_time".to_vec(), b"0".to_vec()), Change::State];
-            let session = learned("SELECT f()", |told| {
+            let session = learned("INSERT INTO t VALUES (1)", |told| {
                 told.changes = Box::leak(Box::new(changes));
                 told.told_late = told_late;
             });

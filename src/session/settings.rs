@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::user_variables::is_untyped_null;
+use super::user_variables::{is_plain_string, is_untyped_null};
 
 /// The collation that results show in their metadata; their character set is `character_set_results`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,13 +58,14 @@ pub struct Difference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreachable;
 
-/// Variables that give the text of a prepared statement its meaning once and for all.
+/// Variables that give the text of a prepared statement its meaning once and for all, and a string its value.
 const MEANING: [&[u8]; 4] =
     [b"sql_mode", b"character_set_client", b"character_set_connection", b"collation_connection"];
 
 impl Settings {
     /// A session's settings with those that gave a text its meaning as they were (`self`) when it was prepared. All
-    /// others stay, because setting them may do something: `autocommit=1` commits.
+    /// others stay, because setting them may do something: `autocommit=1` commits. Strings would mean something else: they
+    /// are said when all is as the session has it again.
     #[must_use]
     pub fn for_preparing(&self, session: &Settings) -> Settings {
         let mut settings = session.clone();
@@ -77,7 +78,15 @@ impl Settings {
                 None => drop(settings.variables.remove(name)),
             }
         }
+        if !settings.gives_the_same_meaning(session) {
+            settings.user_variables.retain(|_, literal| !is_plain_string(literal));
+        }
         settings
+    }
+
+    /// Whether the text of a string has the same value under these settings as under those.
+    fn gives_the_same_meaning(&self, other: &Settings) -> bool {
+        MEANING.iter().all(|&name| self.variables.get(name) == other.variables.get(name))
     }
 
     /// Whether a connection that has these settings can be brought to `wanted`.
@@ -131,8 +140,11 @@ impl Settings {
             .iter()
             .filter(|(name, _)| self.variables.contains_key(*name) && !wanted.variables.contains_key(*name));
         let changed = wanted.variables.iter().filter(|(name, value)| self.variables.get(*name) != Some(value));
-        let users =
-            wanted.user_variables.iter().filter(|(name, literal)| self.user_variables.get(*name) != Some(literal));
+        let same_meaning = self.gives_the_same_meaning(wanted);
+        let has = |(name, literal): &(&Vec<u8>, &Vec<u8>)| {
+            self.user_variables.get(*name) == Some(literal) && (same_meaning || !is_plain_string(literal))
+        };
+        let users = wanted.user_variables.iter().filter(|variable| !has(variable));
         // In the order of names: `character_set_connection` stands before `collation_connection`, which it changes.
         let mut variables: BTreeMap<_, _> = back.chain(changed).collect();
         if self.results != wanted.results || variables.keys().any(|name| NAMES.contains(&name.as_slice())) {
@@ -368,6 +380,23 @@ mod tests {
         nothing.user_variables.insert(b"x`y".to_vec(), b"NULL".to_vec());
         assert_eq!(set(&mine, &nothing, &none), (true, "SET @`x``y`=NULL".into()), "it would keep another's type");
         assert_eq!(set(&nothing, &mine, &none), (false, "SET @`x``y`='lit'".into()));
+    }
+
+    #[test]
+    fn a_string_that_had_another_meaning_is_said_again() {
+        let under = |mode: &str, literal: &str| {
+            let mut settings = settings(&[("sql_mode", mode)]);
+            settings.user_variables.insert(b"x".to_vec(), literal.into());
+            settings
+        };
+        let none = Settings::default();
+        let said = |literal| set(&under("", literal), &under("NO_BACKSLASH_ESCAPES", literal), &none);
+        let mode = "SET SESSION sql_mode='NO_BACKSLASH_ESCAPES'";
+        assert_eq!(said("'a\\\\b'"), (false, format!("{mode}; SET @`x`='a\\\\b'")));
+        assert_eq!(said("7"), (false, mode.into()));
+        let (then, now) = (under("ANSI_QUOTES", "'a'"), under("", "'a'"));
+        assert!(then.for_preparing(&now).user_variables.is_empty(), "it would be said with another meaning");
+        assert_eq!(now.for_preparing(&now), now);
     }
 
     #[test]

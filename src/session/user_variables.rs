@@ -221,7 +221,7 @@ pub(super) fn is_untyped_null(literal: &[u8]) -> bool {
 
 /// Whether a literal is a string without an introducer (`_latin1'x'`, `X'41'`), perhaps signed or in parentheses, or has
 /// the type of one.
-fn is_plain_string(literal: &[u8]) -> bool {
+pub(super) fn is_plain_string(literal: &[u8]) -> bool {
     if literal == TYPED_STRING {
         return true;
     }

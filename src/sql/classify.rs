@@ -58,6 +58,12 @@ fn one(scan: &mut Scan<'_>) -> Kind {
     }
     // Said of the statement at hand, not of the one behind it.
     scan.out.facts.remove(Facts::WRITES);
+    if matches!(kind, Kind::Load | Kind::Call | Kind::Diagnostics | Kind::Compound)
+        && !scan.out.user_variables.as_slice().is_empty()
+    {
+        // `LOAD DATA … (@a)`, `CALL p(@a)`, `GET DIAGNOSTICS @a = …` may assign what they name.
+        scan.add(Facts::ASSIGNS);
+    }
     let facts = of_kind(kind, scan.out.facts);
     scan.add(facts);
     kind
@@ -91,6 +97,7 @@ fn of_kind(kind: Kind, facts: Facts) -> Facts {
         Kind::Begin => Facts::BEGINS | Facts::EFFECTS,
         Kind::Commit | Kind::Rollback => Facts::ENDS | Facts::EFFECTS,
         Kind::SetTransaction | Kind::Use => Facts::EFFECTS,
+        Kind::Diagnostics => Facts::DIAGNOSTICS,
         Kind::Set if facts.contains(Facts::SETS_GLOBAL) => Facts::EFFECTS | Facts::CHANGES,
         Kind::Set => Facts::EFFECTS,
         _ => Facts::empty(),
@@ -113,12 +120,6 @@ fn finish(scan: &mut Scan<'_>, kind: Kind) {
     if out.has(Facts::ASSIGNS) && kind != Kind::Read && out.user_variables.as_slice().is_empty() {
         // `LOAD DATA … INTO TABLE`
         out.facts.remove(Facts::ASSIGNS);
-    }
-    if matches!(kind, Kind::Load | Kind::Call | Kind::Diagnostics | Kind::Compound)
-        && !out.user_variables.as_slice().is_empty()
-    {
-        // `LOAD DATA … (@a)`, `CALL p(@a)`, `GET DIAGNOSTICS @a = …` may assign what they name.
-        out.facts |= Facts::ASSIGNS;
     }
     if out.has(EFFECTIVE) {
         out.facts |= Facts::EFFECTS;

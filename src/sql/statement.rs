@@ -286,7 +286,7 @@ impl Statement {
         self.has(Facts::TRUNCATED)
     }
 
-    /// Whether the text shows where each of its several statements begins, and what it is.
+    /// Whether the text is certain: where each of its statements begins, if there are several, and what it is.
     #[must_use]
     pub const fn has_readable_parts(&self) -> bool {
         self.doubt.is_none() && !self.has(Facts::VERSIONED.union(Facts::TRUNCATED))

@@ -92,10 +92,17 @@ impl Seen {
         self.adrift |= line.contains("DROP DATABASE");
         self.adrift &= !["USE ", "@database", "@change"].iter().any(|start| line.starts_with(start));
         let prepared = ["@execute", "@cursor", "EXECUTE"].iter().any(|start| line.starts_with(start));
-        let in_a_transaction =
-            ["@cursor", "USE information_schema", "LOAD DATA LOCAL", "START TRANSACTION, ", "SET PASSWORD"];
+        let in_a_transaction = [
+            "@cursor",
+            "USE information_schema",
+            "LOAD DATA LOCAL",
+            "START TRANSACTION, ",
+            "SET PASSWORD",
+            "CALL leaves",
+        ];
         let ends = line.contains("autocommit");
-        (self.read_only && (ends || in_a_transaction.iter().any(|start| line.starts_with(start))))
+        (self.read_only
+            && (ends || line.contains("puts(") || in_a_transaction.iter().any(|start| line.starts_with(start))))
             || (self.auto_is_null && line.contains("IS NULL"))
             || (self.adrift && prepared)
             || (self.adrift && self.read_only && ["READ ONLY", "DROP DATABASE"].iter().any(|text| line.contains(text)))
@@ -169,7 +176,10 @@ impl Writer<'_> {
         }
         let other = self.fill(other.split('\n').next().unwrap());
         let both = [line, &other];
-        if both.iter().any(|it| it.contains("proxy:replica")) && both.iter().any(|it| it.contains("writes(")) {
+        let effective = ["writes(", "puts("];
+        if both.iter().any(|it| it.contains("proxy:replica"))
+            && both.iter().any(|it| effective.iter().any(|call| it.contains(call)))
+        {
             // The hint would say of both that they read.
             return line.to_owned();
         }

@@ -436,10 +436,12 @@ const ERRORS: [&str; 26] = [
     "LOAD DATA LOCAL INFILE 'missing' INTO TABLE t",
 ];
 
-const ROUTINES: [&str; 18] = [
+const ROUTINES: [&str; 20] = [
     "SELECT writes({n})",
     "SELECT writes(a) FROM u",
     "SELECT {d}.writes(1), LAST_INSERT_ID()",
+    "SELECT puts({n})\nSELECT @p",
+    "SELECT puts(a) FROM t WHERE a > 1\nSELECT @p, a FROM t",
     "CALL results()",
     "CALL results()\nSELECT ROW_COUNT()",
     "CALL leaves()\nSELECT @x, @@sql_select_limit\nSET sql_select_limit = DEFAULT",

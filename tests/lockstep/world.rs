@@ -115,6 +115,7 @@ fn schema(name: &str) -> Vec<String> {
         "INSERT INTO {d}.u VALUES (1, 2.25, '2024-02-29 12:00:00'), (2, -1, NULL)",
         "CREATE VIEW {d}.v AS SELECT t.a, b, d FROM {d}.t LEFT JOIN {d}.u USING (a)",
         "CREATE FUNCTION {d}.writes(x INT) RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO {d}.t (c) VALUES (x); RETURN x + 1; END",
+        "CREATE FUNCTION {d}.puts(x INT) RETURNS INT NO SQL BEGIN SET @p = x; RETURN x; END",
         "CREATE PROCEDURE {d}.results() BEGIN SELECT a, b FROM {d}.t ORDER BY a LIMIT 2; SELECT 'two'; UPDATE {d}.t SET c = 5 WHERE a = 1; END",
         "CREATE PROCEDURE {d}.leaves() SET @x = 42, @@sql_select_limit = 2",
     ];
