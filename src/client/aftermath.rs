@@ -32,7 +32,7 @@ impl Client {
     /// its text it is taken for the session's state. Gives whether the member was asked.
     pub(super) async fn ask_after_rows(&self, used: &mut Used, order: &Order<'_>, reply: &mut Reply) -> bool {
         let Some((statement, _)) = order.statement.filter(|_| reply.classic_eof) else { return false };
-        if reply.untold && !statement.has(Facts::CHANGES) {
+        if reply.untold && !statement.has(Facts::CHANGES | Facts::SEQUENCE) {
             reply.changes.push(Change::State);
         }
         let (connection, memory) = used.lease.parts();

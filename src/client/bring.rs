@@ -136,6 +136,10 @@ pub async fn prepared_id(
     }
     memory.row_count = None;
     let preparing = Arc::new(text.settings.for_preparing(session));
+    if memory.settings.user_variables != preparing.user_variables {
+        // Strings are left alone until the session's settings are back, and then said again.
+        Arc::make_mut(&mut memory.settings).user_variables.clone_from(&preparing.user_variables);
+    }
     match bring(connection, memory, &preparing, held).await {
         // Its database has gone, say. What did come through is taken back: what the session holds here is not lost.
         Err(BringError::Query(QueryError::Sql(error))) if held == Held::Yes => {
@@ -216,7 +220,7 @@ async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
         Arc::make_mut(&mut memory.settings).database = None;
     }
     enter_again(connection, memory).await?;
-    track_and_ask(connection).await?;
+    memory.sql_mode = track_and_ask(connection).await?.sql_mode;
     let restore = Settings { variables: memory.baseline.clone(), ..Settings::default() };
     if let (Some(sql), _) = restore.set_after_reset(&BTreeMap::new()) {
         connection.ask(&message(Command::Query, &sql), Shape::Acknowledgement).await?;

@@ -167,6 +167,7 @@ impl Client {
         if let Diagnostics::Own(error) = &self.previous.diagnostics {
             signal(connection, memory, error).await?;
             self.previous.diagnostics = Diagnostics::On(id);
+            self.previous.raised = 1;
         }
         let row_count = self.bring_row_count(connection, memory).await?;
         let numbers = Numbers { row_count, ..self.kept_numbers(statement, id) };

@@ -498,14 +498,25 @@ fn says_what_changes(statement: &Statement) -> bool {
             ))
 }
 
-/// The same of several statements, of which some only read.
+/// The same of several statements: of the replies none tells which of them has changed something. What reads tables may
+/// read a view, and with it call a function.
 fn each_says_what_changes(statement: &Statement, sql: &[u8]) -> bool {
     if statement.kind != Kind::Several || !statement.has_readable_parts() {
         return false;
     }
     let says = |part: &Statement| {
-        let reads = part.is_read() || part.kind == Kind::Diagnostics;
-        says_what_changes(part) || (reads && !part.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS))
+        let sets = matches!(
+            part.kind,
+            Kind::Set
+                | Kind::SetTransaction
+                | Kind::Use
+                | Kind::Begin
+                | Kind::Commit
+                | Kind::Rollback
+                | Kind::Diagnostics
+        );
+        let reads = part.is_read() && !part.has(Facts::READS_TABLES);
+        (sets || reads) && !part.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS)
     };
     let parts = details::parts(sql, statement.dialect);
     parts.is_some_and(|parts| parts.iter().all(|part| says(&sql::classify(part.of(sql), &statement.dialect))))

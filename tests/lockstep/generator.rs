@@ -46,7 +46,7 @@ fn behind_a_read(plan: Plan) -> Plan {
         if seen.leaves_out(&line) {
             continue;
         }
-        let doubtful = seen.xa || seen.character_sets;
+        let doubtful = seen.xa || seen.perhaps_xa || seen.character_sets;
         if doubtful && (asks_late(&line) || line.starts_with("SHOW WARNINGS")) {
             seen.character_sets = false;
             out.push(PLAIN.to_owned());
@@ -74,6 +74,8 @@ fn behind_a_read(plan: Plan) -> Plan {
 struct Seen {
     character_sets: bool,
     xa: bool,
+    /// Beside another statement it may have failed, which the session cannot know.
+    perhaps_xa: bool,
     read_only: bool,
     auto_is_null: bool,
     /// Its database may have been dropped.
@@ -87,6 +89,7 @@ impl Seen {
         self.character_sets |= line.contains("SET ") && sets.iter().any(|text| line.contains(text));
         self.xa =
             (self.xa || line.contains("XA START")) && !line.contains("XA COMMIT") && !line.contains("XA ROLLBACK");
+        self.perhaps_xa |= line.contains("XA START") && line.contains(';');
         self.read_only |= line.contains("READ ONLY");
         self.auto_is_null |= line.contains("auto_is_null = 1");
         self.adrift |= line.contains("DROP DATABASE");
