@@ -15,10 +15,12 @@ use super::support::general_log::{self, Entry};
 const ACCOUNTS: [&str; 2] = ["app@", "admin@"];
 
 /// What the proxy may say on its own to a replica on a session's connection.
-const OWN_WORDS: [&str; 9] = [
+const OWN_WORDS: [&str; 11] = [
     "SET ",
     "SELECT ",
     "SHOW WARNINGS",
+    "SHOW COUNT(*) WARNINGS",
+    "SHOW COUNT(*) ERRORS",
     "START TRANSACTION",
     "COMMIT",
     "ROLLBACK",
