@@ -108,12 +108,11 @@ impl Client {
             return waits || (reply.error.is_some() && !self.session.autocommit);
         };
         // Locks, a SET TRANSACTION, on MariaDB also `SET @@name`: what is inside has no trackers for them.
-        let opaque = matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound);
         // With autocommit off metadata locks stay although no transaction is open, behind an error or a table without
         // transactions.
         let opens = reply.error.is_some() || statement.has(Facts::READS_TABLES | Facts::CHANGES);
         let ended = self.session.transaction == Transaction::None && !statement.has(Facts::COMMITS | Facts::ENDS);
-        waits || opaque || (opens && ended && !self.session.autocommit)
+        waits || statement.runs_unseen() || (opens && ended && !self.session.autocommit)
     }
 
     /// Whether the member closes its connection behind this reply, as the client asked it to.

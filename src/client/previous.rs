@@ -87,11 +87,6 @@ pub(super) fn asks_diagnostics(statement: &Statement) -> bool {
     statement.has(Facts::DIAGNOSTICS)
 }
 
-/// Whether what a statement runs does not stand in its text.
-fn is_opaque(statement: &Statement) -> bool {
-    matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound)
-}
-
 impl Previous {
     /// The proxy has given this error.
     pub fn refused(&mut self, error: &SqlError) {
@@ -149,8 +144,8 @@ impl Client {
         // While it lasts nothing more can be taken away.
         let begins_xa = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Xa);
         // What runs inside may ask, and its text does not tell.
-        let is_opaque = order.statement.is_some_and(|(it, _)| is_opaque(it));
-        let meets_others = !mine && (asks || (is_opaque && stale));
+        let perhaps_asks = order.statement.is_some_and(|(it, _)| it.runs_unseen());
+        let meets_others = !mine && (asks || (perhaps_asks && stale));
         if may_clear && (meets_others || ((asks_diagnostics || begins_xa) && stale)) {
             // What stands here is another session's, or of a statement before the last one.
             clear(connection, memory).await?;
@@ -181,7 +176,7 @@ impl Client {
         (held, mine): (bool, bool),
     ) -> Result<(), QueryError> {
         let wanted = order.statement.is_some_and(|(statement, _)| {
-            statement.has(Facts::ASKS_INSERT_ID | Facts::UNKNOWN_FUNCTION) || is_opaque(statement)
+            statement.has(Facts::ASKS_INSERT_ID | Facts::UNKNOWN_FUNCTION) || statement.runs_unseen()
         });
         // This connection knows better than the session, which has yet to ask.
         let knows = mine

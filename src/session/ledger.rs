@@ -3,6 +3,7 @@
 //! Knows statements and what the server said of them. Must not know where they went.
 
 use super::names::Names;
+use super::said::says_what_changes;
 use super::{Isolation, NextTransaction, PinReason, Pins, UserValue, UserVariables};
 use crate::sql::details::{self, Assigned, Assignment};
 use crate::sql::{self, Facts, Kind, Span, Statement, set};
@@ -134,14 +135,12 @@ impl Ledger {
     fn unexplained(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
         // A versioned comment in front may hide the first word, or be it.
         let hidden = statement.has(Facts::VERSIONED) && statement.kind != Kind::Set && !begins_with_a_word(sql);
-        let opaque = matches!(statement.kind, Kind::Call | Kind::Execute | Kind::Compound)
-            || statement.doubt.is_some()
-            || hidden;
+        let opaque = statement.runs_unseen() || statement.doubt.is_some() || hidden;
         let changed = if reply.trackers_available {
             // What runs inside may have set user variables besides, which have no trackers.
-            let inside = statement.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS) && statement.kind != Kind::Set;
+            let inside = statement.has(Facts::UNKNOWN_FUNCTION) && statement.kind != Kind::Set;
             let told = reply.explained && !inside && !matches!(statement.kind, Kind::Call | Kind::Several);
-            reply.state_changed && !told && !says_what_changes(statement) && !each_says_what_changes(statement, sql)
+            reply.state_changed && !told && !says_what_changes(statement, sql)
         } else {
             opaque && reply.ok
         };
@@ -472,62 +471,6 @@ impl Ledger {
         self.next_transaction.doubted |= !surely;
         self.pins.insert(PinReason::NextTransaction);
     }
-}
-
-/// Kinds whose text says what they change.
-fn says_what_changes(statement: &Statement) -> bool {
-    statement.doubt.is_none()
-        && statement.kind != Kind::Several
-        && (statement.has(Facts::ASSIGNS | Facts::TAKES_LOCK | Facts::ASKS_LOCK)
-            || sets_only_for_itself(statement)
-            || matches!(
-                statement.kind,
-                Kind::Set
-                    | Kind::SetTransaction
-                    | Kind::Use
-                    | Kind::CreateTemporary
-                    | Kind::DropTemporary
-                    | Kind::DropTable
-                    | Kind::Prepare
-                    | Kind::Deallocate
-                    | Kind::Begin
-                    | Kind::Commit
-                    | Kind::Rollback
-                    | Kind::LockTables
-                    | Kind::UnlockTables
-            ))
-}
-
-/// The same of several statements: of the replies none tells which of them has changed something. What reads tables may
-/// read a view, and with it call a function.
-fn each_says_what_changes(statement: &Statement, sql: &[u8]) -> bool {
-    if statement.kind != Kind::Several || !statement.has_readable_parts() {
-        return false;
-    }
-    let says = |part: &Statement| {
-        let sets = matches!(
-            part.kind,
-            Kind::Set
-                | Kind::SetTransaction
-                | Kind::Use
-                | Kind::Begin
-                | Kind::Commit
-                | Kind::Rollback
-                | Kind::Diagnostics
-        );
-        let reads = part.is_read() && !part.has(Facts::READS_TABLES);
-        (sets || reads) && !part.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS)
-    };
-    let parts = details::parts(sql, statement.dialect);
-    parts.is_some_and(|parts| parts.iter().all(|part| says(&sql::classify(part.of(sql), &statement.dialect))))
-}
-
-/// A read behind `SET STATEMENT … FOR` has changed the session for as long as it lasted; behind a write a trigger may
-/// have changed more, and a stored function as well.
-fn sets_only_for_itself(statement: &Statement) -> bool {
-    statement.has(Facts::SETS_FOR_ITSELF)
-        && statement.is_read()
-        && !statement.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS)
 }
 
 fn begins_with_a_word(sql: &[u8]) -> bool {

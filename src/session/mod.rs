@@ -9,6 +9,7 @@ mod ledger;
 mod ledger_tests;
 mod names;
 mod pins;
+mod said;
 #[expect(clippy::module_inception, reason = "the session is what the room is about")]
 mod session;
 mod settings;

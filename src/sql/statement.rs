@@ -292,6 +292,12 @@ impl Statement {
         self.doubt.is_none() && !self.has(Facts::VERSIONED.union(Facts::TRUNCATED))
     }
 
+    /// Whether it runs what does not stand in its text: a routine's body, a prepared statement.
+    #[must_use]
+    pub const fn runs_unseen(&self) -> bool {
+        matches!(self.kind, Kind::Call | Kind::Execute | Kind::Compound)
+    }
+
     /// Whether it only reads by its kind, whatever it reads.
     #[must_use]
     pub const fn is_read(&self) -> bool {

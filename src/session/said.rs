@@ -1,0 +1,64 @@
+//! Whether a statement's text says what it changes in the session, so that a change which the server tells without a name
+//! has an explanation.
+//!
+//! Knows texts. Must not know what the session remembers of them.
+
+use crate::sql::{self, Facts, Kind, Statement, details};
+
+/// Whether a text says all that it changes; several statements say so if each does.
+pub(super) fn says_what_changes(statement: &Statement, sql: &[u8]) -> bool {
+    if statement.kind == Kind::Several {
+        return each_says_what_changes(statement, sql);
+    }
+    statement.doubt.is_none()
+        && (statement.has(Facts::ASSIGNS | Facts::TAKES_LOCK | Facts::ASKS_LOCK)
+            || sets_only_for_itself(statement)
+            || matches!(
+                statement.kind,
+                Kind::Set
+                    | Kind::SetTransaction
+                    | Kind::Use
+                    | Kind::CreateTemporary
+                    | Kind::DropTemporary
+                    | Kind::DropTable
+                    | Kind::Prepare
+                    | Kind::Deallocate
+                    | Kind::Begin
+                    | Kind::Commit
+                    | Kind::Rollback
+                    | Kind::LockTables
+                    | Kind::UnlockTables
+            ))
+}
+
+/// Of several replies none tells which statement has changed something, so each must be sure. What reads tables may read a
+/// view, and with it call a function.
+fn each_says_what_changes(statement: &Statement, sql: &[u8]) -> bool {
+    if !statement.has_readable_parts() {
+        return false;
+    }
+    let says = |part: &Statement| {
+        let sets = matches!(
+            part.kind,
+            Kind::Set
+                | Kind::SetTransaction
+                | Kind::Use
+                | Kind::Begin
+                | Kind::Commit
+                | Kind::Rollback
+                | Kind::Diagnostics
+        );
+        let reads = part.is_read() && !part.has(Facts::READS_TABLES);
+        (sets || reads) && !part.has(Facts::UNKNOWN_FUNCTION)
+    };
+    let parts = details::parts(sql, statement.dialect);
+    parts.is_some_and(|parts| parts.iter().all(|part| says(&sql::classify(part.of(sql), &statement.dialect))))
+}
+
+/// A read behind `SET STATEMENT … FOR` has changed the session for as long as it lasted; behind a write a trigger may
+/// have changed more, and a stored function as well.
+fn sets_only_for_itself(statement: &Statement) -> bool {
+    statement.has(Facts::SETS_FOR_ITSELF)
+        && statement.is_read()
+        && !statement.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS)
+}
