@@ -12,11 +12,12 @@ use super::{
     incoming::Incoming,
     member_choice::Attempts,
     memory::{Condition, Memory},
-    order::{Order, give_back},
+    order::Order,
     previous::{ASK_LIMIT, Previous},
     refusal,
     registry::ClientId,
     run::{Client, Gone, new_session},
+    settle::give_back,
     unasked::Unasked,
 };
 use crate::{

@@ -10,9 +10,10 @@ use tokio::time::timeout_at;
 use super::{
     connections::{Side, Used},
     memory::Memory,
-    order::{Order, give_back},
+    order::Order,
     refusal,
     run::Client,
+    settle::give_back,
 };
 use crate::{
     backend::DialError,

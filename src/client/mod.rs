@@ -26,6 +26,7 @@ pub mod refusal;
 pub mod registry;
 mod run;
 mod setbacks;
+mod settle;
 mod shown;
 mod takeover;
 pub mod texts;

@@ -13,8 +13,9 @@ use super::{
     connections::{Side, Used},
     kept::{FoundRows, KeptConditions, Numbers, counts_all_rows, finds_rows, keep_replaced, may_stand_as_numbers},
     memory::Memory,
-    order::{Order, give_back},
+    order::Order,
     run::Client,
+    settle::give_back,
 };
 use crate::{
     backend::{Connection, MultiStatements, QueryError, Reply},

@@ -6,9 +6,10 @@ use super::{
     connections::Side,
     incoming::Incoming,
     memory::Condition,
-    order::{Order, give_back},
+    order::Order,
     previous::{ASK_LIMIT, asks},
     run::{Client, Gone},
+    settle::give_back,
     shown::LastRoute,
 };
 use crate::{
