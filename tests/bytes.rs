@@ -133,7 +133,7 @@ fn talk(session: &mut Raw) -> Vec<(String, Vec<Message>)> {
         session.close(id);
     }
     let id = session.prepare("SELECT a, b FROM t").unwrap();
-    let cursor = session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Results).unwrap();
+    let cursor = session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Cursor).unwrap();
     heard.push(("open a cursor".to_owned(), cursor));
     for _ in 0..3 {
         let fetch = [id.to_le_bytes(), 1_u32.to_le_bytes()].concat();

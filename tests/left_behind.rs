@@ -495,7 +495,7 @@ fn an_id_is_asked_for_before_its_connection_goes_back(flavor: Flavor) {
     session.say("SELECT ROW_COUNT()");
     let id = session.prepare("INSERT INTO t (b) VALUES ('new')").unwrap();
     assert!(session.say("INSERT INTO log (a) VALUES (1)").starts_with("ERROR 1062"));
-    let reply = session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Results).unwrap();
+    let reply = session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Cursor).unwrap();
     assert_eq!(reply[0].payload[..3], [0, 1, 1], "one row, with the id 1");
     other.run("INSERT INTO log (n) VALUES (2), (3)");
     assert_eq!(session.say("SELECT ROW_COUNT()"), "1");

@@ -28,6 +28,7 @@ on_both!(
     a_killed_read_is_not_run_again,
     long_statements_and_parameters_are_whole_on_every_connection,
     a_cursor_is_fetched_from_where_it_was_opened,
+    a_cursor_inside_of_a_procedure_keeps_no_rows,
     parameters_sent_ahead_do_not_vanish_with_their_connection,
 );
 
@@ -274,13 +275,42 @@ fn a_cursor_is_fetched_from_where_it_was_opened(flavor: Flavor) {
         )
         .unwrap();
         let id = session.prepare("SELECT 1 UNION SELECT 2 UNION SELECT 3").unwrap();
-        session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Results).unwrap();
+        session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Cursor).unwrap();
         let mut fetch = || {
             let argument = [id.to_le_bytes(), 2_u32.to_le_bytes()].concat();
             session.ask(Command::StmtFetch, &argument, Kind::Rows).unwrap()
         };
         let counts = [fetch(), fetch()].map(|rows| rows.iter().filter(|row| row.payload[0] == 0).count());
         assert_eq!(counts, [2, 1]);
+    }
+}
+
+/// A procedure's own open cursor sets the flag that says of an execution that its rows are to be fetched.
+fn a_cursor_inside_of_a_procedure_keeps_no_rows(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let body = "BEGIN DECLARE v INT; DECLARE c CURSOR FOR SELECT 5 UNION SELECT 6; OPEN c; FETCH c INTO v; SELECT v, 'v'; \
+                FETCH c INTO v; SELECT v; CLOSE c; END";
+    direct(&cluster, 0).run(&format!("CREATE PROCEDURE app.holds_cursor() {body}"));
+    let capabilities = support::raw::USUAL - Capabilities::DEPRECATE_EOF;
+    for capabilities in [capabilities, support::raw::USUAL] {
+        let who = Who { capabilities, ..Who::named("app") };
+        let mut server = Raw::connect(cluster.primary().address(), &who).unwrap();
+        let mut session = Raw::connect(proxy.read_write, &who).unwrap();
+        session.patience(SOON);
+        assert_eq!(session.say("CALL holds_cursor()"), "5 v;6;OK");
+        if flavor == Flavor::MariaDb {
+            let block = body.replacen("BEGIN", "BEGIN NOT ATOMIC", 1);
+            assert_eq!(session.say(&block), "5 v;6;OK");
+        }
+        for flags in [0, 1] {
+            let call = |session: &mut Raw| {
+                let id = session.prepare("CALL holds_cursor()").unwrap();
+                let reply = session.ask(Command::StmtExecute, &execution(id, flags, &[]), Kind::Results).unwrap();
+                assert_eq!(session.say("SELECT 'next'"), "next");
+                reply.into_iter().map(|message| message.payload).collect::<Vec<_>>()
+            };
+            assert_eq!(call(&mut session), call(&mut server), "cursor flag {flags}");
+        }
     }
 }
 

@@ -95,7 +95,7 @@ fn run(session: &mut Raw, line: &str, prepared: &mut Vec<u32>) -> Vec<Message> {
         }
         "cursor" => {
             let id = nth();
-            session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Results).unwrap()
+            session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Cursor).unwrap()
         }
         "long" => {
             let data = [&nth().to_le_bytes()[..], &[0, 0], b"sent"].concat();

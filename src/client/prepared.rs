@@ -181,7 +181,7 @@ impl Client {
         if !incoming.is_partial() && self.show_kept(&what.statement, sql, RowEncoding::Binary).await? {
             return Ok(());
         }
-        let cursor = asks_for_cursor(incoming.payload());
+        let cursor = asks_for_cursor(incoming.payload()) && can_have_cursor(what.statement.kind);
         if cursor {
             // The connection must be kept from the start: the reply says only then that a cursor is open.
             self.session.ledger.pins.insert(PinReason::OpenCursor);
@@ -197,7 +197,8 @@ impl Client {
         if route.target == Target::Proxy {
             route.target = Target::Primary;
         }
-        let mut order = Order::new(route, incoming, Shape::Results);
+        let shape = if cursor { Shape::Cursor } else { Shape::Results };
+        let mut order = Order::new(route, incoming, shape);
         if let Some(message) = &with_types {
             order.message = message;
         }
@@ -225,8 +226,9 @@ impl Client {
         statement: &Statement,
         sql: &[u8],
     ) -> Result<Executed, Gone> {
+        let asked = order.shape == Shape::Cursor;
         let outcome = self.run_statement(route, order, statement, sql).await?;
-        let has_cursor = self.last_status.contains(StatusFlags::CURSOR_EXISTS);
+        let has_cursor = asked && self.last_status.contains(StatusFlags::CURSOR_EXISTS);
         Ok(match outcome {
             Outcome::Ok if has_cursor => Executed::WithCursor,
             Outcome::Ok => Executed::Whole,
@@ -411,4 +413,10 @@ impl Client {
         let given_to = if is_mysql { "mysql_stmt_precheck" } else { given_to };
         self.answer_error(incoming, &refusal::unknown_statement(id, given_to)).await
     }
+}
+
+/// Whether a server opens a cursor for such a statement when it is asked to. What a procedure or a block says comes at once,
+/// and the flag that a cursor is open then speaks of one of the procedure's own.
+const fn can_have_cursor(kind: Kind) -> bool {
+    !matches!(kind, Kind::Call | Kind::Compound)
 }

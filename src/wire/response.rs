@@ -20,6 +20,8 @@ const LOCAL_INFILE: u8 = 0xfb;
 pub enum Shape {
     /// OK, ERR, a file request or result sets: `COM_QUERY`, `COM_STMT_EXECUTE`.
     Results,
+    /// The same where a cursor was asked for, so that the rows may stay at the server: `COM_STMT_EXECUTE`.
+    Cursor,
     /// The reply to `COM_STMT_PREPARE`.
     Prepare,
     /// One OK, EOF or ERR.
@@ -118,6 +120,8 @@ pub struct Response {
     state: State,
     deprecate_eof: bool,
     capabilities: Capabilities,
+    /// A cursor was asked for.
+    may_open_cursor: bool,
     /// The last packet was of the greatest length: the next header continues it.
     continued: bool,
     /// Rows so far of the last result that has columns.
@@ -129,7 +133,7 @@ impl Response {
     #[must_use]
     pub const fn new(shape: Shape, capabilities: Capabilities) -> Self {
         let state = match shape {
-            Shape::Results => State::First,
+            Shape::Results | Shape::Cursor => State::First,
             Shape::Prepare => State::PrepareFirst,
             Shape::Acknowledgement => State::Acknowledgement,
             Shape::Fields => State::Columns(u64::MAX),
@@ -137,7 +141,8 @@ impl Response {
             Shape::Text => State::Text,
         };
         let deprecate_eof = capabilities.contains(Capabilities::DEPRECATE_EOF);
-        Response { state, deprecate_eof, capabilities, continued: false, rows: None }
+        let may_open_cursor = matches!(shape, Shape::Cursor);
+        Response { state, deprecate_eof, capabilities, may_open_cursor, continued: false, rows: None }
     }
 
     /// How many rows the last result with columns has so far.
@@ -263,11 +268,12 @@ impl Response {
         }
     }
 
-    /// With a cursor the rows are not sent now: the EOF behind the columns ends the reply.
+    /// With a cursor that was asked for the rows are not sent now: the EOF behind the columns ends the reply. The flag
+    /// alone does not say so: a cursor that a stored procedure has open sets it as well, and then rows follow.
     fn on_columns_end<'a>(&mut self, payload: &'a [u8]) -> Result<Seen<'a>, ProtocolViolation> {
         let seen = self.eof_or_ok(payload)?;
-        let cursor = matches!(seen, Seen::Eof { status, .. } if status.contains(StatusFlags::CURSOR_EXISTS));
-        self.state = if cursor { State::Done } else { State::Rows };
+        let says_cursor = matches!(seen, Seen::Eof { status, .. } if status.contains(StatusFlags::CURSOR_EXISTS));
+        self.state = if says_cursor && self.may_open_cursor { State::Done } else { State::Rows };
         Ok(seen)
     }
 
@@ -359,6 +365,7 @@ mod tests {
     const EOF_PACKET: &[u8] = &[0xfe, 0, 0, 2, 0];
     const EOF_MORE: &[u8] = &[0xfe, 0, 0, 0x0a, 0];
     const EOF_CURSOR: &[u8] = &[0xfe, 0, 0, 0x42, 0];
+    const EOF_CURSOR_MORE: &[u8] = &[0xfe, 0, 0, 0x4a, 0];
     const OK_END: &[u8] = &[0xfe, 0, 0, 2, 0, 0, 0];
     const ERR_PACKET: &[u8] = b"\xff\x10\x04#08004no";
 
@@ -370,7 +377,9 @@ mod tests {
             (Shape::Results, NONE, &[&[2], b"\x03def", b"\x03def", EOF_PACKET, b"\x01a\x01b", EOF_PACKET]),
             (Shape::Results, NONE, &[&[1], b"\x03def", EOF_PACKET, ERR_PACKET]),
             (Shape::Results, NONE, &[&[1], b"\x03def", EOF_PACKET, EOF_MORE, OK_PACKET]),
-            (Shape::Results, NONE, &[&[1], b"\x03def", EOF_CURSOR]),
+            (Shape::Cursor, NONE, &[&[1], b"\x03def", EOF_CURSOR]),
+            (Shape::Cursor, NONE, &[&[1], b"\x03def", EOF_PACKET, b"\x01a", EOF_PACKET]),
+            (Shape::Results, NONE, &[&[1], b"\x03def", EOF_CURSOR, b"\x01a", EOF_CURSOR_MORE, OK_PACKET]),
             (Shape::Results, DEPRECATE, &[&[1], b"\x03def", b"\x01a", OK_END]),
             (Shape::Results, DEPRECATE, &[&[1], b"\x03def", OK_END]),
             (Shape::Prepare, NONE, &[&[0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]),
@@ -421,9 +430,11 @@ mod tests {
         #[test]
         fn arbitrary_packets_never_panic(
             payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..40),
-            deprecate: bool, shape in 0usize..6,
+            deprecate: bool, shape in 0usize..7,
         ) {
-            let shape = [Shape::Results, Shape::Prepare, Shape::Acknowledgement, Shape::Fields, Shape::Rows, Shape::Text][shape];
+            let shape = [
+                Shape::Results, Shape::Cursor, Shape::Prepare, Shape::Acknowledgement, Shape::Fields, Shape::Rows, Shape::Text,
+            ][shape];
             let mut response = Response::new(shape, if deprecate { DEPRECATE } else { NONE });
             let mut out = Vec::new();
             for payload in &payloads {

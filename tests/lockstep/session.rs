@@ -92,7 +92,7 @@ impl Session {
         }
         let mut reply = match command {
             "execute" => self.raw.ask(Command::StmtExecute, &execution(id, 0, &parameters), Kind::Results)?,
-            "cursor" => self.raw.ask(Command::StmtExecute, &execution(id, 1, &parameters), Kind::Results)?,
+            "cursor" => self.raw.ask(Command::StmtExecute, &execution(id, 1, &parameters), Kind::Cursor)?,
             "fetch" => {
                 let count = 2_u32.to_le_bytes();
                 self.raw.ask(Command::StmtFetch, &[id.to_le_bytes(), count].concat(), Kind::Rows)?

@@ -17,6 +17,8 @@ use super::raw::{Message, Raw};
 pub enum Kind {
     /// Result sets, OK or ERR.
     Results,
+    /// The same where a cursor was asked for, which may keep the rows.
+    Cursor,
     /// Rows, as after a fetch from a cursor.
     Rows,
     /// A prepared statement.
@@ -52,7 +54,9 @@ impl Raw {
     /// Shows every message of a reply as it comes.
     pub fn visit(&mut self, kind: Kind, each: &mut dyn FnMut(Part, Message)) -> io::Result<()> {
         match kind {
-            Kind::Results => while self.visit_result(each)?.contains(StatusFlags::MORE_RESULTS_EXISTS) {},
+            Kind::Results | Kind::Cursor => {
+                while self.visit_result(kind, each)?.contains(StatusFlags::MORE_RESULTS_EXISTS) {}
+            }
             Kind::Rows => drop(self.visit_rows(each)?),
             Kind::Fields => loop {
                 let message = self.read()?;
@@ -68,7 +72,7 @@ impl Raw {
         Ok(())
     }
 
-    fn visit_result(&mut self, each: &mut dyn FnMut(Part, Message)) -> io::Result<StatusFlags> {
+    fn visit_result(&mut self, kind: Kind, each: &mut dyn FnMut(Part, Message)) -> io::Result<StatusFlags> {
         let first = self.read()?;
         let status = match first.payload[0] {
             0xff => StatusFlags::empty(),
@@ -76,7 +80,7 @@ impl Raw {
             0xfb => {
                 each(Part::End, first.clone());
                 self.write(first.seqs[0].wrapping_add(1), b"")?;
-                return self.visit_result(each);
+                return self.visit_result(kind, each);
             }
             _ => {
                 let count = Reader::new(&first.payload).lenenc().unwrap();
@@ -90,7 +94,7 @@ impl Raw {
                     each(Part::End, end);
                     // An error may come in the place of the rows.
                     let Some(status) = status else { return Ok(StatusFlags::empty()) };
-                    if status.contains(StatusFlags::CURSOR_EXISTS) {
+                    if kind == Kind::Cursor && status.contains(StatusFlags::CURSOR_EXISTS) {
                         return Ok(status);
                     }
                 }
