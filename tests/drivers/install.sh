@@ -1,5 +1,6 @@
 #!/bin/bash
-# Installs the drivers that are missing, and says so. Python's and Node's go into target/drivers, not into the system.
+# Installs the drivers that are missing, and says so. Python's, Node's and what is compiled go into target/drivers, not
+# into the system.
 set -uo pipefail
 here=$(dirname "$(realpath "$0")")
 into=${DRIVERS:-$here/../../target/drivers}
@@ -8,11 +9,19 @@ root=()
 [ "$(id -u)" = 0 ] || root=(sudo)
 
 packages=()
-for pair in mariadb:mariadb-client python3:python3-venv node:nodejs npm:npm go:golang-go cc:gcc pkg-config:pkg-config; do
+for pair in mariadb:mariadb-client python3:python3-venv node:nodejs npm:npm go:golang-go cc:gcc pkg-config:pkg-config \
+    php:php-cli perl:perl ruby:ruby java:default-jre-headless; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
 done
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 [ -e /usr/share/gocode/src/github.com/go-sql-driver/mysql ] || packages+=(golang-github-go-sql-driver-mysql-dev)
+php -m 2>/dev/null | grep -q mysqli || packages+=(php-mysql)
+perl -MDBD::MariaDB -e1 2>/dev/null || packages+=(libdbd-mariadb-perl)
+perl -MDBD::mysql -e1 2>/dev/null || packages+=(libdbd-mysql-perl)
+ruby -rmysql2 -e1 2>/dev/null || packages+=(ruby-mysql2)
+[ -e /usr/share/java/mariadb-java-client.jar ] || packages+=(libmariadb-java)
+# Only what compiles Java is asked for, and some runtimes have it in them.
+java --list-modules 2>/dev/null | grep -q '^jdk.compiler' || command -v javac >/dev/null || packages+=(default-jdk-headless)
 if ! "$into/python/bin/python" -c 'import MySQLdb' 2>/dev/null; then
     command -v mariadb_config mysql_config >/dev/null || packages+=(default-libmysqlclient-dev python3-dev)
 fi
@@ -23,20 +32,30 @@ if [ ${#packages[@]} -gt 0 ]; then
         "${packages[@]}" >/dev/null || echo "Debian's packages could not be installed"
 fi
 
-if ! "$into/python/bin/python" -c 'import pymysql, cryptography, MySQLdb' 2>/dev/null; then
-    echo "installing PyMySQL and mysqlclient into $into/python"
-    python3 -m venv "$into/python"
-    for driver in 'PyMySQL[rsa]==1.1.*' 'mysqlclient==2.2.*'; do
+if ! "$into/python/bin/python" -c 'import pymysql, cryptography, MySQLdb, mysql.connector' 2>/dev/null; then
+    echo "installing PyMySQL, mysqlclient and mysql-connector-python into $into/python"
+    [ -x "$into/python/bin/python" ] || python3 -m venv "$into/python"
+    for driver in 'PyMySQL[rsa]==1.1.*' 'mysqlclient==2.2.*' 'mysql-connector-python==9.*'; do
         "$into/python/bin/pip" install -q --disable-pip-version-check "$driver" || echo "$driver could not be installed"
     done
 fi
-if [ ! -d "$into/node/node_modules/mysql2" ]; then
-    echo "installing mysql2 into $into/node"
+for driver in mysql2@3 mysql@2 mariadb@3; do
+    name=${driver%@*}
+    [ ! -d "$into/node/node_modules/$name" ] || continue
+    echo "installing $driver into $into/node"
     mkdir -p "$into/node"
-    npm install --silent --no-audit --no-fund --prefix "$into/node" mysql2@3 >/dev/null || echo "Node's driver could not be installed"
-fi
-if [ ! -x "$into/go_driver" ] || [ "$here/go_driver.go" -nt "$into/go_driver" ]; then
-    echo "building the Go program"
-    GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$into/go-cache" go build -o "$into/go_driver" "$here/go_driver.go" ||
-        echo "the Go program could not be built"
+    npm install --silent --no-audit --no-fund --prefix "$into/node" "$driver" >/dev/null || echo "$driver could not be installed"
+done
+for program in go_driver logins/login; do
+    to=$into/go_$(basename "${program#go_}") from=$here/$program.go
+    [ ! -x "$to" ] || [ "$from" -nt "$to" ] || continue
+    echo "building the Go program $program"
+    GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$into/go-cache" go build -o "$to" "$from" ||
+        echo "the Go program $program could not be built"
+done
+if [ ! -e "$into/java/Login.class" ] || [ "$here/logins/Login.java" -nt "$into/java/Login.class" ]; then
+    echo "compiling the Java program"
+    # A runtime may have the compiler's module without its launcher.
+    if command -v javac >/dev/null; then compiler=(javac); else compiler=(java --module jdk.compiler/com.sun.tools.javac.Main); fi
+    "${compiler[@]}" -d "$into/java" "$here/logins/Login.java" || echo "the Java program could not be compiled"
 fi

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod logins;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::net::SocketAddr;
