@@ -1,6 +1,6 @@
 # The ways to build, show and check mysql-proxy. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-drivers lockstep refusals chaos-pods lint bench fmt clean
+.PHONY: help build demo test test-drivers lockstep refusals soak chaos-pods lint bench fmt clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -50,6 +50,12 @@ refusals: ## 10,000,000 made statements: what is taken for a read is refused by 
 	@tests/install.sh build servers
 	MYSQL_PROXY_REFUSALS=$${MYSQL_PROXY_REFUSALS:-10000000} \
 	  $(CARGO) test --locked --release --test refusals -- --nocapture --test-threads 1
+
+soak: ## Ten minutes with clients that vanish or never read and members that are cut off (MYSQL_PROXY_SOAK, seconds)
+	@echo "==> soak: careless clients and cut networks; at the end everything is as at the start"
+	@tests/install.sh build servers
+	MYSQL_PROXY_SOAK=$${MYSQL_PROXY_SOAK:-600} \
+	  $(CARGO) test --locked --release --test faults -- --include-ignored --nocapture --test-threads 1 soaked
 
 chaos-pods: ## The pods of each kind of cluster, their scripts killed 50 times at random lines (MYSQL_PROXY_PODS_KILLS, _SEED)
 	@echo "==> chaos-pods: kill -9 at random commands of the init and sidecar scripts; needs root and Oracle MySQL"

@@ -7,5 +7,6 @@ mod clients;
 mod ending;
 mod lost_members;
 mod missing_members;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;

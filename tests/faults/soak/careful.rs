@@ -1,0 +1,133 @@
+//! Clients that do everything right, beside those that do not: what they see is what the contract promises.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::raw::{Raw, Who};
+
+/// What a client does all the time.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// Writes, and reads what it has written.
+    ReadsItsWrites,
+    Transactions,
+    LongReplies,
+    Prepares,
+    /// A connection for each statement.
+    ComesAndGoes,
+}
+
+pub const ALL: [Work; 5] =
+    [Work::ReadsItsWrites, Work::Transactions, Work::LongReplies, Work::Prepares, Work::ComesAndGoes];
+
+/// Something that was not as it is on one server.
+#[derive(Debug)]
+pub struct Complaint {
+    pub when: Instant,
+    pub what: String,
+}
+
+/// What all careful clients share.
+#[derive(Default)]
+pub struct Guild {
+    is_over: AtomicBool,
+    pub done: AtomicU64,
+    pub complaints: Mutex<Vec<Complaint>>,
+    /// When a statement was sent, and how long it took, of those that took more than a second.
+    pub slow: Mutex<Vec<(Instant, Duration)>>,
+}
+
+impl Guild {
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    fn complain(&self, what: String) {
+        self.complaints.lock().unwrap().push(Complaint { when: Instant::now(), what });
+    }
+
+    /// Works until the end. `id` is a row of its own.
+    pub fn work(&self, work: Work, proxy: SocketAddr, id: u64) {
+        let mut session = None;
+        while !self.is_over.load(Ordering::Relaxed) {
+            let sent = Instant::now();
+            if matches!(work, Work::ComesAndGoes) {
+                session = None;
+            }
+            let raw = match session.take() {
+                Some(raw) => Ok(Ok(raw)),
+                None => Raw::try_connect(proxy, &Who::named("app")).map_err(|error| error.to_string()),
+            };
+            match raw {
+                Ok(Ok(mut raw)) => match work.turn(&mut raw, id) {
+                    Ok(()) => session = Some(raw),
+                    // An error leaves the connection usable; only a connection that broke has to be made anew.
+                    Err(what) if what.starts_with("ERROR ") => {
+                        self.complain(format!("{work:?}: {what}"));
+                        let _ = raw.try_say("ROLLBACK");
+                        session = Some(raw);
+                    }
+                    Err(what) => self.complain(format!("{work:?}: {what}")),
+                },
+                Ok(Err(refusal)) => self.complain(format!("{work:?}, at login: ERROR {refusal}")),
+                Err(what) => self.complain(format!("{work:?}, at login: {what}")),
+            }
+            let took = sent.elapsed();
+            if took > Duration::from_secs(1) {
+                self.slow.lock().unwrap().push((sent, took));
+            }
+            self.done.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Work {
+    fn turn(self, raw: &mut Raw, id: u64) -> Result<(), String> {
+        match self {
+            Self::ReadsItsWrites => {
+                let before = number(raw, &format!("SELECT b FROM t WHERE a = {id}"))?;
+                let wanted = before + 1;
+                said(raw, &format!("UPDATE t SET b = {wanted} WHERE a = {id}"))?;
+                let after = number(raw, &format!("SELECT b FROM t WHERE a = {id}"))?;
+                (after == wanted).then_some(()).ok_or_else(|| format!("wrote {wanted}, read {after}"))
+            }
+            Self::Transactions => {
+                said(raw, "BEGIN")?;
+                let before = number(raw, &format!("SELECT b FROM t WHERE a = {id} FOR UPDATE"))?;
+                said(raw, &format!("UPDATE t SET b = b + 1 WHERE a = {id}"))?;
+                let after = number(raw, &format!("SELECT b FROM t WHERE a = {id}"))?;
+                said(raw, "COMMIT")?;
+                (after == before + 1).then_some(()).ok_or_else(|| format!("{before} became {after}"))
+            }
+            Self::LongReplies => {
+                let text = said(raw, "SELECT a, REPEAT('y', 2000) FROM t LIMIT 200")?;
+                let rows = text.matches('|').count() + 1;
+                (rows == 200).then_some(()).ok_or_else(|| format!("{rows} rows of 200"))
+            }
+            Self::Prepares => {
+                let id = raw.prepare("SELECT CONCAT(?, COUNT(*)) FROM t").map_err(|error| format!("ERROR {error}"))?;
+                let text = raw.execute_text(id, &["n"]).map_err(|error| format!("ERROR {error}"))?;
+                raw.close(id);
+                (text == ["n400"]).then_some(()).ok_or_else(|| format!("got {text:?}"))
+            }
+            Self::ComesAndGoes => said(raw, "SELECT COUNT(*) FROM t").map(drop),
+        }
+    }
+}
+
+fn said(raw: &mut Raw, sql: &str) -> Result<String, String> {
+    let text = raw.try_say(sql).map_err(|error| format!("{sql}: {error}"))?;
+    match text.find("ERROR ") {
+        Some(at) => Err(text[at..].to_owned()),
+        None => Ok(text),
+    }
+}
+
+fn number(raw: &mut Raw, sql: &str) -> Result<u64, String> {
+    let text = said(raw, sql)?;
+    text.parse().map_err(|_| format!("{sql}: {text}"))
+}
