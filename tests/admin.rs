@@ -37,6 +37,7 @@ impl Scrape for StandIn {
             lag: None,
             in_use: 1,
             idle: 2,
+            changing: 0,
             queries: 30,
             problem: None,
         };

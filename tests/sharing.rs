@@ -30,6 +30,8 @@ on_both!(
     a_cursor_is_fetched_from_where_it_was_opened,
     a_cursor_inside_of_a_procedure_keeps_no_rows,
     parameters_sent_ahead_do_not_vanish_with_their_connection,
+    a_member_never_has_more_connections_than_the_limit,
+    connections_outlive_the_sessions_of_their_account,
 );
 
 /// A session at a member itself.
@@ -334,4 +336,69 @@ fn parameters_sent_ahead_do_not_vanish_with_their_connection(flavor: Flavor) {
     send_ahead(&mut session);
     session.ask(Command::StmtExecute, &argument, Kind::Results).unwrap();
     assert_eq!(session.say("SELECT b FROM t"), "ahead+");
+}
+
+/// Each statement of these at the same time, each in a session of its own.
+fn at_once(sessions: Vec<Raw>, sql: &str) -> Vec<Raw> {
+    let run = |mut session: Raw| {
+        session.say(sql);
+        session
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = sessions.into_iter().map(|session| scope.spawn(move || run(session))).collect();
+        running.into_iter().map(|running| running.join().unwrap()).collect()
+    })
+}
+
+/// The most connections that the accounts had at a member while something was done.
+fn most_connections<T>(cluster: &Cluster, member: usize, work: impl FnOnce() -> T) -> (u64, T) {
+    const COUNT: &str = "SELECT COUNT(*) FROM information_schema.processlist WHERE user IN ('app', 'low')";
+    let mut looks = direct(cluster, member);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let most = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                most = most.max(looks.number(COUNT));
+            }
+            most
+        });
+        let result = work();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        (most.join().unwrap(), result)
+    })
+}
+
+fn a_member_never_has_more_connections_than_the_limit(flavor: Flavor) {
+    let Some(cluster) = support::cluster(flavor, |options| options.replicas = 1) else { return };
+    cluster.sql(0, "CREATE USER low@'%' IDENTIFIED BY 'low'; GRANT ALL ON *.* TO low@'%'").unwrap();
+    cluster.catch_up(1, SOON).unwrap();
+    let proxy = Proxy::start(
+        &cluster,
+        "[pool]\nmax_backend_connections = 10\n[[users]]\nname = 'app'\npassword = 'app'\n\
+         [[users]]\nname = 'low'\npassword = 'low'\n",
+    );
+    let open = |user: &str| -> Vec<Raw> {
+        (0..20).map(|_| Raw::connect(proxy.read_write, &Who::named(user)).unwrap()).collect()
+    };
+    let (app, low) = (open("app"), open("low"));
+    let sleep = "/* proxy:primary */ SELECT SLEEP(0.1)";
+    let (most, _) = most_connections(&cluster, 0, || {
+        // All of them idle for one account, then wanted by the other.
+        let (app, low) = (at_once(app, sleep), at_once(low, sleep));
+        at_once(app.into_iter().chain(low).collect(), sleep)
+    });
+    assert!((8..=10).contains(&most), "{most}");
+}
+
+fn connections_outlive_the_sessions_of_their_account(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let before = direct(&cluster, 0).id();
+    for _ in 0..30 {
+        let mut session = Raw::app(proxy.read_write);
+        session.run("DELETE FROM t");
+    }
+    // The members count their connections; the monitor and the tests make a few.
+    let made = direct(&cluster, 0).id() - before;
+    assert!(made < 10, "{made} connections for 30 sessions, one after the other");
 }

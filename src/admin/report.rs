@@ -90,7 +90,7 @@ impl MemberReport {
 
 impl From<MemberRow> for MemberReport {
     fn from(row: MemberRow) -> Self {
-        let MemberRow { name, role, up, lag, in_use, idle, queries, problem } = row;
+        let MemberRow { name, role, up, lag, in_use, idle, changing: _, queries, problem } = row;
         let lag_seconds = lag.map(|lag| lag.as_secs_f64());
         Self { name, role: role.to_owned(), up, lag_seconds, in_use, idle, queries, problem }
     }

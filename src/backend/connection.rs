@@ -1,12 +1,19 @@
 //! The connection itself: an authenticated stream and whether a reply is outstanding on it.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use super::{Account, QueryError};
 use crate::{
     net::{PacketError, PacketStream, Scissors},
     wire::{Capabilities, greeting::Greeting},
 };
+
+/// How long a member gets to close its side of a connection.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// The most that is still taken from a member that is sending when its connection is closed, in bytes.
+const MAX_UNREAD: usize = 1024 * 1024;
 
 /// An authenticated connection to a member.
 ///
@@ -95,11 +102,16 @@ impl Connection {
         self.in_flight = false;
     }
 
-    /// Says goodbye (`COM_QUIT`) and closes.
+    /// Says goodbye (`COM_QUIT`), or breaks off what is in flight, and closes. Ends when the member has let the connection
+    /// go, or has not done so for [`CLOSE_LIMIT`].
     pub async fn close(mut self) {
-        if !self.in_flight {
-            let _ = self.stream.write_message(0, &[crate::wire::Command::Quit as u8]).await;
-        }
-        self.stream.shutdown().await;
+        let goodbye = async {
+            if !self.in_flight {
+                let _ = self.stream.write_message(0, &[crate::wire::Command::Quit as u8]).await;
+            }
+            self.stream.shutdown().await;
+            self.stream.outlast(MAX_UNREAD).await;
+        };
+        let _ = timeout(CLOSE_LIMIT, goodbye).await;
     }
 }

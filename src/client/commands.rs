@@ -301,7 +301,8 @@ pub(super) async fn clean_up(used: Used) {
     let mut lease: Lease<Memory> = used.lease;
     let (connection, memory) = lease.parts();
     memory.condition = Condition::Tainted;
-    if clean(connection, memory).await.is_err() {
-        lease.discard();
+    match clean(connection, memory).await {
+        Ok(()) => lease.release(),
+        Err(_) => lease.discard(),
     }
 }

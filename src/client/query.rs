@@ -186,6 +186,7 @@ impl Client {
         {
             self.keep_answers(&mut used).await;
             used.lease.parts().1.condition = Condition::Tainted;
+            used.lease.release();
         }
     }
 

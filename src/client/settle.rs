@@ -83,5 +83,7 @@ pub(super) fn give_back(mut used: Used) {
     memory.let_go();
     if memory.has_leftovers {
         drop(tokio::spawn(clean_up(used)));
+    } else {
+        used.lease.release();
     }
 }

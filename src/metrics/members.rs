@@ -20,6 +20,8 @@ pub struct MemberRow {
     pub in_use: usize,
     /// Connections that wait in the pool.
     pub idle: usize,
+    /// Connections that are being dialled or closed.
+    pub changing: usize,
     /// Statements sent to it since the start.
     pub queries: u64,
     /// Why it does not serve, in one line, if it does not; shown by `status`, no label.
@@ -57,10 +59,15 @@ pub(super) fn write(text: &mut Text, rows: Vec<MemberRow>) {
         }
     }
     let name = "mysql_proxy_backend_connections";
-    text.head(name, Kind::Gauge, "Connections to the member, used by a session or idle in the pool");
+    text.head(
+        name,
+        Kind::Gauge,
+        "Connections to the member, used by a session, idle in the pool, or being dialled or closed",
+    );
     for row in &rows {
         text.series(name, &[("member", &row.name), ("state", "in_use")], row.in_use);
         text.series(name, &[("member", &row.name), ("state", "idle")], row.idle);
+        text.series(name, &[("member", &row.name), ("state", "changing")], row.changing);
     }
     let name = "mysql_proxy_member_queries_total";
     text.head(name, Kind::Counter, "Statements sent to the member");

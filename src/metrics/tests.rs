@@ -12,7 +12,17 @@ impl Scrape for Members {
 
 fn row(name: &str, up: bool) -> MemberRow {
     let lag = up.then_some(Duration::from_millis(1500));
-    MemberRow { name: name.to_owned(), role: "replica", up, lag, in_use: 2, idle: 3, queries: 4, problem: None }
+    MemberRow {
+        name: name.to_owned(),
+        role: "replica",
+        up,
+        lag,
+        in_use: 2,
+        idle: 3,
+        changing: 1,
+        queries: 4,
+        problem: None,
+    }
 }
 
 fn lines(metrics: &Metrics, about: &str) -> Vec<String> {

@@ -159,6 +159,18 @@ impl PacketStream {
         Ok(Scissors(socket2::SockRef::from(&self.stream).try_clone()?))
     }
 
+    /// Drops what still comes until the peer has closed, too, or has sent more than `limit` bytes.
+    pub async fn outlast(&mut self, limit: usize) {
+        let mut dropped = 0;
+        while dropped <= limit {
+            self.consume(self.inbox.len());
+            match self.fill().await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => dropped += count,
+            }
+        }
+    }
+
     /// Closes the sending side; what was sent still arrives.
     pub async fn shutdown(&mut self) {
         let _ = self.stream.shutdown().await;

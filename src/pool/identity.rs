@@ -1,8 +1,12 @@
 //! Who is connected and how: sessions may share a connection only when all of this is the same.
 
-use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{
@@ -47,26 +51,40 @@ impl Identity {
     }
 }
 
-/// The identities in use; equal ones are one.
+/// The identities of sessions and of connections; equal ones are one. So there are never more than both together.
 #[derive(Debug, Default)]
 pub struct Identities {
-    known: Mutex<Vec<Weak<Identity>>>,
+    known: Mutex<HashMap<u64, Vec<Weak<Identity>>>>,
     next: AtomicU64,
+    hashes: RandomState,
 }
 
 impl Identities {
     /// The identity of these properties.
     pub fn intern(&self, account: &Account, wanted: Wanted, collation: u8) -> Arc<Identity> {
+        let (capabilities, extensions) = wanted;
+        let hash = self.hashes.hash_one((&account.user, capabilities.bits(), extensions.bits(), collation));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|identity| identity.strong_count() > 0);
-        let found = known.iter().filter_map(Weak::upgrade).find(|it| it.is(account, wanted, collation));
+        Self::sweep(&mut known);
+        let same_hash = known.entry(hash).or_default();
+        let found = same_hash.iter().filter_map(Weak::upgrade).find(|it| it.is(account, wanted, collation));
         found.unwrap_or_else(|| {
+            same_hash.retain(|identity| identity.strong_count() > 0);
             let id = IdentityId(self.next.fetch_add(1, Ordering::Relaxed));
-            let (capabilities, extensions) = wanted;
             let identity = Arc::new(Identity { id, account: account.clone(), capabilities, extensions, collation });
-            known.push(Arc::downgrade(&identity));
+            same_hash.push(Arc::downgrade(&identity));
             identity
         })
+    }
+
+    /// Drops what nobody has any more, once the table is full; so its size follows what is in use.
+    fn sweep(known: &mut HashMap<u64, Vec<Weak<Identity>>>) {
+        if known.len() == known.capacity() {
+            known.retain(|_, identities| {
+                identities.retain(|identity| identity.strong_count() > 0);
+                !identities.is_empty()
+            });
+        }
     }
 }
 
@@ -92,5 +110,14 @@ mod tests {
             first.id(),
             identities.intern(&account("x"), (Capabilities::FOUND_ROWS, Extensions::empty()), 8).id()
         );
+    }
+    #[test]
+    fn identities_that_nobody_has_leave_the_table() {
+        let identities = Identities::default();
+        for n in 0..10_000 {
+            let account = Account { user: format!("user{n}").into_bytes(), password: Vec::new().into() };
+            identities.intern(&account, (Capabilities::empty(), Extensions::empty()), 45);
+        }
+        assert!(identities.known.lock().unwrap().len() < 100);
     }
 }

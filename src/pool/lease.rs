@@ -9,21 +9,21 @@ use crate::backend::Connection;
 
 /// A connection on lease, with what its users remember of it.
 ///
-/// Dropping a lease is always safe: a connection that is in flight is closed, any other goes back to the pool.
+/// Dropping a lease closes its connection, as after a panic in the client's task: only [`Lease::release`] gives it back.
 #[derive(Debug)]
 pub struct Lease<T: Default + Send + 'static> {
     // `None` only inside `drop`.
     parked: Option<Parked<T>>,
     pool: Arc<MemberPool<T>>,
     id: BackendId,
-    keep: bool,
     waited: bool,
-    _permit: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl<T: Default + Send + 'static> Lease<T> {
-    pub(super) fn new(pool: Arc<MemberPool<T>>, parked: Parked<T>, permit: OwnedSemaphorePermit, waited: bool) -> Self {
-        Lease { id: parked.id, parked: Some(parked), pool, keep: true, waited, _permit: permit }
+    pub(super) fn new(pool: Arc<MemberPool<T>>, parked: Parked<T>, turn: OwnedSemaphorePermit, waited: bool) -> Self {
+        pool.begin_use();
+        Lease { id: parked.id, parked: Some(parked), pool, waited, _turn: turn }
     }
 
     /// The proxy's id of the connection.
@@ -54,8 +54,8 @@ impl<T: Default + Send + 'static> Lease<T> {
     pub fn parts(&mut self) -> (&mut Connection, &mut T) {
         match &mut self.parked {
             Some(parked) => (&mut parked.connection, &mut parked.memory),
-            // `parked` is taken in `drop` alone, after which nobody can call this.
-            None => unreachable!("a lease that was given back is in use"),
+            // `parked` is taken when the lease ends, after which nobody can call this.
+            None => unreachable!("a lease that has ended is in use"),
         }
     }
 
@@ -64,15 +64,23 @@ impl<T: Default + Send + 'static> Lease<T> {
         self.pool.count_exchange();
     }
 
-    /// Closes the connection instead of giving it back.
-    pub fn discard(mut self) {
-        self.keep = false;
+    /// Gives the connection back to be used by others: nothing of its user's stands on it, or its memory says what must
+    /// be done first. One that is in flight is closed nevertheless.
+    pub fn release(mut self) {
+        if let Some(parked) = self.parked.take() {
+            self.pool.take_back(parked);
+        }
     }
+
+    /// Closes the connection, like dropping the lease, and says that it is meant.
+    pub fn discard(self) {}
 }
 
 impl<T: Default + Send + 'static> Drop for Lease<T> {
     fn drop(&mut self) {
-        let parked = self.parked.take().filter(|_| self.keep);
-        self.pool.take_back(parked);
+        if let Some(parked) = self.parked.take() {
+            parked.close_soon();
+        }
+        self.pool.end_use();
     }
 }

@@ -1,33 +1,62 @@
 //! The connections of one member.
 //!
-//! Invariant: a permit is the right to use one connection, so those in use are never more than the limit; before one
-//! is dialled beyond the limit an idle one is closed.
+//! Invariants: a turn is the right to use one connection, so those in use are never more than the limit; a place is the
+//! right to have one, so the member never holds more than the limit for the proxy, counting those that are idle, being
+//! dialled and being closed. Who has a turn and no place has an idle connection closed.
 
 use std::{
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
 };
 
-use super::{BackendId, Identity, IdentityId, Lease, PoolSettings, next};
+use super::{
+    BackendId, Identity, Lease, Permit, PoolSettings, next,
+    places::{Place, Places},
+};
 use crate::backend::{Connection, DialError, DialOptions};
+
+/// Of the connections that a member may hold, one in so many may be guests: not the pool's own.
+const GUESTS_SHARE: usize = 4;
+/// The most who wait to be guests of a member.
+const MAX_WAITING_GUESTS: usize = 1_000;
 
 /// A connection with what its users remember of it.
 #[derive(Debug)]
 pub(super) struct Parked<T> {
     pub id: BackendId,
-    pub identity: IdentityId,
+    /// Kept as long as there is a connection that only its sessions can use.
+    pub identity: Arc<Identity>,
     pub connection: Box<Connection>,
     pub memory: T,
     pub idle_since: Instant,
+    place: Place,
+}
+
+impl<T> Parked<T> {
+    /// Says goodbye in the background; the place is free once the member has let the connection go. Gives that place to
+    /// who wants it.
+    pub fn close_soon(self) -> Option<oneshot::Receiver<Place>> {
+        let Parked { connection, place, .. } = self;
+        // Without a runtime the program is about to end.
+        let runtime = Handle::try_current().ok()?;
+        let (give, freed) = oneshot::channel();
+        runtime.spawn(async move {
+            connection.close().await;
+            drop(give.send(place));
+        });
+        Some(freed)
+    }
 }
 
 /// Which of the idle connections is wanted most.
@@ -52,6 +81,9 @@ pub enum LeaseError {
         /// How long the session waited.
         waited: Duration,
     },
+    /// Too many wait already.
+    #[error("{0} wait already")]
+    Crowded(usize),
     /// A new one could not be made.
     #[error(transparent)]
     Dial(#[from] DialError),
@@ -64,6 +96,8 @@ pub struct Counts {
     pub in_use: usize,
     /// Waiting for a session.
     pub idle: usize,
+    /// Being dialled, or being closed and not yet let go by the member.
+    pub changing: usize,
 }
 
 /// The pool of one member.
@@ -71,24 +105,46 @@ pub struct Counts {
 pub struct MemberPool<T> {
     address: SocketAddr,
     settings: PoolSettings,
-    permits: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    places: Arc<Places>,
+    guests: Arc<Semaphore>,
+    waiting_guests: AtomicUsize,
     idle: Mutex<Vec<Parked<T>>>,
-    in_use: AtomicU64,
-    waiting: AtomicU64,
+    in_use: AtomicUsize,
+    waiting: AtomicUsize,
     exchanges: AtomicU64,
     next_id: Arc<AtomicU64>,
 }
 
+/// Counts one who waits, also when that is given up.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl<T: Default + Send + 'static> MemberPool<T> {
     pub(super) fn new(address: SocketAddr, settings: PoolSettings, next_id: Arc<AtomicU64>) -> Self {
-        let permits = Arc::new(Semaphore::new(settings.max_backend_connections.max(1)));
+        let limit = settings.max_backend_connections.max(1);
         MemberPool {
             address,
             settings,
-            permits,
+            turns: Arc::new(Semaphore::new(limit)),
+            places: Places::new(limit),
+            guests: Arc::new(Semaphore::new((limit / GUESTS_SHARE).max(1))),
+            waiting_guests: AtomicUsize::new(0),
             idle: Mutex::default(),
-            in_use: AtomicU64::new(0),
-            waiting: AtomicU64::new(0),
+            in_use: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             exchanges: AtomicU64::new(0),
             next_id,
         }
@@ -114,7 +170,8 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     /// How many connections there are.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts { in_use: self.in_use.load(Ordering::Relaxed) as usize, idle: self.idle().len() }
+        let (in_use, idle) = (self.in_use.load(Ordering::Relaxed), self.idle().len());
+        Counts { in_use, idle, changing: self.places.taken().saturating_sub(in_use + idle) }
     }
 
     /// Whether anybody waits for a connection.
@@ -124,57 +181,98 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     }
 
     /// Leases a connection of this identity: an idle one, else a new one; waits for its turn when the member's limit
-    /// is reached. Cancel safe.
+    /// is reached. Cancel safe: a connection that is being dialled is then finished, and idle.
     pub async fn lease(
         self: &Arc<Self>,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         wish: Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
     ) -> Result<Lease<T>, LeaseError> {
-        let (permit, waited) = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => (permit, false),
-            Err(_) => (self.wait_for_permit().await?, true),
+        let (turn, waited) = match Arc::clone(&self.turns).try_acquire_owned() {
+            Ok(turn) => (turn, false),
+            Err(_) => (self.wait_for_turn().await?, true),
         };
-        match self.take_idle(identity.id(), &wish) {
-            Some(parked) => Ok(self.hand_out(parked, permit, waited)),
-            None => self.dial(identity, permit).await,
+        if let Some(parked) = self.take_idle(identity, &wish) {
+            return Ok(self.hand_out(parked, turn, waited));
         }
+        let place = self.wait_for_place().await?;
+        self.dial(identity, place, turn).await
     }
 
     /// The same without waiting for a turn; none when the member's limit is reached.
     pub async fn lease_at_once(
         self: &Arc<Self>,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         wish: Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
     ) -> Result<Option<Lease<T>>, LeaseError> {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return Ok(None) };
-        let lease = match self.take_idle(identity.id(), &wish) {
-            Some(parked) => self.hand_out(parked, permit, false),
-            None => self.dial(identity, permit).await?,
-        };
-        Ok(Some(lease))
+        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else { return Ok(None) };
+        if let Some(parked) = self.take_idle(identity, &wish) {
+            return Ok(Some(self.hand_out(parked, turn, false)));
+        }
+        match self.make_place().await {
+            Some(place) => self.dial(identity, place, turn).await.map(Some),
+            None => Ok(None),
+        }
     }
 
-    async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, LeaseError> {
-        /// Counts one who waits, also when that is given up.
-        struct Waiting<'a>(&'a AtomicU64);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
+    /// The right to have a connection to the member besides those of the pool, within the same limit. Only a part of the
+    /// limit is for such guests, who wait for each other in a queue that is bounded, so that a crowd of them leaves
+    /// sessions their connections. Cancel safe.
+    pub async fn permit(self: &Arc<Self>) -> Result<Permit<T>, LeaseError> {
+        let waiting = Waiting::begin(&self.waiting_guests);
+        if self.waiting_guests.load(Ordering::Relaxed) > MAX_WAITING_GUESTS {
+            return Err(LeaseError::Crowded(MAX_WAITING_GUESTS));
+        }
+        let wait = timeout(self.settings.acquire_timeout, Arc::clone(&self.guests).acquire_owned());
+        let Ok(Ok(guest)) = wait.await else { return Err(self.exhausted()) };
+        let turn = self.wait_for_turn().await?;
+        let place = self.wait_for_place().await?;
+        drop(waiting);
+        Ok(Permit::new(Arc::clone(self), place, turn, guest))
+    }
+
+    async fn wait_for_turn(&self) -> Result<OwnedSemaphorePermit, LeaseError> {
+        let _waiting = Waiting::begin(&self.waiting);
+        match timeout(self.settings.acquire_timeout, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(self.exhausted()),
+        }
+    }
+
+    /// To be called by who has a turn.
+    async fn wait_for_place(&self) -> Result<Place, LeaseError> {
+        if let Some(place) = self.places.take() {
+            return Ok(place);
+        }
+        let _waiting = Waiting::begin(&self.waiting);
+        let free = async {
+            loop {
+                let mut changed = pin!(self.places.changed());
+                changed.as_mut().enable();
+                if let Some(place) = self.make_place().await {
+                    return place;
+                }
+                changed.await;
             }
+        };
+        timeout(self.settings.acquire_timeout, free).await.map_err(|_| self.exhausted())
+    }
+
+    /// A place that is free, else that of the connection that has been idle longest, once the member has let it go.
+    async fn make_place(&self) -> Option<Place> {
+        if let Some(place) = self.places.take() {
+            return Some(place);
         }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        let limit = self.settings.acquire_timeout;
-        match timeout(limit, Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(LeaseError::Exhausted { limit: self.settings.max_backend_connections, waited: limit }),
-        }
+        self.take_longest_idle()?.close_soon()?.await.ok()
+    }
+
+    const fn exhausted(&self) -> LeaseError {
+        LeaseError::Exhausted { limit: self.settings.max_backend_connections, waited: self.settings.acquire_timeout }
     }
 
     /// The best idle connection that is still alive.
     fn take_idle(
         &self,
-        identity: IdentityId,
+        identity: &Arc<Identity>,
         wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
     ) -> Option<Parked<T>> {
         loop {
@@ -187,11 +285,11 @@ impl<T: Default + Send + 'static> MemberPool<T> {
 
     fn take_best(
         &self,
-        identity: IdentityId,
+        identity: &Arc<Identity>,
         wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
     ) -> Option<Parked<T>> {
         let mut idle = self.idle();
-        let can = |it: &Parked<T>| it.identity == identity && (wish.can)(&it.memory);
+        let can = |it: &Parked<T>| it.identity.id() == identity.id() && (wish.can)(&it.memory);
         let own = wish.last.and_then(|last| idle.iter().position(|it| it.id == last && can(it)));
         // Another session's connection only for want of our own, and then the one that was left longest ago: its
         // session is the least likely to come back for what it left there (ROW_COUNT(), warnings).
@@ -203,57 +301,75 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         Some(idle.swap_remove(at))
     }
 
-    async fn dial(self: &Arc<Self>, identity: &Identity, permit: OwnedSemaphorePermit) -> Result<Lease<T>, LeaseError> {
-        if let Some(oldest) = self.make_room() {
-            tokio::spawn(oldest.connection.close());
-        }
+    /// Dials in the background: a member is never left in the middle of a login because its session has gone.
+    async fn dial(
+        self: &Arc<Self>,
+        identity: &Arc<Identity>,
+        place: Place,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<Lease<T>, LeaseError> {
+        let (give, dialled) = oneshot::channel();
+        let (pool, identity) = (Arc::clone(self), Arc::clone(identity));
+        tokio::spawn(async move {
+            let result = pool.dial_now(identity, place).await.map(|parked| pool.hand_out(parked, turn, true));
+            if let Err(Ok(unwanted)) = give.send(result) {
+                unwanted.release();
+            }
+        });
+        let ending = || DialError::Connect(std::io::Error::other("the proxy ends"));
+        Ok(dialled.await.unwrap_or_else(|_| Err(ending()))?)
+    }
+
+    async fn dial_now(&self, identity: Arc<Identity>, place: Place) -> Result<Parked<T>, DialError> {
         let options = DialOptions {
             connect_timeout: self.settings.connect_timeout,
             capabilities: identity.capabilities,
             extensions: identity.extensions,
             collation: Some(identity.collation),
         };
-        let connection = Connection::dial(self.address, &identity.account, &options).await?;
-        let parked = Parked {
-            id: next(&self.next_id),
-            identity: identity.id(),
-            connection: Box::new(connection),
-            memory: T::default(),
-            idle_since: Instant::now(),
-        };
-        Ok(self.hand_out(parked, permit, true))
+        let connection = Box::new(Connection::dial(self.address, &identity.account, &options).await?);
+        let (id, idle_since) = (next(&self.next_id), Instant::now());
+        Ok(Parked { id, identity, connection, memory: T::default(), idle_since, place })
     }
 
-    /// Takes out the connection that has been idle longest when those in use and idle fill the limit.
-    fn make_room(&self) -> Option<Parked<T>> {
+    fn take_longest_idle(&self) -> Option<Parked<T>> {
         let mut idle = self.idle();
-        let in_use = self.in_use.load(Ordering::Relaxed) as usize;
-        if in_use + idle.len() < self.settings.max_backend_connections {
-            return None;
-        }
         let oldest = idle.iter().enumerate().min_by_key(|(_, parked)| parked.idle_since)?.0;
         Some(idle.swap_remove(oldest))
     }
 
-    fn hand_out(self: &Arc<Self>, parked: Parked<T>, permit: OwnedSemaphorePermit, waited: bool) -> Lease<T> {
+    fn hand_out(self: &Arc<Self>, parked: Parked<T>, turn: OwnedSemaphorePermit, waited: bool) -> Lease<T> {
+        Lease::new(Arc::clone(self), parked, turn, waited)
+    }
+
+    pub(super) fn begin_use(&self) {
         self.in_use.fetch_add(1, Ordering::Relaxed);
-        Lease::new(Arc::clone(self), parked, permit, waited)
+    }
+
+    pub(super) fn end_use(&self) {
+        self.in_use.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Takes back what a lease held; only what is fit for another session stays.
-    pub(super) fn take_back(&self, parked: Option<Parked<T>>) {
-        self.in_use.fetch_sub(1, Ordering::Relaxed);
-        if let Some(mut parked) = parked
-            && !parked.connection.is_in_flight()
-        {
-            parked.idle_since = Instant::now();
-            self.idle().push(parked);
+    pub(super) fn take_back(&self, mut parked: Parked<T>) {
+        if parked.connection.is_in_flight() {
+            parked.close_soon();
+            return;
+        }
+        parked.idle_since = Instant::now();
+        self.idle().push(parked);
+        if self.is_awaited() {
+            // Who has a turn may want its place.
+            self.places.change();
         }
     }
 
     /// Closes every idle connection: the member is gone or starts anew.
     pub fn clear(&self) {
-        drop(std::mem::take(&mut *self.idle()));
+        let idle = std::mem::take(&mut *self.idle());
+        for parked in idle {
+            parked.close_soon();
+        }
     }
 
     pub(super) fn trim(&self) {
@@ -261,7 +377,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         let old: Vec<Parked<T>> =
             self.idle().extract_if(.., |it| it.idle_since.elapsed() >= limit || !it.connection.is_usable()).collect();
         for parked in old {
-            tokio::spawn(parked.connection.close());
+            parked.close_soon();
         }
     }
 
@@ -269,3 +385,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[path = "member_tests.rs"]
+mod tests;

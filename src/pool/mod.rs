@@ -6,6 +6,8 @@
 mod identity;
 mod lease;
 mod member;
+mod permit;
+mod places;
 
 use std::{
     net::SocketAddr,
@@ -19,6 +21,7 @@ use std::{
 pub use identity::{Identities, Identity, IdentityId};
 pub use lease::Lease;
 pub use member::{Counts, LeaseError, MemberPool, Wish};
+pub use permit::Permit;
 
 /// The proxy's id of a connection to a member; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,7 +30,7 @@ pub struct BackendId(u64);
 /// Limits of the pools.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolSettings {
-    /// Connections to each member, idle and in use, over all users. At least 1.
+    /// Connections to each member, over all users: in use, idle, being dialled and being closed. At least 1.
     pub max_backend_connections: usize,
     /// How long a session waits for a connection.
     pub acquire_timeout: Duration,

@@ -64,6 +64,7 @@ impl Running {
             lag: view.lag,
             in_use: counts.in_use,
             idle: counts.idle,
+            changing: counts.changing,
             queries: pool.exchanges(),
             problem,
         }

@@ -120,6 +120,7 @@ fn shown_by_the_proxy() -> Known {
                 lag,
                 in_use: 0,
                 idle: 0,
+                changing: 0,
                 queries: 0,
                 problem: None,
             };
