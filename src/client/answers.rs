@@ -1,18 +1,19 @@
 //! Statements that the proxy answers itself.
 
 use super::{
+    commands::plain_route,
+    handle::Scope,
     incoming::Incoming,
+    kill::{Force, Means, Verdict},
+    order::Order,
     refusal,
-    registry::{ClientId, Handle},
     run::{Client, Gone},
 };
 use crate::{
-    backend::{Connection, DialOptions},
-    route::{Answer, KillId},
+    route::{Answer, KillId, Reason, Target},
     sql::ServerKind,
     wire::{
-        Capabilities, Extensions,
-        err::SqlError,
+        response::Shape,
         resultset::{ColumnType, TextResult},
     },
 };
@@ -40,14 +41,17 @@ impl Client {
                 let table = self.last_route.table(self.session.causality.gtids());
                 self.show(incoming, &table).await?;
             }
-            Answer::Kill { query, id } => {
-                let id = match id {
-                    KillId::Own => Some(self.registered.handle.id.get()),
-                    KillId::Number(span) => number(span.of(incoming.sql())),
+            Answer::Kill { id, means } => {
+                let means = Means::from(means);
+                let verdict = match id {
+                    KillId::Own => self.kill_oneself(means.scope),
+                    KillId::Number(span) => match number(span.of(incoming.sql())) {
+                        Some(id) => self.kill(means, id).await,
+                        None => Verdict::Member,
+                    },
+                    KillId::Parameter => Verdict::Member,
                 };
-                let handle = id.and_then(|id| self.proxy.clients.find(ClientId::from_number(id)));
-                let Some(handle) = handle else { return Ok(false) };
-                self.kill(incoming, &handle, query).await?;
+                return self.tell_verdict(incoming, verdict, means.scope).await;
             }
             Answer::RefuseReadOnly | Answer::RefuseInReadOnlyTransaction => {
                 return self.refuse_by_answer(incoming, answer).await;
@@ -69,11 +73,39 @@ impl Client {
 
     /// `COM_PROCESS_KILL`.
     pub(super) async fn process_kill(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        const MEANS: Means = Means { scope: Scope::Connection, force: Force::Hard };
         let id = incoming.argument().first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
-        match id.and_then(|id| self.proxy.clients.find(ClientId::from_number(id))) {
-            Some(handle) => self.kill(incoming, &handle, false).await,
-            None => self.answer_error(incoming, &unknown_thread(id.unwrap_or(0))).await,
+        let verdict = match id {
+            Some(id) => self.kill(MEANS, id).await,
+            None => Verdict::Refused(refusal::malformed("COM_PROCESS_KILL")),
+        };
+        if !self.tell_verdict(incoming, verdict, MEANS.scope).await? {
+            let route = plain_route(Target::Primary, Reason::Kill);
+            self.run(Order::new(route, incoming, Shape::Acknowledgement)).await?;
         }
+        Ok(())
+    }
+
+    /// The reply to a `KILL`; false when a member must give it.
+    pub(super) async fn tell_verdict(
+        &mut self,
+        incoming: &mut Incoming,
+        verdict: Verdict,
+        scope: Scope,
+    ) -> Result<bool, Gone> {
+        match verdict {
+            Verdict::Member => return Ok(false),
+            Verdict::Done => {
+                incoming.discard_rest(&mut self.stream).await?;
+                self.acknowledge(incoming.reply_seq()).await?;
+            }
+            Verdict::Refused(error) => self.answer_error(incoming, &error).await?,
+            Verdict::Oneself(error) => {
+                self.released |= scope == Scope::Connection;
+                self.answer_error(incoming, &error).await?;
+            }
+        }
+        Ok(true)
     }
 
     async fn show(&mut self, incoming: &mut Incoming, table: &TextResult) -> Result<(), Gone> {
@@ -83,55 +115,8 @@ impl Client {
         table.put(&mut out, incoming.reply_seq(), (self.login.capabilities, self.login.extensions), self.status());
         Ok(self.stream.write_all(&out).await?)
     }
-
-    /// Kills the statement that runs for a client, on a connection of its own and with the rights of who asks.
-    async fn kill(&mut self, incoming: &mut Incoming, target: &Handle, query_only: bool) -> Result<(), Gone> {
-        incoming.discard_rest(&mut self.stream).await?;
-        if target.id == self.registered.handle.id {
-            return self.kill_self(incoming, query_only).await;
-        }
-        let running = target.aim();
-        if let Some(running) = running {
-            let options = DialOptions {
-                connect_timeout: self.proxy.policy.acquire_timeout,
-                capabilities: Capabilities::empty(),
-                extensions: Extensions::empty(),
-                collation: None,
-            };
-            let what = if query_only { "KILL QUERY" } else { "KILL" };
-            let sql = format!("{what} {}", running.thread_id);
-            let outcome = match Connection::dial(running.address, &self.account, &options).await {
-                Ok(mut connection) => connection.query(&sql).await.map(drop).map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(problem) = outcome {
-                let error = SqlError::proxy(1095, *b"HY000", &format!("cannot kill {}: {problem}", target.id.get()));
-                return self.answer_error(incoming, &error).await;
-            }
-        } else if target.user != self.account.user {
-            let text = format!("you are not the owner of connection {}, which is idle", target.id.get());
-            return self.answer_error(incoming, &SqlError::proxy(1095, *b"HY000", &text)).await;
-        }
-        if !query_only {
-            target.kill.cancel();
-        }
-        self.acknowledge(incoming.reply_seq()).await
-    }
-
-    /// A session that kills itself gets what a server gives: error 1317.
-    async fn kill_self(&mut self, incoming: &mut Incoming, query_only: bool) -> Result<(), Gone> {
-        if !query_only {
-            self.registered.handle.kill.cancel();
-        }
-        let message = "Query execution was interrupted".to_owned();
-        self.answer_error(incoming, &SqlError { code: 1317, state: *b"70100", message }).await
-    }
 }
 
 fn number(written: &[u8]) -> Option<u32> {
     std::str::from_utf8(written).ok()?.parse().ok()
-}
-
-fn unknown_thread(id: u32) -> SqlError {
-    SqlError { code: 1094, state: *b"HY000", message: format!("Unknown thread id: {id}") }
 }

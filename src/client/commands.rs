@@ -223,6 +223,7 @@ impl Client {
         self.session.causality = causality;
         self.previous = Previous::default();
         self.login = login;
+        self.registered.handle.belongs_to(&self.account);
         match self.check_login().await {
             Ok(()) => self.acknowledge(seq_next(seq)).await.map(|()| true),
             Err(error) => self.refuse(seq_next(seq), &error).await.map(|()| false),
@@ -292,7 +293,7 @@ impl Client {
     pub(super) fn member_thread(&self, written: &[u8]) -> Option<u32> {
         let number = std::str::from_utf8(written).ok()?.parse().ok()?;
         let handle = self.proxy.clients.find(ClientId::from_number(number))?;
-        handle.running().map(|running| running.thread_id)
+        handle.running().map(|place| place.thread_id)
     }
 }
 

@@ -124,7 +124,7 @@ async fn log_in(proxy: Arc<Proxy>, mut stream: PacketStream, origin: Origin) -> 
     let mut seq = seq;
     match auth::verify(&proxy, &mut stream, &login, greeting.salt, &mut seq, origin.peer).await {
         Ok(account) => {
-            let registered = proxy.clients.enter(id, &login.user, proxy.drain.child_token());
+            let registered = proxy.clients.enter(id, &account, origin.peer, proxy.drain.child_token());
             let (seq, salt) = (seq.wrapping_add(1), greeting.salt);
             Ok(Authenticated { proxy, stream, login, account, origin, registered, seq, salt })
         }

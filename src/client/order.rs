@@ -5,18 +5,17 @@ use std::{sync::Arc, time::Instant};
 use super::{
     bring::{BringError, bring, close_statements, prepared_id},
     connections::{Side, Used},
+    handle::{Begun, Place, Running},
     incoming::Incoming,
     kept::Numbers,
     member_choice::Attempts,
     memory::Condition,
     refusal,
-    registry::Running,
     run::{Client, Gone},
-    setbacks::unrepeated,
     texts::StatementText,
 };
 use crate::{
-    backend::{Exchange, ExchangeError, Reply, SendError},
+    backend::{Exchange, ExchangeError, Progress, Reply, SendError},
     metrics::{Direction, Side as MetricSide},
     route::{Route, Target},
     session::{Listener, Transaction},
@@ -208,21 +207,31 @@ impl Client {
         let waited = used.lease.waited() || !used.lease.parts().1.has(&self.session.settings);
         if waited && !used.held {
             // Nothing of the statement has been sent: a member that hangs now may be left for another.
-            self.registered.handle.begin(running(&mut used, true));
+            if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, true)) {
+                return self.killed_before_it_began(side, used, scope, order).await;
+            }
         }
         let ready = match self.make_ready(&mut used, order).await {
             Ok(ready) => ready,
             Err(error) => {
-                self.registered.handle.end();
+                if let Some(scope) = self.registered.handle.end().await {
+                    self.give_up(side, used);
+                    return self.killed(scope, Progress::Nothing, order).await;
+                }
                 return self.not_ready(side, used, error, order, attempts).await;
             }
         };
         if !waited {
             self.proxy.metrics.proxy_overhead(attempts.began.elapsed());
         }
+        let repeatable = order.route.is_repeatable() && !used.held && order.end.is_done();
+        if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, repeatable)) {
+            return self.killed_before_it_began(side, used, scope, order).await;
+        }
         self.send(&mut used, order, ready).await?;
         if order.is_silent {
             used.lease.parts().0.expect_nothing();
+            self.registered.handle.end().await;
             self.settle(side, used).await;
             return Ok(Attempt::Done(Finish::Silent));
         }
@@ -235,7 +244,7 @@ impl Client {
             replace_error: self.replace_error(&used),
         };
         let result = used.lease.parts().0.relay(&mut self.stream, exchange).await;
-        let killed = self.registered.handle.end();
+        let killed = self.registered.handle.end().await;
         match result {
             Ok(mut reply) => {
                 self.count_bytes(order.message.len(), &reply);
@@ -250,7 +259,7 @@ impl Client {
                     used.lease.parts().1.row_count = Some(-1);
                 }
                 self.released |= self.is_released(order, &reply);
-                if self.released || (killed && !self.must_hold(side)) {
+                if self.released || (killed.is_some() && !self.must_hold(side)) {
                     used.lease.discard();
                 } else {
                     self.settle(side, used).await;
@@ -258,19 +267,21 @@ impl Client {
                 Ok(Attempt::Done(Finish::Replied(reply)))
             }
             Err(ExchangeError::Client(error)) => Err(error.into()),
-            // Whoever is killed is not to be served by another member.
-            Err(ExchangeError::Intercepted(_)) if killed => {
-                used.lease.discard();
-                self.tell(order, &refusal::killed()).await?;
-                Ok(Attempt::Done(Finish::Lost))
-            }
-            Err(ExchangeError::Intercepted(code)) => Ok(self.intercepted(side, used, code, order, attempts).await),
-            Err(ExchangeError::Member { cause, progress }) => {
-                if killed {
-                    order.route.loss = unrepeated(order.route.loss);
+            Err(ExchangeError::Intercepted(code)) => match killed {
+                // Whoever is killed is not to be served by another member.
+                Some(scope) => {
+                    self.give_up(side, used);
+                    self.killed(scope, Progress::Nothing, order).await
                 }
-                self.member_lost((side, used), &cause, progress, order, attempts).await
-            }
+                None => Ok(self.intercepted(side, used, code, order, attempts).await),
+            },
+            Err(ExchangeError::Member { cause, progress }) => match killed {
+                Some(scope) => {
+                    self.give_up(side, used);
+                    self.killed(scope, progress, order).await
+                }
+                None => self.member_lost((side, used), &cause, progress, order, attempts).await,
+            },
         }
     }
 
@@ -341,8 +352,6 @@ impl Client {
     /// A send that fails is found out by the reply: the member may have said why.
     async fn send(&mut self, used: &mut Used, order: &mut Order<'_>, ready: Ready) -> Result<(), Gone> {
         used.lease.count_exchange();
-        let repeatable = order.route.is_repeatable() && !used.held && order.end.is_done();
-        self.registered.handle.begin(running(used, repeatable));
         let (connection, _) = used.lease.parts();
         let mut message = order.message;
         if let Some(id) = ready.member_id {
@@ -388,9 +397,10 @@ impl Client {
 }
 
 /// What others may know of a connection in use; `may_be_cut`: what runs there can be repeated elsewhere.
-fn running(used: &mut Used, may_be_cut: bool) -> Running {
+fn running(used: &mut Used, attempts: &Attempts, may_be_cut: bool) -> Running {
     let address = used.address;
     let (connection, _) = used.lease.parts();
     let scissors = may_be_cut.then(|| Arc::clone(connection.scissors()));
-    Running { address, thread_id: connection.thread_id(), scissors }
+    let place = Place { address, thread_id: connection.thread_id() };
+    Running { place, began: attempts.began, scissors }
 }

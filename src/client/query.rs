@@ -221,7 +221,7 @@ impl Client {
                 out
             }
             IdUse::Own | IdUse::OwnColumn => own.get().to_string().into_bytes(),
-            IdUse::Kill | IdUse::KillQuery | IdUse::Explain => {
+            IdUse::Kill | IdUse::Explain => {
                 self.member_thread(written).map_or_else(|| written.to_vec(), |id| id.to_string().into_bytes())
             }
         }

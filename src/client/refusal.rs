@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::handle::Scope;
 use crate::{sql::ServerKind, wire::err::SqlError};
 
 /// Too many client connections.
@@ -40,6 +41,28 @@ pub fn draining() -> SqlError {
 #[must_use]
 pub fn killed() -> SqlError {
     SqlError::proxy(1927, *b"70100", "the connection was killed")
+}
+
+/// A statement, or a connection with its statement, that was killed; in the words of the servers.
+#[must_use]
+pub fn killed_by(scope: Scope, server: ServerKind) -> SqlError {
+    let (code, message) = match (scope, server) {
+        (Scope::Connection, ServerKind::MariaDb) => (1927, "Connection was killed"),
+        _ => (1317, "Query execution was interrupted"),
+    };
+    SqlError { code, state: *b"70100", message: message.to_owned() }
+}
+
+/// `KILL` of an id that nobody has, in the words of the servers.
+#[must_use]
+pub fn unknown_thread(id: u32) -> SqlError {
+    SqlError { code: 1094, state: *b"HY000", message: format!("Unknown thread id: {id}") }
+}
+
+/// `KILL` of another account's connection without the privilege, in the words of the servers.
+#[must_use]
+pub fn not_owner(id: u32) -> SqlError {
+    SqlError { code: 1095, state: *b"HY000", message: format!("You are not owner of thread {id}") }
 }
 
 /// A packet longer than `limits.max_allowed_packet`.

@@ -7,114 +7,38 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::Instant,
 };
 
 use tokio_util::sync::CancellationToken;
 
-use crate::net::Scissors;
+pub use super::handle::ClientId;
+use super::handle::{Handle, Place};
+use crate::backend::Account;
 
-/// The proxy's id of a client connection, which is what the client believes its `CONNECTION_ID()` to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientId(u32);
+/// Set in the ids of proxies' clients. Members count their connections from one and never come so far.
+const OF_A_PROXY: u32 = 1 << 31;
+/// How many bits of an id count clients; those between tell this proxy from others in front of the same cluster.
+const COUNTED: u32 = 20;
 
-impl ClientId {
-    /// As a number.
-    #[must_use]
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-
-    /// The id that somebody wrote.
-    #[must_use]
-    pub const fn from_number(number: u32) -> Self {
-        ClientId(number)
-    }
-}
-
-/// Where a client's statement runs at this moment.
-#[derive(Clone, Debug)]
-pub struct Running {
-    /// The member.
-    pub address: SocketAddr,
-    /// The member's id of the connection.
-    pub thread_id: u32,
-    /// For a statement that may be repeated elsewhere: cuts its connection.
-    pub scissors: Option<Arc<Scissors>>,
-}
-
-/// What others may know of a client, and do to it.
+/// Whose an id is.
 #[derive(Debug)]
-pub struct Handle {
-    /// Its id.
-    pub id: ClientId,
-    /// The account's name.
-    pub user: Vec<u8>,
-    /// Ends the client at its next idle moment.
-    pub stop: CancellationToken,
-    /// Ends the client at once.
-    pub kill: CancellationToken,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    running: Option<Running>,
-    killed: bool,
-}
-
-impl Handle {
-    /// A statement begins to run there.
-    pub fn begin(&self, running: Running) {
-        self.state().running = Some(running);
-    }
-
-    /// The statement has ended; true when somebody wanted it killed meanwhile, so that the kill may still be under
-    /// way and the connection must not go to another session.
-    pub fn end(&self) -> bool {
-        let mut state = self.state();
-        state.running = None;
-        std::mem::take(&mut state.killed)
-    }
-
-    /// Where the client's statement runs now.
-    pub fn running(&self) -> Option<Running> {
-        self.state().running.clone()
-    }
-
-    /// Cuts the connection on which a statement runs, if it may be repeated elsewhere and its member is one of these.
-    fn cut_from(&self, lost: &[SocketAddr]) -> bool {
-        let state = self.state();
-        let running = state.running.as_ref().filter(|running| lost.contains(&running.address));
-        let scissors = running.and_then(|running| running.scissors.as_ref());
-        scissors.is_some_and(|scissors| {
-            scissors.cut();
-            true
-        })
-    }
-
-    /// Where the statement to be killed runs, if one does.
-    pub fn aim(&self) -> Option<Running> {
-        let mut state = self.state();
-        state.killed |= state.running.is_some();
-        state.running.clone()
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+pub enum Named {
+    /// A client of this proxy.
+    Client(Arc<Handle>),
+    /// It is one of this proxy's, or of another's, and no client of this one has it: no member knows it.
+    Nobody,
+    /// A member may have a connection of this id.
+    Member,
 }
 
 /// All clients.
 #[derive(Debug)]
 pub struct Registry {
     clients: Mutex<HashMap<ClientId, Arc<Handle>>>,
+    /// The bits of an id that do not count.
+    own: u32,
     next: AtomicU32,
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Registry { clients: Mutex::default(), next: AtomicU32::new(1) }
-    }
 }
 
 /// A place in the registry; dropping it leaves.
@@ -126,22 +50,57 @@ pub struct Registered {
 }
 
 impl Registry {
+    /// Without clients; the number, of which few bits are used, tells this proxy from others.
+    #[must_use]
+    pub fn new(proxy: u32) -> Self {
+        let own = OF_A_PROXY | ((proxy << COUNTED) & !OF_A_PROXY);
+        Registry { clients: Mutex::default(), own, next: AtomicU32::new(1) }
+    }
+
     /// An id that no connected client has.
     pub fn new_id(&self) -> ClientId {
         loop {
-            let id = ClientId(self.next.fetch_add(1, Ordering::Relaxed));
-            if id.0 != 0 && self.find(id).is_none() {
+            let count = self.next.fetch_add(1, Ordering::Relaxed) & ((1 << COUNTED) - 1);
+            let id = ClientId::from_number(self.own | count);
+            if self.find(id).is_none() {
                 return id;
             }
         }
     }
 
+    /// Whose an id is that somebody wrote.
+    pub fn named(&self, number: u32) -> Named {
+        match self.find(ClientId::from_number(number)) {
+            Some(handle) => Named::Client(handle),
+            None if number & OF_A_PROXY != 0 => Named::Nobody,
+            None => Named::Member,
+        }
+    }
+
     /// Enters a client that has logged in; `stop` ends it at its next idle moment.
-    pub fn enter(self: &Arc<Self>, id: ClientId, user: &[u8], stop: CancellationToken) -> Registered {
-        let kill = CancellationToken::new();
-        let handle = Arc::new(Handle { id, user: user.to_vec(), stop, kill, state: Mutex::default() });
+    pub fn enter(
+        self: &Arc<Self>,
+        id: ClientId,
+        owner: &Account,
+        peer: SocketAddr,
+        stop: CancellationToken,
+    ) -> Registered {
+        let handle = Arc::new(Handle::new(id, owner, peer, stop));
         self.clients().insert(id, Arc::clone(&handle));
         Registered { registry: Arc::clone(self), handle }
+    }
+
+    /// Who uses, or has used last, each connection to a member.
+    pub fn users_of(&self, address: SocketAddr) -> HashMap<u32, Arc<Handle>> {
+        let mut latest: HashMap<u32, (Instant, Arc<Handle>)> = HashMap::new();
+        for handle in self.clients().values() {
+            for (Place { thread_id, .. }, began) in handle.places_at(address).into_iter().flatten() {
+                if latest.get(&thread_id).is_none_or(|(before, _)| *before < began) {
+                    latest.insert(thread_id, (began, Arc::clone(handle)));
+                }
+            }
+        }
+        latest.into_iter().map(|(thread_id, (_, handle))| (thread_id, handle)).collect()
     }
 
     /// The client of this id.
@@ -177,28 +136,67 @@ impl Drop for Registered {
 
 #[cfg(test)]
 mod tests {
+    use super::super::handle::{Begun, Running};
     use super::*;
+
+    fn enter(registry: &Arc<Registry>, user: &[u8]) -> Registered {
+        let owner = Account { user: user.to_vec(), password: Vec::new().into() };
+        registry.enter(registry.new_id(), &owner, ([127, 0, 0, 1], 7).into(), CancellationToken::new())
+    }
 
     #[test]
     fn a_client_is_found_until_it_leaves() {
-        let registry = Arc::new(Registry::default());
-        let id = registry.new_id();
-        let registered = registry.enter(id, b"app", CancellationToken::new());
-        assert_eq!(registry.find(id).unwrap().user, b"app");
+        let registry = Arc::new(Registry::new(7));
+        let registered = enter(&registry, b"app");
+        let id = registered.handle.id;
+        assert_eq!(registry.find(id).unwrap().owner().user, b"app");
+        let other = Account { user: b"bob".to_vec(), password: Vec::new().into() };
+        registered.handle.belongs_to(&other);
+        assert_eq!(registry.find(id).unwrap().owner().user, b"bob");
         drop(registered);
         assert!(registry.find(id).is_none() && registry.is_empty());
     }
 
     #[test]
-    fn a_kill_that_aims_at_a_running_statement_is_remembered_to_its_end() {
-        let registry = Arc::new(Registry::default());
-        let registered = registry.enter(registry.new_id(), b"app", CancellationToken::new());
-        let handle = &registered.handle;
-        assert!(handle.aim().is_none());
-        assert!(!handle.end());
-        handle.begin(Running { address: ([127, 0, 0, 1], 3306).into(), thread_id: 9, scissors: None });
-        assert_eq!(handle.aim().map(|running| running.thread_id), Some(9));
-        assert!(handle.end());
-        assert!(!handle.end());
+    fn ids_are_none_of_a_member_and_none_of_another_proxy() {
+        let proxies = [Registry::new(0), Registry::new(1), Registry::new(u32::MAX)].map(Arc::new);
+        let first = enter(&proxies[0], b"app");
+        let ids = proxies.clone().map(|proxy| proxy.new_id().get());
+        assert_eq!(ids, [0x8000_0002, 0x8010_0001, 0xfff0_0001]);
+        assert!(matches!(proxies[0].named(first.handle.id.get()), Named::Client(_)));
+        for id in ids {
+            assert!(matches!(proxies[0].named(id), Named::Nobody), "{id:x}");
+        }
+        assert!(matches!(proxies[0].named(0x7fff_ffff), Named::Member));
+    }
+
+    #[test]
+    fn the_count_begins_again_and_passes_over_ids_in_use() {
+        let registry = Arc::new(Registry::new(3));
+        let first = enter(&registry, b"app");
+        registry.next.store((1 << COUNTED) - 1, Ordering::Relaxed);
+        let ids = [(); 3].map(|()| registry.new_id().get() & 0xf_ffff);
+        assert_eq!(ids, [0xf_ffff, 0, 2]);
+        assert_eq!(first.handle.id.get(), 0x8030_0001);
+    }
+
+    #[test]
+    fn a_connection_is_whose_who_used_it_last() {
+        let registry = Arc::new(Registry::new(3));
+        let clients = [enter(&registry, b"a"), enter(&registry, b"b")];
+        let address = ([127, 0, 0, 1], 3306).into();
+        let began = Instant::now();
+        for (client, thread_id, after) in [(0, 5, 1), (1, 5, 2), (1, 6, 3), (0, 6, 2)] {
+            let running = Running {
+                place: Place { address, thread_id },
+                began: began + std::time::Duration::from_secs(after),
+                scissors: None,
+            };
+            assert_eq!(clients[client].handle.begin(running), Begun::Running);
+        }
+        let users = registry.users_of(address);
+        assert_eq!(users.len(), 2);
+        assert!(users.values().all(|user| user.id == clients[1].handle.id));
+        assert!(registry.users_of(([127, 0, 0, 1], 1).into()).is_empty());
     }
 }

@@ -135,7 +135,10 @@ impl Client {
         let stop = self.registered.handle.stop.clone();
         let kill = self.registered.handle.kill.clone();
         while let Some(mut incoming) = self.next_command(&stop, &kill).await? {
-            if !self.obey(&mut incoming).await? {
+            self.registered.handle.command_begins();
+            let stays = self.obey(&mut incoming).await?;
+            self.registered.handle.command_ends();
+            if !stays {
                 break;
             }
             if self.released || kill.is_cancelled() {

@@ -6,6 +6,7 @@
 use super::{
     bring::BringError,
     connections::{Side, Used},
+    handle::Scope,
     member_choice::Attempts,
     order::{Attempt, Finish, Order},
     refusal,
@@ -156,6 +157,44 @@ impl Client {
         Attempt::Again
     }
 
+    /// A command was killed when its connection was ready and nothing of it had been sent.
+    pub(super) async fn killed_before_it_began(
+        &mut self,
+        side: Side,
+        used: Used,
+        scope: Scope,
+        order: &mut Order<'_>,
+    ) -> Result<Attempt, Gone> {
+        self.registered.handle.end().await;
+        self.settle(side, used).await;
+        self.killed(scope, Progress::Nothing, order).await
+    }
+
+    /// Closes a connection, with all that stood on it.
+    pub(super) fn give_up(&mut self, side: Side, used: Used) {
+        let held = used.held;
+        used.lease.discard();
+        if held {
+            self.lose_what_stood(side);
+        }
+    }
+
+    /// A command was killed: no other member is to do it, and what becomes of it is what a server leaves behind a kill.
+    pub(super) async fn killed(
+        &mut self,
+        scope: Scope,
+        progress: Progress,
+        order: &mut Order<'_>,
+    ) -> Result<Attempt, Gone> {
+        let error = refusal::killed_by(scope, self.session.dialect.server);
+        match progress {
+            Progress::Nothing => self.tell(order, &error).await?,
+            Progress::Packets(seq) => self.refuse(seq, &error).await?,
+            Progress::MidPacket => return Err(Gone::MidPacket),
+        }
+        Ok(Attempt::Done(Finish::Lost))
+    }
+
     pub(super) async fn member_lost(
         &mut self,
         (side, used): (Side, Used),
@@ -190,14 +229,6 @@ impl Client {
             Progress::MidPacket => return Err(Gone::MidPacket),
         }
         Ok(Attempt::Done(Finish::Lost))
-    }
-}
-
-/// What a loss means for a statement that must not be repeated.
-pub(super) const fn unrepeated(loss: Loss) -> Loss {
-    match loss {
-        Loss::Repeatable => Loss::RolledBack,
-        other => other,
     }
 }
 

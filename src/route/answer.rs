@@ -9,6 +9,21 @@ pub enum KillId {
     Number(Span),
     /// The session itself: `KILL CONNECTION_ID()`.
     Own,
+    /// The only parameter of a prepared statement: `KILL ?`.
+    Parameter,
+}
+
+/// What `KILL` ends, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillMeans {
+    /// `KILL [CONNECTION]`
+    Connection,
+    /// `KILL SOFT [CONNECTION]`
+    ConnectionSoftly,
+    /// `KILL QUERY`
+    Query,
+    /// `KILL SOFT QUERY`
+    QuerySoftly,
 }
 
 /// An answer of the proxy's own.
@@ -21,8 +36,8 @@ pub enum Answer {
     },
     /// `KILL`
     Kill {
-        /// `KILL QUERY`: only the statement, not the connection.
-        query: bool,
+        /// What it ends, and how.
+        means: KillMeans,
         /// Whose.
         id: KillId,
     },
@@ -48,14 +63,20 @@ pub(super) fn of(statement: &Statement, sql: &[u8]) -> Option<Answer> {
 
 fn kill(statement: &Statement, sql: &[u8]) -> Option<Answer> {
     let id = statement.ids.as_slice().first()?;
-    let query = statement.has(Facts::KILL_QUERY);
-    match id.id_use {
-        IdUse::Own | IdUse::OwnColumn => Some(Answer::Kill { query, id: KillId::Own }),
-        IdUse::Kill | IdUse::KillQuery => {
-            let digits = id.span.of(sql);
-            let number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-            number.then_some(Answer::Kill { query, id: KillId::Number(id.span) })
-        }
-        IdUse::Explain => None,
-    }
+    let means = match (statement.has(Facts::KILL_QUERY), statement.has(Facts::KILL_SOFT)) {
+        (false, false) => KillMeans::Connection,
+        (false, true) => KillMeans::ConnectionSoftly,
+        (true, false) => KillMeans::Query,
+        (true, true) => KillMeans::QuerySoftly,
+    };
+    let id = match id.id_use {
+        IdUse::Own | IdUse::OwnColumn => KillId::Own,
+        IdUse::Kill => match id.span.of(sql) {
+            b"?" => KillId::Parameter,
+            digits if digits.iter().all(u8::is_ascii_digit) => KillId::Number(id.span),
+            _ => return None,
+        },
+        IdUse::Explain => return None,
+    };
+    Some(Answer::Kill { means, id })
 }

@@ -11,7 +11,7 @@ mod standing;
 mod statement_rules;
 mod trusted;
 
-pub use answer::{Answer, KillId};
+pub use answer::{Answer, KillId, KillMeans};
 pub use decide::decide;
 pub use reason::Reason;
 pub use standing::{Held, Standing};

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use aws_lc_rs::rand;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -49,11 +50,18 @@ pub(super) fn proxy(config: &Config, stop: CancellationToken) -> Result<Arc<Prox
         accounts: accounts(&config.auth),
         keys,
         texts: crate::client::texts::StatementTexts::default(),
-        clients: Arc::new(Registry::default()),
+        clients: Arc::new(Registry::new(random_number()?)),
         metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
         policy: policy(config),
         drain: CancellationToken::new(),
     }))
+}
+
+/// Tells this proxy from others.
+fn random_number() -> Result<u32, ServerError> {
+    let mut bytes = [0; 4];
+    rand::fill(&mut bytes).map_err(|_| ServerError::Start("no randomness".to_owned()))?;
+    Ok(u32::from_le_bytes(bytes))
 }
 
 /// Who watches the members.

@@ -4,6 +4,7 @@
 //! read for facts by [`Scan::rest`].
 
 use super::bytes::is_select;
+use super::dialect::ServerKind;
 use super::lex::Kind as Lexeme;
 use super::scan::Scan;
 use super::statement::{Facts, IdSpan, IdUse, Kind};
@@ -281,17 +282,24 @@ fn xa(scan: &mut Scan<'_>) -> Kind {
 
 /// `KILL [HARD|SOFT] [CONNECTION|QUERY [ID]] n`, `KILL … USER u`
 fn kill(scan: &mut Scan<'_>) -> Kind {
-    let _ = scan.take("hard") || scan.take("soft");
-    let query = scan.take("query");
-    if query {
+    scan.add(Facts::KILLS);
+    let soft = scan.take("soft");
+    if soft {
+        scan.add(Facts::KILL_SOFT);
+    }
+    if (soft || scan.take("hard")) && scan.lexer.dialect().server == ServerKind::MySql {
+        // A syntax error there.
+        scan.add(Facts::KILL_OTHER);
+    }
+    if scan.take("query") {
         scan.add(Facts::KILL_QUERY);
     } else {
         scan.take("connection");
     }
-    let id_use = if query { IdUse::KillQuery } else { IdUse::Kill };
     let token = scan.step();
     let known = match token.kind {
         Lexeme::Number => true,
+        _ if token.is(b'?') => true,
         Lexeme::Word => {
             // `CONNECTION_ID()`: the call has been noted as this session's own id.
             scan.step();
@@ -300,8 +308,8 @@ fn kill(scan: &mut Scan<'_>) -> Kind {
         }
         _ => false,
     };
-    if token.kind == Lexeme::Number {
-        scan.id(IdSpan { span: token.span, id_use });
+    if known && token.kind != Lexeme::Word {
+        scan.id(IdSpan { span: token.span, id_use: IdUse::Kill });
     }
     let next = scan.peek();
     if !known || !(next.kind == Lexeme::End || next.is(b';')) {

@@ -188,6 +188,10 @@ bitflags::bitflags! {
         const SETS_FOR_ITSELF = 1 << 47;
         /// Asks for `FOUND_ROWS()`.
         const ASKS_FOUND_ROWS = 1 << 48;
+        /// Contains a `KILL`, perhaps beside other statements.
+        const KILLS = 1 << 49;
+        /// `KILL SOFT`
+        const KILL_SOFT = 1 << 50;
         /// `WITH` has been read.
         const WITH = 1 << 42;
     }
@@ -201,10 +205,8 @@ pub enum IdUse {
     Own,
     /// The same as an item of the select list without an alias: the column's name would change with the text.
     OwnColumn,
-    /// `KILL n` or `KILL CONNECTION n`.
+    /// `KILL [QUERY|CONNECTION] n`, also `?` for n.
     Kill,
-    /// `KILL QUERY n`.
-    KillQuery,
     /// `EXPLAIN FOR CONNECTION n`.
     Explain,
 }

@@ -5,6 +5,7 @@
 
 mod clients;
 mod ending;
+mod kill;
 mod lost_members;
 mod missing_members;
 mod soak;
