@@ -72,7 +72,12 @@ pub async fn run(config: &Config) -> Result<(), ServerError> {
         ));
     }
     signals.wait_for_end().await;
-    drain(&proxy, &clients, config.limits.drain_timeout).await;
+    tokio::select! {
+        () = drain(&proxy, &clients, config.limits.drain_timeout) => {}
+        () = signals.wait_for_end() => {
+            warn!(clients = proxy.clients.len(), "a second signal while draining; closing what is left");
+        }
+    }
     stop.cancel();
     tasks.close();
     let _ = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
