@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod logins;
+#[path = "../mysql56/servers.rs"]
+#[allow(dead_code, clippy::format_push_string)]
+mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 
