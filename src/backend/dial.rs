@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, sync::oneshot, time::timeout};
 use zeroize::Zeroizing;
 
 use super::{Connection, login};
@@ -88,31 +88,62 @@ pub enum DialError {
     Protocol(&'static str),
 }
 
+/// How long a handshake goes on that nobody waits for any more. A member that is frozen counts a hang-up in the middle
+/// of it against our host once it thaws, and blocks the host after `max_connect_errors` (100) of them (error 1129).
+const ABANDONED_LIMIT: Duration = Duration::from_secs(600);
+
 impl Connection {
-    /// Connects and logs in.
+    /// Connects and logs in. Cancel safe, as [`Connection::dial_holding`].
     pub async fn dial(address: SocketAddr, account: &Account, options: &DialOptions) -> Result<Self, DialError> {
-        let limit = options.connect_timeout;
-        timeout(limit, Self::dial_now(address, account, options)).await.unwrap_or(Err(DialError::Timeout(limit)))
+        Self::dial_holding(address, account, options, ()).await.map(|(connection, ())| connection)
     }
 
-    async fn dial_now(address: SocketAddr, account: &Account, options: &DialOptions) -> Result<Self, DialError> {
-        let mut stream = PacketStream::new(TcpStream::connect(address).await.map_err(DialError::Connect)?);
+    /// The same with something to hold for as long as there is a connection: a permit, say. It comes back with the
+    /// connection. When the caller waits no longer, the handshake is brought to its end by itself, the connection
+    /// closed, and only then what is held let go.
+    pub async fn dial_holding<T: Send + 'static>(
+        address: SocketAddr,
+        account: &Account,
+        options: &DialOptions,
+        held: T,
+    ) -> Result<(Self, T), DialError> {
+        let limit = options.connect_timeout;
+        let dialling = async {
+            let stream = TcpStream::connect(address).await.map_err(DialError::Connect)?;
+            log_in_apart(stream, address, account, options, held).await
+        };
+        timeout(limit, dialling).await.unwrap_or(Err(DialError::Timeout(limit)))
+    }
+
+    /// The same, but the limit is for the TCP connection alone, which a member that is frozen still accepts. Whoever waits
+    /// no longer for its login drops this.
+    pub async fn dial_patiently(
+        address: SocketAddr,
+        account: &Account,
+        options: &DialOptions,
+    ) -> Result<Self, DialError> {
+        let limit = options.connect_timeout;
+        let connecting = timeout(limit, TcpStream::connect(address)).await.map_err(|_| DialError::Timeout(limit))?;
+        let stream = connecting.map_err(DialError::Connect)?;
+        log_in_apart(stream, address, account, options, ()).await.map(|(connection, ())| connection)
+    }
+
+    async fn log_in(
+        stream: TcpStream,
+        address: SocketAddr,
+        account: &Account,
+        options: &DialOptions,
+    ) -> Result<Self, DialError> {
+        let mut stream = PacketStream::new(stream);
         let (seq, payload) = stream.read_packet(CONNECTION_PHASE_LIMIT).await?;
         let greeting = Greeting::parse(&payload).map_err(|error| match error {
             GreetingError::Refused(error) => DialError::Refused(error),
             GreetingError::Version(_) => DialError::Protocol("another protocol version"),
             GreetingError::Malformed => DialError::Protocol("malformed greeting"),
         })?;
-        let missing = (options.capabilities & BINDING).difference(greeting.capabilities);
-        if !missing.is_empty() {
-            return Err(DialError::Incapable(missing));
-        }
-        let extensions = options.extensions;
-        if !greeting.extensions.contains(extensions) {
-            return Err(DialError::Protocol("the member lacks an extension of MariaDB that the client was promised"));
-        }
         let mut capabilities = (ALWAYS | options.capabilities) & (greeting.capabilities | Capabilities::LONG_PASSWORD);
         // A client says by leaving this bit out that it speaks of extensions.
+        let extensions = options.extensions & greeting.extensions;
         capabilities.set(Capabilities::LONG_PASSWORD, extensions.is_empty());
         let collation = options.collation.unwrap_or(greeting.collation);
         login::log_in(&mut stream, seq.wrapping_add(1), &greeting, account, (capabilities, extensions), collation)
@@ -121,4 +152,44 @@ impl Connection {
         let account = account.clone();
         Ok(Connection { stream, address, greeting, account, collation, capabilities, in_flight: false, scissors })
     }
+
+    /// Whether the member has what the client was promised. Looked at behind the login only: there is no other way to
+    /// end a handshake that the member does not take for a failure of our host.
+    async fn with_what_was_promised(self, options: &DialOptions) -> Result<Self, DialError> {
+        let missing = (options.capabilities & BINDING).difference(self.greeting.capabilities);
+        if !missing.is_empty() {
+            self.close().await;
+            return Err(DialError::Incapable(missing));
+        }
+        if !self.greeting.extensions.contains(options.extensions) {
+            self.close().await;
+            return Err(DialError::Protocol("the member lacks an extension of MariaDB that the client was promised"));
+        }
+        Ok(self)
+    }
+}
+
+/// Logs in as a task of its own, which ends by the protocol, whether or not anybody waits for it.
+async fn log_in_apart<T: Send + 'static>(
+    stream: TcpStream,
+    address: SocketAddr,
+    account: &Account,
+    options: &DialOptions,
+    held: T,
+) -> Result<(Connection, T), DialError> {
+    let (tell, told) = oneshot::channel();
+    let (account, options) = (account.clone(), *options);
+    tokio::spawn(async move {
+        let logging_in = async {
+            let connection = Connection::log_in(stream, address, &account, &options).await?;
+            connection.with_what_was_promised(&options).await
+        };
+        let ended = timeout(ABANDONED_LIMIT, logging_in).await.unwrap_or(Err(DialError::Timeout(ABANDONED_LIMIT)));
+        if let Err(Ok((connection, held))) = tell.send(ended.map(|connection| (connection, held))) {
+            connection.close().await;
+            drop(held);
+        }
+    });
+    // The task ends without a word only when the program does.
+    told.await.unwrap_or(Err(DialError::Timeout(ABANDONED_LIMIT)))
 }

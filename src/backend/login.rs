@@ -3,7 +3,7 @@
 
 use super::{Account, Connection, DialError, dial::CONNECTION_PHASE_LIMIT, rsa::encrypt_password};
 use crate::{
-    net::PacketStream,
+    net::{PacketError, PacketStream},
     wire::{
         Capabilities, Command, Extensions, auth,
         command::message,
@@ -20,6 +20,9 @@ const MAX_PACKET: u32 = 1 << 30;
 
 /// What an account without a better method gets from a member whose `old_passwords` is on.
 const OLD_PASSWORD: &str = "mysql_old_password";
+
+/// How often a member may ask again in a login that cannot succeed.
+const MOST_QUESTIONS: usize = 4;
 
 /// Sends the login and answers what the member asks, until it says OK.
 pub(super) async fn log_in(
@@ -45,7 +48,7 @@ pub(super) async fn log_in(
         plugin: Some(plugin.clone()),
         attributes: Some(attributes()),
     };
-    stream.write_message(seq, &login.encode()).await.map_err(crate::net::PacketError::Io)?;
+    stream.write_message(seq, &login.encode()).await.map_err(PacketError::Io)?;
     prove(stream, account, plugin, salt).await
 }
 
@@ -59,26 +62,61 @@ async fn prove(
     loop {
         let (seq, payload) = stream.read_packet(CONNECTION_PHASE_LIMIT).await?;
         let seq = seq.wrapping_add(1);
-        match payload.first() {
+        let step = match payload.first() {
             Some(&OK) => return Ok(()),
             Some(&ERR) => return Err(refusal(&payload)),
             // Without a name: the method of servers before 4.1.
-            Some(&AUTH_SWITCH) if payload.len() == 1 => return Err(DialError::Plugin(OLD_PASSWORD.to_owned())),
-            Some(&AUTH_SWITCH) => {
-                (plugin, salt) = switch(&payload)?;
-                let response = auth::response(&plugin, &account.password, &salt)
-                    .ok_or_else(|| DialError::Plugin(plugin.clone()))?;
-                stream.write_message(seq, &response).await.map_err(crate::net::PacketError::Io)?;
+            Some(&AUTH_SWITCH) if payload.len() == 1 => Err(DialError::Plugin(OLD_PASSWORD.to_owned())),
+            Some(&AUTH_SWITCH) => match switch(&payload, account) {
+                Ok((named, its_salt, response)) => {
+                    (plugin, salt) = (named, its_salt);
+                    Ok((seq, response))
+                }
+                Err(error) => Err(error),
+            },
+            Some(&AUTH_MORE_DATA)
+                if plugin == auth::CACHING_SHA2 && payload.get(1..) == Some(&[auth::FAST_AUTH_OK]) =>
+            {
+                continue;
             }
             Some(&AUTH_MORE_DATA) if plugin == auth::CACHING_SHA2 => {
-                more_data(stream, seq, &payload[1..], account, &salt).await?;
+                full_authentication(stream, seq, &payload[1..], account, &salt).await?
             }
             Some(&AUTH_MORE_DATA) if plugin == auth::SHA256 => {
-                send_encrypted(stream, seq, &payload[1..], account, &salt).await?;
+                encrypted(&payload[1..], account, &salt).map(|secret| (seq, secret))
             }
-            _ => return Err(DialError::Protocol("unexpected packet in the login")),
+            _ => Err(DialError::Protocol("unexpected packet in the login")),
+        };
+        match step {
+            Ok((seq, answer)) => stream.write_message(seq, &answer).await.map_err(PacketError::Io)?,
+            Err(error) => return Err(give_up(stream, seq, error).await),
         }
     }
+}
+
+/// Ends a login that cannot succeed. A member counts a connection that ends in the middle of its handshake against our
+/// host, as it does an answer that the method cannot be given, and refuses the host altogether after
+/// `max_connect_errors` of them (error 1129); a proof that is wrong, and an error that was read, cost nothing.
+async fn give_up(stream: &mut PacketStream, seq: u8, why: DialError) -> DialError {
+    let wrong = match &why {
+        DialError::Plugin(plugin) => auth::wrong_response(plugin),
+        _ => &[],
+    };
+    let mut seq = seq;
+    for _ in 0..MOST_QUESTIONS {
+        if stream.write_message(seq, wrong).await.is_err() {
+            break;
+        }
+        match stream.read_packet(CONNECTION_PHASE_LIMIT).await {
+            Ok((_, payload)) if payload.first() == Some(&OK) => {
+                let _ = stream.write_message(0, &[Command::Quit as u8]).await;
+                break;
+            }
+            Ok((next, payload)) if payload.first() != Some(&ERR) => seq = next.wrapping_add(1),
+            Ok(_) | Err(_) => break,
+        }
+    }
+    why
 }
 
 /// Logs in again on a connection of ours (`COM_CHANGE_USER`), which takes away all that stands on it, the database too.
@@ -97,7 +135,7 @@ pub(super) async fn log_in_again(connection: &mut Connection) -> Result<(), Dial
         attributes: Some(attributes()),
     };
     let message = message(Command::ChangeUser, &login.encode_change_user());
-    connection.stream.write_all(&message).await.map_err(crate::net::PacketError::Io)?;
+    connection.stream.write_all(&message).await.map_err(PacketError::Io)?;
     prove(&mut connection.stream, account, plugin, salt).await
 }
 
@@ -105,48 +143,47 @@ fn refusal(payload: &[u8]) -> DialError {
     SqlError::parse(payload).map_or(DialError::Protocol("malformed error packet"), DialError::Refused)
 }
 
-fn switch(payload: &[u8]) -> Result<(String, Salt), DialError> {
+/// The method that the member asks for, with its salt and our answer.
+fn switch(payload: &[u8], account: &Account) -> Result<(String, Salt, Vec<u8>), DialError> {
     let (plugin, data) = parse_auth_switch(payload).ok_or(DialError::Protocol("malformed authentication switch"))?;
-    match data.get(..20).and_then(|salt| Salt::try_from(salt).ok()) {
-        Some(salt) => Ok((plugin, salt)),
+    let salt = data.get(..20).and_then(|salt| Salt::try_from(salt).ok());
+    let answer = salt.and_then(|salt| Some((salt, auth::response(&plugin, &account.password, &salt)?)));
+    match answer {
+        Some((salt, response)) => Ok((plugin, salt, response)),
         None => Err(DialError::Plugin(plugin)),
     }
 }
 
-/// `caching_sha2`: either the fast path succeeded, or the password goes over, encrypted with the member's public key.
-async fn more_data(
+/// An answer to the member, with its sequence number; or why there is none.
+type Step = Result<(u8, Vec<u8>), DialError>;
+
+/// `caching_sha2`: the password goes over, encrypted with the member's public key. The outer error: the member has
+/// ended the login.
+async fn full_authentication(
     stream: &mut PacketStream,
     seq: u8,
     data: &[u8],
     account: &Account,
     salt: &Salt,
-) -> Result<(), DialError> {
-    match data {
-        [auth::FAST_AUTH_OK] => Ok(()),
-        [auth::FULL_AUTH] => {
-            stream.write_message(seq, &[auth::REQUEST_PUBLIC_KEY]).await.map_err(crate::net::PacketError::Io)?;
-            let (seq, key) = stream.read_packet(CONNECTION_PHASE_LIMIT).await?;
-            if key.first() == Some(&ERR) {
-                return Err(refusal(&key));
-            }
-            let key = key.strip_prefix(&[AUTH_MORE_DATA]).ok_or(DialError::Protocol("no public key"))?;
-            send_encrypted(stream, seq.wrapping_add(1), key, account, salt).await
-        }
-        _ => Err(DialError::Protocol("unexpected authentication data")),
+) -> Result<Step, DialError> {
+    if data != [auth::FULL_AUTH] {
+        return Ok(Err(DialError::Protocol("unexpected authentication data")));
     }
+    stream.write_message(seq, &[auth::REQUEST_PUBLIC_KEY]).await.map_err(PacketError::Io)?;
+    let (seq, key) = stream.read_packet(CONNECTION_PHASE_LIMIT).await?;
+    if key.first() == Some(&ERR) {
+        return Err(refusal(&key));
+    }
+    let secret = match key.strip_prefix(&[AUTH_MORE_DATA]) {
+        Some(key) => encrypted(key, account, salt),
+        None => Err(DialError::Protocol("no public key")),
+    };
+    Ok(secret.map(|secret| (seq.wrapping_add(1), secret)))
 }
 
 /// The password, encrypted with the member's public key.
-async fn send_encrypted(
-    stream: &mut PacketStream,
-    seq: u8,
-    key: &[u8],
-    account: &Account,
-    salt: &Salt,
-) -> Result<(), DialError> {
-    let secret = encrypt_password(key, &account.password, salt)
-        .map_err(|_| DialError::Protocol("a public key that cannot be used"))?;
-    Ok(stream.write_message(seq, &secret).await.map_err(crate::net::PacketError::Io)?)
+fn encrypted(key: &[u8], account: &Account, salt: &Salt) -> Result<Vec<u8>, DialError> {
+    encrypt_password(key, &account.password, salt).map_err(|_| DialError::Protocol("a public key that cannot be used"))
 }
 
 fn attributes() -> Vec<u8> {

@@ -173,6 +173,10 @@ async fn accepted_by_cluster(proxy: &Proxy, login: &Login, account: &Account) ->
                 proxy.metrics.auth_failure(AuthFailure::RefusedByMember);
                 return Err(Denial::Refused(error));
             }
+            Err(DialError::Plugin(plugin)) => {
+                proxy.metrics.auth_failure(AuthFailure::Method);
+                return Err(Denial::Refused(refusal::unspoken_method(&account.user, &plugin)));
+            }
             Err(error) => problems.push(format!("{address}: {error}")),
         }
     }

@@ -211,6 +211,9 @@ impl Client {
         {
             return Err(error.clone());
         }
+        if let LeaseError::Dial(DialError::Plugin(plugin)) = error {
+            return Err(refusal::unspoken_method(&self.login.user, plugin));
+        }
         if matches!(error, LeaseError::Dial(_)) {
             self.proxy.topology.recheck();
         }

@@ -19,6 +19,17 @@ pub fn access_denied(user: &[u8], host: &str, with_password: bool) -> SqlError {
     SqlError::proxy(1045, *b"28000", &format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
 }
 
+/// An account that a member lets in only by a method that is not spoken here. Trying again, or elsewhere, cannot help.
+#[must_use]
+pub fn unspoken_method(user: &[u8], plugin: &str) -> SqlError {
+    let user = String::from_utf8_lossy(user);
+    let text = format!(
+        "Access denied for user '{user}': the account uses the authentication method '{plugin}', which mysql-proxy does \
+         not speak to members; it speaks mysql_native_password, caching_sha2_password and sha256_password"
+    );
+    SqlError::proxy(1045, *b"28000", &text)
+}
+
 /// A command that does not exist, or that is not offered.
 #[must_use]
 pub fn unknown_command(byte: u8) -> SqlError {

@@ -327,9 +327,10 @@ impl<T: Default + Send + 'static> MemberPool<T> {
             extensions: identity.extensions,
             collation: Some(identity.collation),
         };
-        let connection = Box::new(Connection::dial(self.address, &identity.account, &options).await?);
+        // Should the member hang, its place is taken until it has let us go.
+        let (connection, place) = Connection::dial_holding(self.address, &identity.account, &options, place).await?;
         let (id, idle_since) = (next(&self.next_id), Instant::now());
-        Ok(Parked { id, identity, connection, memory: T::default(), idle_since, place })
+        Ok(Parked { id, identity, connection: Box::new(connection), memory: T::default(), idle_since, place })
     }
 
     fn take_longest_idle(&self) -> Option<Parked<T>> {

@@ -16,7 +16,7 @@ use crate::wire::{Capabilities, Extensions, err::SqlError};
 pub struct MonitorAccount {
     /// Name and password.
     pub account: Account,
-    /// For connecting and logging in; the monitor's own timeout is for both as well.
+    /// For the TCP connection. A login that has begun goes on: the monitor waits for it, or lets it end by itself.
     pub connect_timeout: Duration,
 }
 
@@ -30,7 +30,7 @@ impl Ask for MonitorAccount {
             extensions: Extensions::empty(),
             collation: None,
         };
-        Connection::dial(address, &self.account, &options).await.map_err(|error| match error {
+        Connection::dial_patiently(address, &self.account, &options).await.map_err(|error| match error {
             DialError::Refused(refusal) => server_error(&refusal),
             DialError::Plugin(_) | DialError::Incapable(_) => AskError::Account(error.to_string()),
             DialError::Timeout(limit) => AskError::Timeout(limit),

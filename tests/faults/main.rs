@@ -6,6 +6,7 @@
 mod clients;
 mod ending;
 mod kill;
+mod logins;
 mod lost_members;
 mod missing_members;
 mod soak;

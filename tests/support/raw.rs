@@ -121,6 +121,13 @@ impl Raw {
     }
 
     fn log_in(&mut self, who: &Who<'_>) -> io::Result<Result<(), SqlError>> {
+        let salt = self.greeting.salt;
+        self.begin_login(who)?;
+        self.prove(who.password, salt)
+    }
+
+    /// Sends the login and does not wait for an answer.
+    pub fn begin_login(&mut self, who: &Who<'_>) -> io::Result<()> {
         let mut wanted = who.capabilities;
         wanted.set(Capabilities::CONNECT_WITH_DB, who.database.is_some());
         // MariaDB's own clients leave LONG_PASSWORD out to say that they have extended capabilities.
@@ -141,8 +148,7 @@ impl Raw {
             attributes: None,
             extensions: who.extensions & self.greeting.extensions,
         };
-        self.write(1, &login.encode())?;
-        self.prove(who.password, salt)
+        self.write(1, &login.encode())
     }
 
     /// Answers what the server asks until it lets the client in or sends it away.
