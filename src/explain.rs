@@ -315,7 +315,9 @@ pub fn explain(
         Some(beginning) if beginning.len() < sql.len() => sql::classify_prefix(beginning, &session.dialect),
         _ => sql::classify(sql, &session.dialect),
     };
-    let route = route::decide(&statement, sql, &session.standing(&trusted));
+    let scoped = sql::scoped(sql, &statement);
+    let (statement, sql) = scoped.as_ref().map_or((&statement, sql), |scoped| (&scoped.statement, &scoped.sql));
+    let route = route::decide(statement, sql, &session.standing(&trusted));
     Ok(Explanation { target: route.target, reason: route.reason, pins: route.pins })
 }
 

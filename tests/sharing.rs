@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "sharing/startup.rs"]
+mod startup;
 mod support;
 
 use std::time::{Duration, Instant};

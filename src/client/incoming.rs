@@ -5,7 +5,10 @@ use std::io;
 
 use crate::{
     net::{Buffer, PacketStream},
-    wire::{HEADER_LEN, Header, packet::MessageEnd},
+    wire::{
+        HEADER_LEN, Header,
+        packet::{MessageEnd, put_message},
+    },
 };
 
 /// The most bytes of a command that are held in memory.
@@ -82,6 +85,18 @@ impl Incoming {
     #[must_use]
     pub fn is_too_long(&self, limit: usize) -> bool {
         Header::parse(self.message()).is_some_and(|header| header.len > limit)
+    }
+
+    /// Puts another text in the place of its SQL. All of it must be here.
+    pub fn replace_sql(&mut self, sql: &[u8]) {
+        let front = self.payload().get(..1 + self.sql_at).unwrap_or_default();
+        let payload = [front, sql].concat();
+        let mut message = Vec::with_capacity(HEADER_LEN + payload.len());
+        put_message(&mut message, 0, &payload);
+        self.bytes = Buffer::default();
+        self.bytes.extend(&message);
+        self.end = MessageEnd::default();
+        self.end.advance(&message);
     }
 
     /// Takes the rest of the command into memory, unless it comes in several packets; whether all of it is here now.

@@ -8,7 +8,7 @@ use super::{
     incoming::Incoming,
     order::Order,
     previous::asks,
-    query::{ROUTE_ATTRIBUTE, names_ids, prepares_on_replica},
+    query::{ROUTE_ATTRIBUTE, names_ids, prepares_on_replica, write_scopes},
     refusal,
     run::{Client, Gone},
     texts::StatementText,
@@ -109,7 +109,8 @@ impl Client {
         if !incoming.complete(&mut self.stream).await? {
             return self.answer_error(incoming, &refusal::packet_too_large(MAX_PAYLOAD - 1)).await;
         }
-        let mut statement = self.classify(incoming.argument(), false);
+        let statement = self.classify(incoming.argument(), false);
+        let mut statement = write_scopes(statement, incoming);
         let is_question = asks(&statement);
         if !is_question {
             self.ask_what_waits().await;

@@ -16,7 +16,7 @@ use crate::{
     metrics::Outcome,
     route::{Answer, Held, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
-    sql::{Facts, Hint, IdUse, Kind, Statement, classify, classify_prefix},
+    sql::{Facts, Hint, IdUse, Kind, Statement, classify, classify_prefix, scoped},
     wire::{
         Command,
         attributes::{Layout, Unclear, in_front},
@@ -34,6 +34,7 @@ impl Client {
     /// `COM_QUERY`.
     pub(super) async fn query(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         let (statement, hint) = self.read_query(incoming);
+        let statement = write_scopes(statement, incoming);
         if asks(&statement) {
             self.keep_before_changes((&statement, incoming.sql()), None).await;
             if !incoming.is_partial() && self.show_kept(&statement, incoming.sql(), RowEncoding::Text).await? {
@@ -226,6 +227,14 @@ impl Client {
             }
         }
     }
+}
+
+/// Writes the scopes out that a text leaves to the server, where its trackers would not tell what is set.
+pub(super) fn write_scopes(statement: Statement, incoming: &mut Incoming) -> Statement {
+    let scoped = if incoming.is_partial() { None } else { scoped(incoming.sql(), &statement) };
+    let Some(scoped) = scoped else { return statement };
+    incoming.replace_sql(&scoped.sql);
+    scoped.statement
 }
 
 /// Whether connection ids in the text must be replaced. What is stored (a view, a procedure) keeps its words.

@@ -67,7 +67,7 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
         // It commits nothing, on either family of servers.
         Kind::Set if statement.has(Facts::SETS_GLOBAL) => wish,
         // It is for what will be written, and that is not here.
-        Kind::Set if statement.has(Facts::SETS_UNCARRIED) => wish,
+        Kind::Set if statement.has(Facts::SETS_UNCARRIED | Facts::SETS_UNTOLD) => wish,
         // `COMMIT; INSERT …` in one text: what comes behind the end belongs on the primary, and a write before it gets
         // the error there that one server gives.
         Kind::Several if statement.has(MOVES) => leaves,

@@ -180,7 +180,7 @@ fn set_route(statement: &Statement, sql: &[u8], standing: &Standing<'_>) -> Rout
     if statement.has(Facts::TAKES_LOCK) {
         return Route::primary(Reason::NamedLock).pinning(PinReason::GetLock);
     }
-    if statement.has(Facts::SETS_UNCARRIED) {
+    if statement.has(Facts::SETS_UNCARRIED | Facts::SETS_UNTOLD) {
         let route = Route::primary(Reason::UncarriedSetting);
         return if leaves_usual_values(statement, sql) { route } else { route.pinning(PinReason::SessionSetting) };
     }

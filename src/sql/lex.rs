@@ -465,7 +465,13 @@ impl<'a> Lexer<'a> {
         let from = self.at + marker;
         let rest = self.sql.get(from..).unwrap_or_default();
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let clear = digits == 0 || (matches!(digits, 5 | 6) && self.class(from + digits) == Class::Space);
+        let behind = self.class(from + digits);
+        let clear = match digits {
+            0 => true,
+            5 => !behind.in_word(),
+            6 => behind == Class::Space,
+            _ => false,
+        };
         let number = self.versioned;
         self.versioned += 1;
         if !clear || self.in_versioned || number >= MAX_VERSIONED {

@@ -169,11 +169,11 @@ fn note_name(scan: &mut Scan<'_>, scope: Scope, name: Token) {
     }
 }
 
-/// Seen on MariaDB 10.11: its tracker tells of `SET name` and `SET @@session.name`, not of `SET @@name`; so the value
-/// cannot be carried.
+/// Seen on MariaDB 10.11: its tracker tells of `SET name` and `SET @@session.name`, not of `SET @@name`. So the scope is
+/// written out (see [`scoped`](super::scoped)), or the value cannot be carried.
 fn note_bare(scan: &mut Scan<'_>, name: Token) {
     if scan.lexer.dialect().server == ServerKind::MariaDb && !word_is_transaction(scan.text(name)) {
-        scan.add(Facts::SETS_UNCARRIED | Facts::SETS_UNTOLD);
+        scan.add(Facts::SETS_UNTOLD);
     }
 }
 

@@ -182,7 +182,7 @@ bitflags::bitflags! {
         const ASKS_INSERT_ID = 1 << 44;
         /// Asks for `ROW_COUNT()` or `FOUND_ROWS()` of the previous statement.
         const ASKS_COUNTS = 1 << 45;
-        /// Sets `@@name` without a scope, of which MariaDB's tracker says nothing.
+        /// Sets `@@name` without a scope, of which MariaDB's tracker says nothing; see [`scoped`](super::scoped).
         const SETS_UNTOLD = 1 << 46;
         /// `SET STATEMENT … FOR`: what it sets is as it was when it ends.
         const SETS_FOR_ITSELF = 1 << 47;
