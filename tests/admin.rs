@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_proxy::admin::{Observed, Readiness, StatusReport, Summary};
 use mysql_proxy::metrics::{
@@ -85,7 +85,7 @@ impl Served {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let observed: Arc<dyn Observed> = proxy.clone();
-        runtime.spawn(mysql_proxy::admin::http::serve(listener, observed, CancellationToken::new()));
+        runtime.spawn(mysql_proxy::admin::http::serve(listener, 256, observed, CancellationToken::new()));
         Served { address, proxy, _runtime: runtime }
     }
 
@@ -110,6 +110,16 @@ impl Served {
         assert_eq!(code, 200, "{body}");
         serde_json::from_str(&body).unwrap()
     }
+}
+
+#[test]
+fn idle_connections_keep_nobody_out() {
+    let served = Served::start();
+    let idle: Vec<TcpStream> = (0..600).map(|_| TcpStream::connect(served.address).unwrap()).collect();
+    let began = Instant::now();
+    assert_eq!(served.get("/healthz"), (200, "ok\n".to_owned()));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    drop(idle);
 }
 
 #[test]

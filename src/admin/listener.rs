@@ -1,6 +1,7 @@
 //! Connections to the admin port, bounded in number and in time: whoever sends its request slowly, or never, cannot
-//! keep probes and scrapes out.
+//! keep probes and scrapes out. When all places are taken, the connection that came first makes room.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -11,27 +12,40 @@ use std::time::Duration;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
 
-/// Accepts so many connections at once; each lives so long.
+/// Accepts so many connections at once; each lives so long, or until it must make room.
 pub(super) struct BoundedListener {
     listener: TcpListener,
     places: Arc<Semaphore>,
     lifetime: Duration,
+    /// Dropping one ends its connection; the oldest comes first.
+    accepted: VecDeque<oneshot::Sender<()>>,
 }
 
 /// A connection that fails once its time is over.
 pub(super) struct BoundedStream {
     stream: TcpStream,
-    end: Pin<Box<Sleep>>,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Gives the place back when dropped.
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl BoundedListener {
     pub(super) fn new(listener: TcpListener, places: usize, lifetime: Duration) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(places)), lifetime }
+        Self { listener, places: Arc::new(Semaphore::new(places.max(1))), lifetime, accepted: VecDeque::new() }
+    }
+
+    /// A place for a connection that was accepted.
+    async fn place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.accepted.retain(|connection| !connection.is_closed());
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
+        drop(self.accepted.pop_front());
+        // Fails only when the semaphore is closed, which nobody does.
+        Arc::clone(&self.places).acquire_owned().await.ok()
     }
 }
 
@@ -40,11 +54,13 @@ impl Listener for BoundedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
-        // Fails only when the semaphore is closed, which nobody does.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
         // Errors of accept are logged and outlived there.
         let (stream, peer) = Listener::accept(&mut self.listener).await;
-        let end = Box::pin(tokio::time::sleep(self.lifetime));
+        let place = self.place().await;
+        let (stays, evicted) = oneshot::channel();
+        self.accepted.push_back(stays);
+        let end = timeout(self.lifetime, evicted);
+        let end = Box::pin(async move { drop(end.await) });
         (BoundedStream { stream, end, _place: place }, peer)
     }
 

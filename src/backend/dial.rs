@@ -148,7 +148,7 @@ impl Connection {
         let collation = options.collation.unwrap_or(greeting.collation);
         login::log_in(&mut stream, seq.wrapping_add(1), &greeting, account, (capabilities, extensions), collation)
             .await?;
-        let scissors = Arc::new(stream.scissors().map_err(PacketError::Io)?);
+        let scissors = Arc::new(stream.scissors());
         let account = account.clone();
         Ok(Connection { stream, address, greeting, account, collation, capabilities, in_flight: false, scissors })
     }

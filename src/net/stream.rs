@@ -3,13 +3,19 @@
 use std::{
     future::poll_fn,
     io,
+    net::Shutdown,
     pin::Pin,
+    sync::{Arc, Weak},
     task::{Context, Poll, Waker, ready},
 };
 
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, ReadBuf},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
 
 use super::Buffer;
@@ -37,22 +43,27 @@ pub enum PacketError {
     },
 }
 
-/// Cuts a connection from outside: whoever waits on it sees its end.
+/// Cuts a connection from outside: whoever waits on it sees its end. Does not keep it open.
 #[derive(Debug)]
-pub struct Scissors(socket2::Socket);
+pub struct Scissors(Weak<OwnedWriteHalf>);
 
 impl Scissors {
     /// Ends the connection, in both directions.
     pub fn cut(&self) {
-        // Fails only on a connection that has ended already.
-        let _ = self.0.shutdown(std::net::Shutdown::Both);
+        if let Some(stream) = self.0.upgrade() {
+            // Fails only on a connection that has ended already.
+            let socket: &TcpStream = (*stream).as_ref();
+            let _ = SockRef::from(socket).shutdown(Shutdown::Both);
+        }
     }
 }
 
 /// A TCP connection with the bytes that have been received from it and not been consumed.
 #[derive(Debug)]
 pub struct PacketStream {
-    stream: TcpStream,
+    read: OwnedReadHalf,
+    /// Shared with [`Scissors`], so that these need no descriptor of their own.
+    write: Arc<OwnedWriteHalf>,
     inbox: Buffer,
 }
 
@@ -62,7 +73,8 @@ impl PacketStream {
     pub fn new(stream: TcpStream) -> Self {
         // Best effort: a socket that refuses the option is slower, not wrong.
         let _ = stream.set_nodelay(true);
-        PacketStream { stream, inbox: Buffer::default() }
+        let (read, write) = stream.into_split();
+        PacketStream { read, write: Arc::new(write), inbox: Buffer::default() }
     }
 
     /// What has been received and not been consumed.
@@ -100,9 +112,9 @@ impl PacketStream {
 
     /// Memory is taken only once the socket is readable, so a waiting connection owns none.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
-        ready!(self.stream.poll_read_ready(cx))?;
+        ready!(self.socket().poll_read_ready(cx))?;
         let mut buf = ReadBuf::new(self.inbox.room(room));
-        let result = Pin::new(&mut self.stream).poll_read(cx, &mut buf);
+        let result = Pin::new(&mut self.read).poll_read(cx, &mut buf);
         let count = buf.filled().len();
         self.inbox.filled_more(count);
         // Consuming nothing gives the memory back when nothing was received.
@@ -125,8 +137,17 @@ impl PacketStream {
     }
 
     /// Sends all of it. NOT cancel safe: a dropped future may have sent a part.
-    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write.try_write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.write.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Sends one message.
@@ -155,8 +176,13 @@ impl PacketStream {
     }
 
     /// A handle by which others can cut the connection while it is in use.
-    pub fn scissors(&self) -> io::Result<Scissors> {
-        Ok(Scissors(socket2::SockRef::from(&self.stream).try_clone()?))
+    #[must_use]
+    pub fn scissors(&self) -> Scissors {
+        Scissors(Arc::downgrade(&self.write))
+    }
+
+    fn socket(&self) -> &TcpStream {
+        self.read.as_ref()
     }
 
     /// Drops what still comes until the peer has closed, too, or has sent more than `limit` bytes.
@@ -172,8 +198,10 @@ impl PacketStream {
     }
 
     /// Closes the sending side; what was sent still arrives.
+    #[expect(clippy::unused_async, reason = "over TLS there will be something to send first")]
     pub async fn shutdown(&mut self) {
-        let _ = self.stream.shutdown().await;
+        // Fails only on a connection that has ended already.
+        let _ = SockRef::from(self.socket()).shutdown(Shutdown::Write);
     }
 }
 

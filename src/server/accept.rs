@@ -1,6 +1,10 @@
 //! Accepts clients, within the limit.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
@@ -15,6 +19,8 @@ use crate::{
 
 /// Pause after the system refused to accept, for want of file descriptors mostly.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The least time between two complaints of that.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// Accepts until the proxy drains.
 pub(super) async fn accept(
@@ -24,6 +30,7 @@ pub(super) async fn accept(
     clients: TaskTracker,
     limit: usize,
 ) {
+    let mut complained: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -39,7 +46,10 @@ pub(super) async fn accept(
                 clients.spawn(serve(Arc::clone(&proxy), stream, Origin { peer, listener: kind }));
             }
             Err(error) => {
-                warn!(%error, "cannot accept a client; is the limit of open files (ulimit -n) too low?");
+                if complained.is_none_or(|at| at.elapsed() >= QUIET) {
+                    complained = Some(Instant::now());
+                    warn!(%error, "cannot accept a client; is the limit of open files (ulimit -n) too low?");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -40,12 +40,13 @@ const REASONS: [&str; Reason::ALL.len()] = {
 };
 
 /// Builds what all clients share, and starts to watch the members until `stop`.
-pub(super) fn proxy(config: &Config, stop: CancellationToken) -> Result<Arc<Proxy>, ServerError> {
+/// `each_member`: the most connections to one.
+pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken) -> Result<Arc<Proxy>, ServerError> {
     let keys = KeyPair::generate().map_err(|error| ServerError::Start(error.to_string()))?;
     let settings = topology_settings(config)?;
     Ok(Arc::new(Proxy {
         topology: Topology::start(settings, monitor_account(config), stop),
-        pools: Pools::new(pool(&config.pool)),
+        pools: Pools::new(pool(&config.pool, each_member)),
         identities: crate::pool::Identities::default(),
         accounts: accounts(&config.auth),
         keys,
@@ -86,9 +87,9 @@ fn accounts(auth: &config::Auth) -> Accounts {
     Accounts::new(users, auth.source == AuthSource::Auto)
 }
 
-const fn pool(pool: &config::Pool) -> PoolSettings {
+const fn pool(pool: &config::Pool, max_backend_connections: usize) -> PoolSettings {
     PoolSettings {
-        max_backend_connections: pool.max_backend_connections,
+        max_backend_connections,
         acquire_timeout: pool.acquire_timeout,
         connect_timeout: pool.connect_timeout,
         idle_timeout: pool.idle_timeout,

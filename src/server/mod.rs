@@ -5,6 +5,7 @@
 
 mod accept;
 mod assemble;
+mod descriptors;
 mod observe;
 mod runtime;
 
@@ -55,21 +56,16 @@ pub enum ServerError {
 pub async fn run(config: &Config) -> Result<(), ServerError> {
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let listeners = listeners(config)?;
+    let shares = descriptors::shares(config);
     let stop = CancellationToken::new();
-    let proxy = assemble::proxy(config, stop.clone())?;
+    let proxy = assemble::proxy(config, shares.each_member, stop.clone())?;
     let tasks = TaskTracker::new();
-    let admin = observe::start(config, &proxy, stop.clone())?;
+    let admin = observe::start(config, &proxy, shares.admin, stop.clone())?;
     tasks.spawn(housekeeping(Arc::clone(&proxy), stop.clone()));
     let clients = TaskTracker::new();
     for (listener, kind) in listeners {
         info!(address = %listener.local_addr().map_err(ServerError::Signals)?, ?kind, "listening");
-        tasks.spawn(accept::accept(
-            Arc::clone(&proxy),
-            listener,
-            kind,
-            clients.clone(),
-            config.limits.max_client_connections,
-        ));
+        tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients.clone(), shares.clients));
     }
     signals.wait_for_end().await;
     tokio::select! {

@@ -25,10 +25,11 @@ struct Running {
     since: Instant,
 }
 
-/// Opens the admin port, if one is configured, and serves it until `stop`.
+/// Opens the admin port, if one is configured, and serves it until `stop`, so many connections at once.
 pub(super) fn start(
     config: &Config,
     proxy: &Arc<Proxy>,
+    connections: usize,
     stop: CancellationToken,
 ) -> Result<Option<JoinHandle<()>>, ServerError> {
     let Some(address) = config.listen.admin_http else { return Ok(None) };
@@ -36,7 +37,7 @@ pub(super) fn start(
     info!(%address, "admin port listening");
     let running = Running { proxy: Arc::clone(proxy), config: config.to_string(), since: Instant::now() };
     Ok(Some(tokio::spawn(async move {
-        if let Err(error) = http::serve(listener, Arc::new(running), stop).await {
+        if let Err(error) = http::serve(listener, connections, Arc::new(running), stop).await {
             error!(%error, "the admin port has failed");
         }
     })))

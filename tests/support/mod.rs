@@ -12,7 +12,7 @@ pub mod raw;
 pub mod reply;
 pub mod statement;
 
-pub use process::resident_bytes;
+pub use process::{open_files, resident_bytes};
 pub use proxy::{Proxy, http};
 
 use std::path::Path;

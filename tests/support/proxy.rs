@@ -1,5 +1,6 @@
 //! The proxy's binary, running in front of a cluster.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -48,6 +49,19 @@ impl Proxy {
 
     /// The same before members at these addresses, of which the first is the primary.
     pub fn launch_before(members: &[SocketAddr], adjust: &str) -> Self {
+        Self::launch_by("exec \"$0\" \"$@\"", members, adjust)
+    }
+
+    /// Starts the proxy by a shell, with its limits of open files, and waits until it is ready.
+    pub fn start_with_files(cluster: &Cluster, adjust: &str, soft: u32, hard: u32) -> Self {
+        let members: Vec<SocketAddr> = cluster.members().iter().map(Member::address).collect();
+        let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        let mut proxy = Self::launch_by(&script, &members, adjust);
+        proxy.wait_until_ready();
+        proxy
+    }
+
+    fn launch_by(script: &str, members: &[SocketAddr], adjust: &str) -> Self {
         let listen: [SocketAddr; 3] = free_addresses(3).unwrap().try_into().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut configuration = usual(members, &listen);
@@ -55,8 +69,9 @@ impl Proxy {
         let file = folder.path().join("mysql-proxy.toml");
         fs::write(&file, configuration.to_string()).unwrap();
         let binary = Path::new(env!("CARGO_BIN_EXE_mysql-proxy"));
-        let arguments = ["run".into(), "--config".into(), file.into_os_string()];
-        let process = Supervised::start(binary, arguments, &folder.path().join("log")).unwrap();
+        let program: [OsString; 3] = ["-c".into(), script.into(), binary.into()];
+        let arguments = program.into_iter().chain(["run".into(), "--config".into(), file.into_os_string()]);
+        let process = Supervised::start(Path::new("/bin/sh"), arguments, &folder.path().join("log")).unwrap();
         let [read_write, read_only, admin_http] = listen;
         Self { read_write, read_only, admin_http, process, folder }
     }
