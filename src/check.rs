@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Account, Connection, DialError, DialOptions};
-use crate::config::{Config, Discovery};
+use crate::backend::{Account, Connection, CredentialTable, DialError, DialOptions, QueryError};
+use crate::config::{AuthSource, Config, Discovery};
 use crate::server::{self, ServerError};
 use crate::topology::{DownReason, Health, MemberView, NoPrimary, Role, Topology, View};
 use crate::wire::{Capabilities, Extensions};
@@ -71,6 +71,7 @@ pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     for member in &view.members {
         findings.extend(monitored(config, &view, member));
     }
+    findings.extend(credentials(config, &view).await);
     findings.extend(users(config, &view).await);
     Ok(findings)
 }
@@ -155,6 +156,29 @@ const fn remedy(reason: &DownReason) -> &'static str {
     }
 }
 
+/// Whether the monitor's account may read what the primary has stored of accounts that `[[users]]` does not name.
+async fn credentials(config: &Config, view: &View) -> Option<Finding> {
+    let primary = view.usable_primary().filter(|primary| primary.is_up())?;
+    let server = primary.server.as_ref()?;
+    let table = CredentialTable::of(server.family, server.version)?;
+    if config.auth.source != AuthSource::Auto {
+        return None;
+    }
+    let limit = config.pool.connect_timeout;
+    let monitor = server::account(&config.monitor.user, &config.monitor.password);
+    let mut connection = Connection::dial(primary.member.address, &monitor, &dial_options(limit)).await.ok()?;
+    let Ok(Err(QueryError::Sql(error))) = timeout(limit, connection.stored_methods(b"")).await else { return None };
+    let account = timeout(limit, connection.own_account()).await.ok()?.ok()?;
+    connection.close().await;
+    let about = format!("{} as monitor {:?}", title(primary), config.monitor.user);
+    let text = format!(
+        "{error}; without [[users]], accounts with mysql_native_password are let in only when it may: \
+         GRANT {} TO {account}",
+        table.grant()
+    );
+    Some(finding(Verdict::Remark, about, text))
+}
+
 /// Logs every configured user in at every member that answers.
 async fn users(config: &Config, view: &View) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -172,14 +196,17 @@ async fn users(config: &Config, view: &View) -> Vec<Finding> {
 }
 
 async fn log_in(address: SocketAddr, account: &Account, limit: Duration) -> Result<(), DialError> {
-    let options = DialOptions {
+    Connection::dial(address, account, &dial_options(limit)).await?.close().await;
+    Ok(())
+}
+
+const fn dial_options(limit: Duration) -> DialOptions {
+    DialOptions {
         connect_timeout: limit,
         capabilities: Capabilities::empty(),
         extensions: Extensions::empty(),
         collation: None,
-    };
-    Connection::dial(address, account, &options).await?.close().await;
-    Ok(())
+    }
 }
 
 const fn remedy_for_user(error: &DialError) -> &'static str {

@@ -54,6 +54,18 @@ fn tells_what_is_right_and_what_is_wrong(flavor: Flavor) {
     assert_eq!(lines[7], format!("ok      {other} as user \"app\": logged in"));
     assert_eq!(lines.len(), 8);
 
+    // Accounts that the configuration does not name need a right, and the statement that gives it can be pasted.
+    if flavor == Flavor::MariaDb {
+        cluster.sql(0, "REVOKE SELECT ON mysql.global_priv FROM proxy@'%'").unwrap();
+        let (lines, _) = findings(&check(&of(&cluster, MONITOR)));
+        let remark = lines.iter().find(|line| line.starts_with("remark")).unwrap();
+        let (_, statement) = remark.split_at(remark.find("GRANT").unwrap());
+        assert_eq!(statement, "GRANT SELECT ON mysql.global_priv TO 'proxy'@'%'");
+        cluster.sql(0, statement).unwrap();
+        let (lines, _) = findings(&check(&of(&cluster, MONITOR)));
+        assert!(lines.iter().all(|line| line.starts_with("ok ")), "{lines:#?}");
+    }
+
     // A wrong password, a replica that is down, another that is writable, and a primary that is not.
     cluster.stop(2).unwrap();
     cluster.sql(1, writable).unwrap();

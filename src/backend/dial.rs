@@ -3,12 +3,11 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpStream, sync::oneshot, time::timeout};
-use zeroize::Zeroizing;
 
 use super::{Connection, login};
 use crate::{
     net::{PacketError, PacketStream},
-    wire::{Capabilities, Extensions, err::SqlError, greeting::Greeting, greeting::GreetingError},
+    wire::{Capabilities, Extensions, auth::Secret, err::SqlError, greeting::Greeting, greeting::GreetingError},
 };
 
 /// The longest packet that a member may send before the login is complete, in bytes.
@@ -35,12 +34,20 @@ const BINDING: Capabilities = Capabilities::FOUND_ROWS
     .union(Capabilities::QUERY_ATTRIBUTES);
 
 /// Who logs in.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// The name, in the bytes that the client gave.
     pub user: Vec<u8>,
-    /// The password.
-    pub password: Zeroizing<Vec<u8>>,
+    /// What proves it.
+    pub secret: Secret,
+}
+
+impl Account {
+    /// An account whose password is known.
+    #[must_use]
+    pub fn with_password(user: &[u8], password: &[u8]) -> Self {
+        Account { user: user.to_vec(), secret: Secret::Password(password.to_vec().into()) }
+    }
 }
 
 impl std::fmt::Debug for Account {

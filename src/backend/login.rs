@@ -33,10 +33,8 @@ pub(super) async fn log_in(
     (capabilities, extensions): (Capabilities, Extensions),
     collation: u8,
 ) -> Result<(), DialError> {
-    let plugin = greeting.plugin.clone();
     let salt = greeting.salt;
-    // A default plugin that is not ours is answered with nothing; the member then names the account's own.
-    let response = auth::response(&plugin, &account.password, &salt).unwrap_or_default();
+    let (plugin, response) = account.secret.first_response(&greeting.plugin, &salt);
     let login = Login {
         capabilities,
         extensions,
@@ -121,15 +119,16 @@ async fn give_up(stream: &mut PacketStream, seq: u8, why: DialError) -> DialErro
 
 /// Logs in again on a connection of ours (`COM_CHANGE_USER`), which takes away all that stands on it, the database too.
 pub(super) async fn log_in_again(connection: &mut Connection) -> Result<(), DialError> {
-    let (plugin, salt) = (connection.greeting.plugin.clone(), connection.greeting.salt);
+    let salt = connection.greeting.salt;
     let account = &connection.account;
+    let (plugin, response) = account.secret.first_response(&connection.greeting.plugin, &salt);
     let login = Login {
         capabilities: connection.capabilities,
         extensions: Extensions::empty(),
         max_packet: MAX_PACKET,
         collation: connection.collation,
         user: account.user.clone(),
-        response: auth::response(&plugin, &account.password, &salt).unwrap_or_default(),
+        response,
         database: None,
         plugin: Some(plugin.clone()),
         attributes: Some(attributes()),
@@ -147,7 +146,7 @@ fn refusal(payload: &[u8]) -> DialError {
 fn switch(payload: &[u8], account: &Account) -> Result<(String, Salt, Vec<u8>), DialError> {
     let (plugin, data) = parse_auth_switch(payload).ok_or(DialError::Protocol("malformed authentication switch"))?;
     let salt = data.get(..20).and_then(|salt| Salt::try_from(salt).ok());
-    let answer = salt.and_then(|salt| Some((salt, auth::response(&plugin, &account.password, &salt)?)));
+    let answer = salt.and_then(|salt| Some((salt, account.secret.response(&plugin, &salt)?)));
     match answer {
         Some((salt, response)) => Ok((plugin, salt, response)),
         None => Err(DialError::Plugin(plugin)),
@@ -183,7 +182,9 @@ async fn full_authentication(
 
 /// The password, encrypted with the member's public key.
 fn encrypted(key: &[u8], account: &Account, salt: &Salt) -> Result<Vec<u8>, DialError> {
-    encrypt_password(key, &account.password, salt).map_err(|_| DialError::Protocol("a public key that cannot be used"))
+    // A method that wants the password is followed only with the password.
+    let password = account.secret.password().unwrap_or_default();
+    encrypt_password(key, password, salt).map_err(|_| DialError::Protocol("a public key that cannot be used"))
 }
 
 fn attributes() -> Vec<u8> {

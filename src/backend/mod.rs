@@ -11,6 +11,7 @@ mod login;
 mod query;
 mod reset;
 mod rsa;
+mod stored;
 mod walk;
 
 pub use acknowledged::{MultiStatements, set_option};
@@ -20,4 +21,5 @@ pub use exchange::{Exchange, ExchangeError, MemberFault, Progress, SendError};
 pub use query::{QueryError, ResultSet};
 pub use reset::Database;
 pub use rsa::{KeyError, KeyPair, encrypt_password};
+pub use stored::{CredentialTable, StoredMethod};
 pub use walk::Reply;

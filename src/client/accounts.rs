@@ -1,69 +1,116 @@
-//! Who may come in, and with which password: the configured users, and those that the cluster itself has accepted.
+//! Who may come in, and with which secret: the configured users, and those that the cluster itself has accepted; and when
+//! the cluster last said so.
 
 use std::{
     collections::HashMap,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
-use zeroize::Zeroizing;
-
-/// A password.
-pub type Password = Zeroizing<Vec<u8>>;
+use super::verdict::{Judge, Verdict};
+use crate::backend::Account;
 
 /// The most accounts that are remembered besides the configured ones.
 const MAX_LEARNED: usize = 10_000;
 
-/// Passwords by user.
+/// Accounts by user.
 #[derive(Debug)]
 pub struct Accounts {
-    configured: HashMap<Vec<u8>, Password>,
-    learned: RwLock<HashMap<Vec<u8>, Password>>,
+    configured: HashMap<Vec<u8>, Arc<Entry>>,
+    learned: RwLock<HashMap<Vec<u8>, Arc<Entry>>>,
     asks_cluster: bool,
 }
 
+/// An account with what members last said of it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The account.
+    pub account: Account,
+    checked: Mutex<Option<(Instant, Verdict)>>,
+    /// Held by the one who asks; the others who come meanwhile take its answer.
+    pub(super) asking: tokio::sync::Mutex<()>,
+}
+
 /// What is known of a user.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Known {
-    /// The configuration says this password and no other.
-    Configured(Password),
-    /// The cluster accepted this password earlier; it may have been changed since.
-    Learned(Password),
+    /// The configuration says this secret and no other.
+    Configured(Arc<Entry>),
+    /// The cluster accepted this one earlier; it may have been changed since.
+    Learned(Arc<Entry>),
     /// Nothing: the cluster must be asked.
     AskCluster,
     /// Nobody of this name comes in.
     Nobody,
 }
 
+impl Entry {
+    fn new(account: Account, checked: Option<(Instant, Verdict)>) -> Arc<Self> {
+        Arc::new(Entry { account, checked: Mutex::new(checked), asking: tokio::sync::Mutex::default() })
+    }
+
+    /// Members were asked, and said this.
+    pub(super) fn note(&self, at: Instant, verdict: &Verdict) {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, verdict.clone()));
+    }
+
+    /// What members said after this instant, if they were asked since.
+    pub(super) fn since(&self, instant: Instant) -> Option<Verdict> {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.as_ref().filter(|(at, _)| *at >= instant).map(|(_, verdict)| verdict.clone())
+    }
+
+    /// Whether members have accepted it no longer ago than `age`. A replica's word counts only while there is no primary
+    /// to ask.
+    pub(super) fn is_fresh(&self, now: Instant, age: Duration, has_primary: bool) -> bool {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.as_ref().is_some_and(|(at, verdict)| {
+            let counts = match verdict {
+                Verdict::Accepted(Judge::Primary) => true,
+                Verdict::Accepted(Judge::Replica) => !has_primary,
+                _ => false,
+            };
+            counts && now.saturating_duration_since(*at) < age
+        })
+    }
+}
+
 impl Accounts {
     /// The configured users; `asks_cluster`: others are let in when a member accepts them.
     #[must_use]
-    pub fn new(users: impl IntoIterator<Item = (Vec<u8>, Password)>, asks_cluster: bool) -> Self {
-        Accounts { configured: users.into_iter().collect(), learned: RwLock::default(), asks_cluster }
+    pub fn new(users: impl IntoIterator<Item = Account>, asks_cluster: bool) -> Self {
+        let configured = users.into_iter().map(|account| (account.user.clone(), Entry::new(account, None))).collect();
+        Accounts { configured, learned: RwLock::default(), asks_cluster }
     }
 
     /// What is known of this user.
     pub fn find(&self, user: &[u8]) -> Known {
-        if let Some(password) = self.configured.get(user) {
-            return Known::Configured(password.clone());
+        if let Some(entry) = self.configured.get(user) {
+            return Known::Configured(Arc::clone(entry));
         }
         if !self.asks_cluster {
             return Known::Nobody;
         }
         let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
-        learned.get(user).map_or(Known::AskCluster, |password| Known::Learned(password.clone()))
+        learned.get(user).map_or(Known::AskCluster, |entry| Known::Learned(Arc::clone(entry)))
     }
 
-    /// A member has accepted this password.
-    pub fn learn(&self, user: &[u8], password: Password) {
+    /// Members have accepted this account.
+    pub(super) fn learn(&self, account: &Account, at: Instant, verdict: &Verdict) {
         let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
-        if learned.len() < MAX_LEARNED || learned.contains_key(user) {
-            learned.insert(user.to_vec(), password);
+        if let Some(entry) = learned.get(&account.user).filter(|entry| entry.account == *account) {
+            entry.note(at, verdict);
+        } else if learned.len() < MAX_LEARNED || learned.contains_key(&account.user) {
+            learned.insert(account.user.clone(), Entry::new(account.clone(), Some((at, verdict.clone()))));
         }
     }
 
-    /// A member has refused it.
-    pub fn forget(&self, user: &[u8]) {
-        self.learned.write().unwrap_or_else(PoisonError::into_inner).remove(user);
+    /// Members refuse what they accepted before. What has been learned since stays.
+    pub(super) fn forget(&self, entry: &Arc<Entry>) {
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        if learned.get(&entry.account.user).is_some_and(|known| Arc::ptr_eq(known, entry)) {
+            learned.remove(&entry.account.user);
+        }
     }
 }
 
@@ -71,24 +118,61 @@ impl Accounts {
 mod tests {
     use super::*;
 
-    fn password(text: &str) -> Password {
-        text.as_bytes().to_vec().into()
+    const ACCEPTED: Verdict = Verdict::Accepted(Judge::Primary);
+
+    fn account(user: &str, password: &str) -> Account {
+        Account::with_password(user.as_bytes(), password.as_bytes())
+    }
+
+    fn learned(accounts: &Accounts, user: &str) -> Option<Arc<Entry>> {
+        match accounts.find(user.as_bytes()) {
+            Known::Learned(entry) => Some(entry),
+            _ => None,
+        }
     }
 
     #[test]
     fn configured_users_come_first_and_others_are_learned() {
-        let accounts = Accounts::new([(b"app".to_vec(), password("x"))], true);
-        accounts.learn(b"app", password("other"));
-        assert_eq!(accounts.find(b"app"), Known::Configured(password("x")));
-        assert_eq!(accounts.find(b"bob"), Known::AskCluster);
-        accounts.learn(b"bob", password("y"));
-        assert_eq!(accounts.find(b"bob"), Known::Learned(password("y")));
-        accounts.forget(b"bob");
-        assert_eq!(accounts.find(b"bob"), Known::AskCluster);
+        let accounts = Accounts::new([account("app", "x")], true);
+        let now = Instant::now();
+        accounts.learn(&account("app", "other"), now, &ACCEPTED);
+        assert!(matches!(accounts.find(b"app"), Known::Configured(entry) if entry.account == account("app", "x")));
+        assert!(matches!(accounts.find(b"bob"), Known::AskCluster));
+        accounts.learn(&account("bob", "y"), now, &ACCEPTED);
+        let entry = learned(&accounts, "bob").unwrap();
+        assert_eq!(entry.account, account("bob", "y"));
+        accounts.forget(&entry);
+        assert!(matches!(accounts.find(b"bob"), Known::AskCluster));
+    }
+
+    #[test]
+    fn what_has_been_learned_since_is_not_forgotten() {
+        let accounts = Accounts::new([], true);
+        let now = Instant::now();
+        accounts.learn(&account("bob", "old"), now, &ACCEPTED);
+        let old = learned(&accounts, "bob").unwrap();
+        accounts.learn(&account("bob", "new"), now, &ACCEPTED);
+        accounts.forget(&old);
+        assert_eq!(learned(&accounts, "bob").unwrap().account, account("bob", "new"));
     }
 
     #[test]
     fn with_configured_users_only_nobody_else_comes_in() {
-        assert_eq!(Accounts::new([], false).find(b"bob"), Known::Nobody);
+        assert!(matches!(Accounts::new([], false).find(b"bob"), Known::Nobody));
+    }
+
+    #[test]
+    fn the_word_of_members_grows_old() {
+        let entry = Entry::new(account("bob", "y"), None);
+        let (now, age) = (Instant::now(), Duration::from_secs(5));
+        assert!(!entry.is_fresh(now, age, true), "nobody was asked");
+        entry.note(now, &ACCEPTED);
+        assert!(entry.is_fresh(now, age, true));
+        assert!(!entry.is_fresh(now, Duration::ZERO, true));
+        assert!(!entry.is_fresh(now + age, age, true));
+        entry.note(now, &Verdict::Accepted(Judge::Replica));
+        assert!(!entry.is_fresh(now, age, true), "a replica may be late");
+        assert!(entry.is_fresh(now, age, false));
+        assert!(entry.since(now).is_some() && entry.since(now + age).is_none());
     }
 }

@@ -1,21 +1,25 @@
-//! Whether a client is who it says: by the password that the proxy knows, else by asking the cluster.
+//! Whether a client is who it says: by the secret that the proxy knows, else by asking the cluster.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
+use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use super::{
-    accounts::{Known, Password},
-    handshake::{LOGIN_LIMIT, SHARED},
+    accounts::{Entry, Known},
+    handshake::{LOGIN_LIMIT, login_method},
+    lookup::{Stored, look_up},
     proxy::Proxy,
     refusal,
+    verdict::{Patience, Verdict, ask, confirm},
 };
 use crate::{
-    backend::{Account, Connection, DialError, DialOptions},
+    backend::{Account, StoredMethod},
     metrics::AuthFailure,
     net::{PacketError, PacketStream},
     wire::{
-        auth::{self, CACHING_SHA2, FAST_AUTH_OK, FULL_AUTH, NATIVE, REQUEST_PUBLIC_KEY},
+        Capabilities,
+        auth::{self, CACHING_SHA2, FAST_AUTH_OK, FULL_AUTH, NATIVE, REQUEST_PUBLIC_KEY, Secret},
         err::SqlError,
         greeting::Salt,
         login::{AUTH_MORE_DATA, Login, auth_switch},
@@ -44,10 +48,20 @@ struct Conversation<'a> {
     salt: Salt,
     plugin: String,
     response: Vec<u8>,
+    /// It can be asked for another method than the one that it chose.
+    can_switch: bool,
+}
+
+/// One login that is to be judged.
+struct Case<'a> {
+    proxy: &'a Proxy,
+    login: &'a Login,
+    peer: SocketAddr,
+    patience: Patience,
 }
 
 /// Verifies a login or a change of user. `seq` is that of the last packet received, then of the last one sent or
-/// received. On success the account with the password that members will be given.
+/// received. On success the account with the secret that members will be given.
 pub(super) async fn verify(
     proxy: &Proxy,
     stream: &mut PacketStream,
@@ -57,58 +71,201 @@ pub(super) async fn verify(
     peer: SocketAddr,
 ) -> Result<Account, Denial> {
     let plugin = login.plugin.clone().unwrap_or_else(|| NATIVE.to_owned());
-    let mut talk = Conversation { stream, seq, salt, plugin, response: login.response.clone() };
-    let known = proxy.accounts.find(&login.user);
-    let wanted = if matches!(known, Known::AskCluster) { &[CACHING_SHA2][..] } else { &[CACHING_SHA2, NATIVE] };
-    if !wanted.contains(&talk.plugin.as_str()) {
-        talk.switch_to(CACHING_SHA2).await?;
-    } else if talk.plugin == NATIVE && talk.response.is_empty() && has_password(&known) {
-        // As servers do for clients of MySQL 5.6 and older, which do not know the greeting's method and say nothing yet.
-        talk.switch_to(NATIVE).await?;
-    }
-    let denied = |talk: &Conversation<'_>| {
-        let host = peer.ip().to_string();
-        Denial::Refused(refusal::access_denied(&login.user, &host, !talk.response.is_empty()))
-    };
-    let account = |password: Password| Account { user: login.user.clone(), password };
-    match known {
-        Known::Configured(password) | Known::Learned(password) if talk.proves(&password) => {
-            talk.fast_path_ok().await?;
-            Ok(account(password))
-        }
-        Known::Configured(_) => {
-            proxy.metrics.auth_failure(AuthFailure::WrongPassword);
-            Err(denied(&talk))
+    let can_switch = login.capabilities.contains(Capabilities::PLUGIN_AUTH);
+    let mut talk = Conversation { stream, seq, salt, plugin, response: login.response.clone(), can_switch };
+    let case = Case { proxy, login, peer, patience: Patience::begin(proxy) };
+    let usual = login_method(proxy);
+    match proxy.accounts.find(&login.user) {
+        Known::Learned(entry) => case.compare(&mut talk, &entry, usual).await,
+        Known::AskCluster => case.ask_cluster(&mut talk, None, usual).await,
+        Known::Configured(entry) => {
+            talk.settle_method(has_password(&entry.account.secret), usual).await?;
+            if talk.proves(&entry.account.secret) {
+                return case.confirm(&mut talk, &entry).await;
+            }
+            Err(case.deny(&talk, AuthFailure::WrongPassword))
         }
         Known::Nobody => {
-            proxy.metrics.auth_failure(AuthFailure::UnknownUser);
-            Err(denied(&talk))
-        }
-        Known::Learned(_) | Known::AskCluster if talk.response.is_empty() => {
-            let empty = account(Password::default());
-            accepted_by_cluster(proxy, login, &empty).await?;
-            Ok(empty)
-        }
-        Known::Learned(_) | Known::AskCluster => {
-            if talk.plugin != CACHING_SHA2 {
-                talk.switch_to(CACHING_SHA2).await?;
-            }
-            let password = talk.full_path(proxy).await?.ok_or_else(|| denied(&talk))?;
-            let account = account(password);
-            accepted_by_cluster(proxy, login, &account).await?;
-            proxy.accounts.learn(&account.user, account.password.clone());
-            Ok(account)
+            talk.settle_method(false, usual).await?;
+            Err(case.deny(&talk, AuthFailure::UnknownUser))
         }
     }
 }
 
-fn has_password(known: &Known) -> bool {
-    matches!(known, Known::Configured(password) if !password.is_empty())
+fn has_password(secret: &Secret) -> bool {
+    secret.password().is_none_or(|password| !password.is_empty())
+}
+
+/// A password that nobody has: a member that is asked with it says no in its own words, and counts the attempt as it would
+/// count the client's own.
+fn nobodys_password() -> Result<Secret, Denial> {
+    let mut password = Zeroizing::new(vec![0; 32]);
+    rand::fill(&mut password).map_err(|_| PacketError::Io(std::io::Error::other("no randomness")))?;
+    password.iter_mut().for_each(|byte| *byte = *byte % 94 + 33);
+    Ok(Secret::Password(password))
+}
+
+/// By which method a client can prove itself as one of these accounts, as the server would choose: the client's own if
+/// that will do. None when it can by none that is spoken here.
+fn method_for(stored: &Stored, given: &str, usual: &'static str) -> Option<&'static str> {
+    let Stored::Known(methods) = stored else { return Some(CACHING_SHA2) };
+    let native = methods.iter().any(|it| matches!(it, StoredMethod::Native(_) | StoredMethod::Open));
+    let by_password = methods.contains(&StoredMethod::ByPassword);
+    match (native, by_password) {
+        // Nobody of this name: no other way than for somebody.
+        _ if methods.is_empty() => Some(usual),
+        (true, true) if given == CACHING_SHA2 => Some(CACHING_SHA2),
+        (true, _) => Some(NATIVE),
+        (false, true) => Some(CACHING_SHA2),
+        (false, false) => None,
+    }
+}
+
+impl Case<'_> {
+    /// The client has proven itself; the members must still say that they let the account in.
+    async fn confirm(&self, talk: &mut Conversation<'_>, entry: &Arc<Entry>) -> Result<Account, Denial> {
+        let verdict = confirm(self.proxy, self.login, entry, self.patience).await;
+        self.admit(talk, verdict, entry).await
+    }
+
+    async fn admit(&self, talk: &mut Conversation<'_>, verdict: Verdict, entry: &Entry) -> Result<Account, Denial> {
+        self.judge(verdict, AuthFailure::RefusedByMember)?;
+        talk.fast_path_ok().await?;
+        Ok(entry.account.clone())
+    }
+
+    /// Members have accepted a secret before.
+    async fn compare(
+        &self,
+        talk: &mut Conversation<'_>,
+        entry: &Arc<Entry>,
+        usual: &'static str,
+    ) -> Result<Account, Denial> {
+        if entry.account.secret.password().is_none() && talk.plugin != NATIVE && talk.can_switch {
+            talk.switch_to(NATIVE).await?;
+        }
+        if talk.proves(&entry.account.secret) {
+            return self.confirm_learned(talk, entry).await;
+        }
+        self.ask_cluster(talk, Some(entry), usual).await
+    }
+
+    async fn confirm_learned(&self, talk: &mut Conversation<'_>, entry: &Arc<Entry>) -> Result<Account, Denial> {
+        let verdict = confirm(self.proxy, self.login, entry, self.patience).await;
+        if matches!(verdict, Verdict::Refused(_) | Verdict::Unspoken(_)) {
+            self.proxy.accounts.forget(entry);
+        }
+        self.admit(talk, verdict, entry).await
+    }
+
+    /// Nothing is known of the account, or something else than the client says.
+    async fn ask_cluster(
+        &self,
+        talk: &mut Conversation<'_>,
+        learned: Option<&Arc<Entry>>,
+        usual: &'static str,
+    ) -> Result<Account, Denial> {
+        let stored = look_up(self.proxy, self.login, self.patience).await;
+        match method_for(&stored, &talk.plugin, usual) {
+            // It has no password, whatever the method.
+            _ if talk.response.is_empty() && talk.plugin == usual => {}
+            Some(method) => talk.go_on_with(method, usual).await?,
+            None => {}
+        }
+        if let Some(entry) = learned.filter(|entry| talk.proves(&entry.account.secret)) {
+            return self.confirm_learned(talk, entry).await;
+        }
+        let (secret, reason) = self.secret(talk, &stored).await?;
+        let account = Account { user: self.login.user.clone(), secret };
+        let asked = Instant::now();
+        let verdict = ask(self.proxy, self.login, &account, self.patience).await;
+        self.judge(verdict.clone(), reason)?;
+        self.proxy.accounts.learn(&account, asked, &verdict);
+        Ok(account)
+    }
+
+    /// What the client's answer proves, and what it means when members refuse it.
+    async fn secret(&self, talk: &mut Conversation<'_>, stored: &Stored) -> Result<(Secret, AuthFailure), Denial> {
+        let methods: &[StoredMethod] = if let Stored::Known(methods) = stored { methods } else { &[] };
+        let wrong = match stored {
+            Stored::Known(methods) if methods.is_empty() => AuthFailure::UnknownUser,
+            Stored::Known(_) => AuthFailure::WrongPassword,
+            Stored::Needless | Stored::Unknown => AuthFailure::RefusedByMember,
+        };
+        if talk.response.is_empty() {
+            return Ok((Secret::Password(Zeroizing::default()), wrong));
+        }
+        if talk.plugin == CACHING_SHA2 {
+            return match talk.full_path(self.proxy).await? {
+                Told::Password(password) => Ok((Secret::Password(password), wrong)),
+                Told::InClear => Err(self.told_in_clear()),
+                Told::Nonsense => Err(self.deny(talk, AuthFailure::WrongPassword)),
+            };
+        }
+        let key = methods.iter().find_map(|method| match method {
+            StoredMethod::Native(hash) if talk.plugin == NATIVE => {
+                auth::native_key(&talk.response, &talk.salt, &hash.0)
+            }
+            _ => None,
+        });
+        match key {
+            Some(key) => Ok((Secret::Native(key), AuthFailure::RefusedByMember)),
+            None => Ok((nobodys_password()?, wrong)),
+        }
+    }
+
+    /// Counts what members refuse, and has the client told.
+    fn judge(&self, verdict: Verdict, reason: AuthFailure) -> Result<(), Denial> {
+        match verdict {
+            Verdict::Accepted(_) => Ok(()),
+            Verdict::Refused(error) => {
+                // Any other error is about the account, and not about the password.
+                let reason = if error.code == 1045 { reason } else { AuthFailure::RefusedByMember };
+                self.proxy.metrics.auth_failure(reason);
+                Err(Denial::Refused(error))
+            }
+            Verdict::Unspoken(plugin) => {
+                self.proxy.metrics.auth_failure(AuthFailure::Method);
+                Err(Denial::Refused(refusal::unspoken_method(&self.login.user, &plugin)))
+            }
+            Verdict::Unreachable(tried) => Err(Denial::Refused(refusal::no_member(&tried, self.patience.spent()))),
+        }
+    }
+
+    fn deny(&self, talk: &Conversation<'_>, reason: AuthFailure) -> Denial {
+        self.proxy.metrics.auth_failure(reason);
+        let host = self.peer.ip().to_string();
+        Denial::Refused(refusal::access_denied(&self.login.user, &host, !talk.response.is_empty()))
+    }
+
+    /// Whoever listens has the password now: the operator must know.
+    fn told_in_clear(&self) -> Denial {
+        self.proxy.metrics.auth_failure(AuthFailure::ClearPassword);
+        if let Some(more) = self.proxy.clear_passwords.note() {
+            tracing::warn!(
+                user = %String::from_utf8_lossy(&self.login.user).escape_debug(),
+                peer = %self.peer,
+                others_since_the_last_word = more,
+                "a client sent its password in clear over a connection without TLS, and was refused; change the password"
+            );
+        }
+        Denial::Refused(refusal::password_in_clear())
+    }
+}
+
+/// What a client has told when it was asked for its password.
+enum Told {
+    /// The password, encrypted.
+    Password(Zeroizing<Vec<u8>>),
+    /// The password, for all to read.
+    InClear,
+    /// Something else.
+    Nonsense,
 }
 
 impl Conversation<'_> {
-    fn proves(&self, password: &Password) -> bool {
-        auth::verify(&self.plugin, password, &self.salt, &self.response)
+    fn proves(&self, secret: &Secret) -> bool {
+        secret.verify(&self.plugin, &self.salt, &self.response)
     }
 
     async fn send(&mut self, payload: &[u8]) -> Result<(), Denial> {
@@ -123,10 +280,32 @@ impl Conversation<'_> {
     }
 
     async fn switch_to(&mut self, plugin: &str) -> Result<(), Denial> {
+        if !self.can_switch {
+            return Err(Denial::Refused(refusal::old_client()));
+        }
         self.send(&auth_switch(plugin, &self.salt)).await?;
         self.response = self.receive().await?;
         plugin.clone_into(&mut self.plugin);
         Ok(())
+    }
+
+    /// Where the password is known, any method will do that is ours.
+    async fn settle_method(&mut self, has_password: bool, usual: &'static str) -> Result<(), Denial> {
+        match self.plugin.as_str() {
+            NATIVE if has_password => self.go_on_with(NATIVE, usual).await,
+            NATIVE | CACHING_SHA2 => Ok(()),
+            _ => self.switch_to(usual).await,
+        }
+    }
+
+    /// The method by which this account can be proven. Clients of MySQL 5.6 and older, which do not know the greeting's
+    /// method, say nothing yet, and are asked again as servers do.
+    async fn go_on_with(&mut self, method: &'static str, usual: &'static str) -> Result<(), Denial> {
+        let said_nothing = self.response.is_empty() && method != usual && self.can_switch;
+        if self.plugin == method && !said_nothing {
+            return Ok(());
+        }
+        self.switch_to(method).await
     }
 
     /// `caching_sha2` says so when the fast path succeeded, except for an empty password.
@@ -137,62 +316,26 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// The client sends its password, encrypted with the proxy's public key. `None`: what it sent is no password.
-    async fn full_path(&mut self, proxy: &Proxy) -> Result<Option<Password>, Denial> {
+    /// The client sends its password, encrypted with the proxy's public key. A client that takes the connection for a
+    /// safe one (TLS, a Unix socket) sends it as it is, with a NUL at its end.
+    async fn full_path(&mut self, proxy: &Proxy) -> Result<Told, Denial> {
         self.send(&[AUTH_MORE_DATA, FULL_AUTH]).await?;
-        let mut answer = self.receive().await?;
-        if answer == [REQUEST_PUBLIC_KEY] {
+        let mut answer = Zeroizing::new(self.receive().await?);
+        if *answer == [REQUEST_PUBLIC_KEY] {
             let mut key = vec![AUTH_MORE_DATA];
             key.extend_from_slice(proxy.keys.public_pem().as_bytes());
             self.send(&key).await?;
-            answer = self.receive().await?;
+            answer = Zeroizing::new(self.receive().await?);
         }
-        let secret = Zeroizing::new(answer);
-        Ok(proxy.keys.decrypt_password(&secret, &self.salt).ok())
-    }
-}
-
-/// Asks a member whether it lets this account in. Its refusal goes to the client as it is.
-async fn accepted_by_cluster(proxy: &Proxy, login: &Login, account: &Account) -> Result<(), Denial> {
-    let options = DialOptions {
-        connect_timeout: proxy.policy.acquire_timeout,
-        capabilities: login.capabilities & SHARED,
-        extensions: login.extensions,
-        collation: Some(login.collation),
-    };
-    let addresses = usable_addresses(proxy);
-    let mut problems = Vec::new();
-    for address in addresses {
-        match Connection::dial(address, account, &options).await {
-            Ok(connection) => {
-                connection.close().await;
-                return Ok(());
-            }
-            Err(DialError::Refused(error)) if is_about_the_account(error.code) => {
-                proxy.accounts.forget(&account.user);
-                proxy.metrics.auth_failure(AuthFailure::RefusedByMember);
-                return Err(Denial::Refused(error));
-            }
-            Err(DialError::Plugin(plugin)) => {
-                proxy.metrics.auth_failure(AuthFailure::Method);
-                return Err(Denial::Refused(refusal::unspoken_method(&account.user, &plugin)));
-            }
-            Err(error) => problems.push(format!("{address}: {error}")),
+        match proxy.keys.decrypt_password(&answer, &self.salt) {
+            Ok(password) => Ok(Told::Password(password)),
+            Err(_) if is_text(&answer) => Ok(Told::InClear),
+            Err(_) => Ok(Told::Nonsense),
         }
     }
-    let tried = if problems.is_empty() { "no member is up".to_owned() } else { problems.join("; ") };
-    Err(Denial::Refused(refusal::no_member(&tried, proxy.policy.acquire_timeout)))
 }
 
-/// The primary first: an account that was just made is there, and perhaps not yet on the replicas.
-fn usable_addresses(proxy: &Proxy) -> Vec<SocketAddr> {
-    let view = proxy.topology.view();
-    let primary = view.usable_primary().map(|member| member.member.address);
-    let others = view.members.iter().filter(|member| member.is_usable()).map(|member| member.member.address);
-    primary.into_iter().chain(others.filter(|address| Some(*address) != primary)).collect()
-}
-
-/// 1045 wrong password, 1130 host not allowed, 1698 not by this method, 1820/1862 password expired, 3118 locked.
-const fn is_about_the_account(code: u16) -> bool {
-    matches!(code, 1044 | 1045 | 1130 | 1251 | 1698 | 1820 | 1862 | 3118 | 4151)
+/// Whether these bytes are a text with its NUL, as no encrypted password is but for rare ones.
+fn is_text(bytes: &[u8]) -> bool {
+    matches!(bytes.split_last(), Some((0, text)) if !text.contains(&0))
 }

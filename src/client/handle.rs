@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     fn handle() -> Arc<Handle> {
-        let owner = Account { user: b"app".to_vec(), password: Vec::new().into() };
+        let owner = Account::with_password(b"app", b"");
         let id = ClientId::from_number(0x8000_0001);
         Arc::new(Handle::new(id, &owner, ([127, 0, 0, 1], 7).into(), CancellationToken::new()))
     }

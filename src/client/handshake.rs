@@ -17,10 +17,11 @@ use crate::{
     session::Listener,
     wire::{
         Capabilities, Extensions, StatusFlags,
-        auth::CACHING_SHA2,
+        auth::{CACHING_SHA2, NATIVE},
         err::SqlError,
         greeting::{Greeting, SALT_LEN, Salt},
         login::{FirstPacket, Login},
+        server::{ServerFamily, Version},
     },
 };
 
@@ -153,8 +154,20 @@ fn greeting(proxy: &Proxy, id: ClientId) -> Result<Greeting, LoginError> {
         extensions,
         collation: server.map_or(UNKNOWN_COLLATION, |server| server.collation),
         status: StatusFlags::AUTOCOMMIT,
-        plugin: CACHING_SHA2.to_owned(),
+        plugin: login_method(proxy).to_owned(),
     })
+}
+
+/// The authentication method that suits the cluster: what members greet with, if it is one of ours.
+pub(super) fn login_method(proxy: &Proxy) -> &'static str {
+    let view = proxy.topology.view();
+    let Some(server) = view.server() else { return CACHING_SHA2 };
+    match server.plugin.as_str() {
+        NATIVE => NATIVE,
+        CACHING_SHA2 => CACHING_SHA2,
+        _ if server.family == ServerFamily::MariaDb || server.version < Version(8, 0, 0) => NATIVE,
+        _ => CACHING_SHA2,
+    }
 }
 
 /// Random, without the bytes that would end the text or start a plugin's name.

@@ -14,6 +14,7 @@ use super::{
     refusal,
     run::Client,
     settle::give_back,
+    verdict::is_about_the_account,
 };
 use crate::{
     backend::DialError,
@@ -204,18 +205,20 @@ impl Client {
         self.connections.last_used(side).filter(|(member, _)| *member == choice.member.id).map(|(_, id)| id)
     }
 
-    /// An account that is refused is refused everywhere; anything else is tried on another member.
+    /// An account that the primary refuses is refused everywhere. A replica may be late, and know it or its password not
+    /// yet: then another member is tried, as for any other reason.
     fn note_refusal(&self, choice: &Choice, error: &LeaseError, attempts: &mut Attempts) -> Result<(), SqlError> {
-        if let LeaseError::Dial(DialError::Refused(error)) = error
-            && matches!(error.code, 1044 | 1045 | 1130 | 1698 | 1862 | 3118 | 4151)
-        {
-            return Err(error.clone());
-        }
-        if let LeaseError::Dial(DialError::Plugin(plugin)) = error {
-            return Err(refusal::unspoken_method(&self.login.user, plugin));
-        }
-        if matches!(error, LeaseError::Dial(_)) {
-            self.proxy.topology.recheck();
+        match error {
+            LeaseError::Dial(DialError::Refused(error)) if is_about_the_account(error) => {
+                if choice.on_primary || !self.proxy.topology.view().has_primary() {
+                    return Err(error.clone());
+                }
+            }
+            LeaseError::Dial(DialError::Plugin(plugin)) => {
+                return Err(refusal::unspoken_method(&self.login.user, plugin));
+            }
+            LeaseError::Dial(_) => self.proxy.topology.recheck(),
+            LeaseError::Exhausted { .. } | LeaseError::Crowded(_) => {}
         }
         attempts.failed(choice.member.id, format!("{} ({}): {error}", choice.member.name, choice.member.address));
         Ok(())

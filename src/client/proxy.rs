@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{accounts::Accounts, memory::Memory, registry::Registry, texts::StatementTexts};
+use super::{
+    accounts::Accounts, lookup::Lookups, memory::Memory, registry::Registry, seldom::Seldom, texts::StatementTexts,
+};
 use crate::{
     backend::KeyPair,
     metrics::Metrics,
@@ -25,6 +27,10 @@ pub struct Proxy {
     pub identities: Identities,
     /// Who may come in.
     pub accounts: Accounts,
+    /// Reads what members have stored of others.
+    pub lookups: Lookups,
+    /// For the warning of passwords that were sent in clear.
+    pub clear_passwords: Seldom,
     /// For clients that send their password encrypted.
     pub keys: KeyPair,
     /// Texts of prepared statements.
@@ -52,4 +58,8 @@ pub struct Policy {
     pub max_allowed_packet: usize,
     /// How long a statement waits for a member that can serve it.
     pub acquire_timeout: Duration,
+    /// How long dialling and authenticating at a member may take.
+    pub connect_timeout: Duration,
+    /// How old the members' word on an account may be for a new login.
+    pub auth_recheck: Duration,
 }

@@ -30,6 +30,22 @@ pub fn unspoken_method(user: &[u8], plugin: &str) -> SqlError {
     SqlError::proxy(1045, *b"28000", &text)
 }
 
+/// The client can neither be asked for the account's method nor follow it.
+#[must_use]
+pub fn old_client() -> SqlError {
+    let text = "Client does not support authentication protocol requested by server; consider upgrading MySQL client";
+    SqlError { code: 1251, state: *b"08004", message: text.to_owned() }
+}
+
+/// The client took the connection for one that nobody else can read.
+#[must_use]
+pub fn password_in_clear() -> SqlError {
+    let text = "your client sent the password in clear over a connection without TLS, and is refused for it; change the \
+                password, and let the client log in by mysql_native_password (GRANT as the proxy's log says) or fetch the \
+                public key (--ssl-mode=DISABLED --get-server-public-key, --skip-ssl)";
+    SqlError::proxy(3159, *b"HY000", text)
+}
+
 /// A command that does not exist, or that is not offered.
 #[must_use]
 pub fn unknown_command(byte: u8) -> SqlError {

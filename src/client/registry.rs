@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn enter(registry: &Arc<Registry>, user: &[u8]) -> Registered {
-        let owner = Account { user: user.to_vec(), password: Vec::new().into() };
+        let owner = Account::with_password(user, b"");
         registry.enter(registry.new_id(), &owner, ([127, 0, 0, 1], 7).into(), CancellationToken::new())
     }
 
@@ -150,7 +150,7 @@ mod tests {
         let registered = enter(&registry, b"app");
         let id = registered.handle.id;
         assert_eq!(registry.find(id).unwrap().owner().user, b"app");
-        let other = Account { user: b"bob".to_vec(), password: Vec::new().into() };
+        let other = Account::with_password(b"bob", b"");
         registered.handle.belongs_to(&other);
         assert_eq!(registry.find(id).unwrap().owner().user, b"bob");
         drop(registered);

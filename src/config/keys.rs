@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// Every key that stands in a section.
-pub(super) const KEYS: [Key; 37] = [
+pub(super) const KEYS: [Key; 38] = [
     key("listen.read_write", Kind::Text("0.0.0.0:3306")),
     key("listen.read_only", Kind::Text("0.0.0.0:3307")),
     key("listen.admin_http", Kind::Text("0.0.0.0:9090")),
@@ -49,6 +49,7 @@ pub(super) const KEYS: [Key; 37] = [
     key("monitor.rise", Kind::Number(2)),
     key("monitor.max_lag", Kind::Duration("10s")),
     key("auth.source", Kind::Text("auto")),
+    key("auth.recheck", Kind::Duration("5s")),
     key("routing.consistency", Kind::Text("session")),
     key("routing.causal_wait", Kind::Duration("50ms")),
     key("routing.trusted_functions", Kind::List),

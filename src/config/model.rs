@@ -133,6 +133,8 @@ pub struct Monitor {
 pub struct Auth {
     /// Where accounts come from. Default [`AuthSource::Auto`].
     pub source: AuthSource,
+    /// How old the members' word on an account may be for a new login. Default 5 s.
+    pub recheck: Duration,
     /// `[[users]]`; no name twice.
     pub users: Vec<User>,
 }

@@ -40,6 +40,7 @@ impl Display for Config {
 
         writeln!(f, "\n[auth]")?;
         write_text(f, "source", auth.source.word())?;
+        write_text(f, "recheck", show_duration(auth.recheck))?;
 
         writeln!(f, "\n[routing]")?;
         write_text(f, "consistency", routing.consistency.word())?;

@@ -117,6 +117,7 @@ fn monitor(settings: &Settings) -> Result<Monitor, ConfigError> {
 
 fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
     let source = settings.choice("auth.source")?;
+    let recheck = settings.duration("auth.recheck", Duration::ZERO..=DAY)?;
     let users = settings.users().iter().enumerate();
     let users = users.map(|(index, place)| user(settings, index, place)).collect::<Result<Vec<_>, _>>()?;
     let mut names = BTreeSet::new();
@@ -129,7 +130,7 @@ fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
     if source == AuthSource::Config && users.is_empty() {
         return Err(settings.wrong("auth.source", "there are no [[users]], so nobody could log in", "add [[users]]"));
     }
-    Ok(Auth { source, users })
+    Ok(Auth { source, recheck, users })
 }
 
 fn user(settings: &Settings, index: usize, place: &Place) -> Result<User, ConfigError> {

@@ -22,6 +22,11 @@ pub(super) fn accounts(flavor: Flavor) -> String {
         account("repl", "REPLICATION SLAVE"),
         account("app", ORDINARY),
         account("proxy", monitor),
+        // So that accounts with mysql_native_password can log in without being configured.
+        match flavor {
+            Flavor::MariaDb => "GRANT SELECT ON mysql.global_priv TO proxy@'%';".to_owned(),
+            Flavor::MySql => String::new(),
+        },
         account("admin", "ALL"),
         "GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION; CREATE DATABASE app;".to_owned(),
     ]

@@ -85,6 +85,8 @@ labels! {
         RefusedByMember = "refused_by_member",
         /// The client and the account have no method in common.
         Method = "method",
+        /// The client sent its password in clear over a connection without TLS.
+        ClearPassword = "clear_password",
         /// TLS is required and was not used.
         TlsRequired = "tls_required",
     }

@@ -43,8 +43,7 @@ impl Identity {
     }
 
     fn is(&self, account: &Account, (capabilities, extensions): Wanted, collation: u8) -> bool {
-        self.account.user == account.user
-            && self.account.password == account.password
+        self.account == *account
             && self.capabilities == capabilities
             && self.extensions == extensions
             && self.collation == collation
@@ -95,7 +94,7 @@ mod tests {
     #[test]
     fn equal_identities_are_one_and_others_are_not() {
         let identities = Identities::default();
-        let account = |password: &str| Account { user: b"app".to_vec(), password: password.as_bytes().to_vec().into() };
+        let account = |password: &str| Account::with_password(b"app", password.as_bytes());
         let first = identities.intern(&account("x"), (Capabilities::FOUND_ROWS, Extensions::empty()), 45);
         assert_eq!(
             first.id(),
@@ -115,7 +114,7 @@ mod tests {
     fn identities_that_nobody_has_leave_the_table() {
         let identities = Identities::default();
         for n in 0..10_000 {
-            let account = Account { user: format!("user{n}").into_bytes(), password: Vec::new().into() };
+            let account = Account::with_password(format!("user{n}").as_bytes(), b"");
             identities.intern(&account, (Capabilities::empty(), Extensions::empty()), 45);
         }
         assert!(identities.known.lock().unwrap().len() < 100);

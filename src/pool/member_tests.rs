@@ -84,7 +84,7 @@ async fn world(limit: usize) -> World {
     };
     let identities = Identities::default();
     let identity = |user: &str| {
-        let account = Account { user: user.as_bytes().to_vec(), password: Vec::new().into() };
+        let account = Account::with_password(user.as_bytes(), b"");
         identities.intern(&account, (Capabilities::empty(), Extensions::empty()), 45)
     };
     World {

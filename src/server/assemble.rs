@@ -4,12 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use aws_lc_rs::rand;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use super::ServerError;
 use crate::{
     backend::{Account, KeyPair},
-    client::{Policy, Proxy, accounts::Accounts, registry::Registry},
+    client::{Policy, Proxy, accounts::Accounts, lookup::Lookups, registry::Registry, seldom::Seldom},
     config::{self, AuthSource, Config, Discovery, Multiplexing},
     metrics::{Metrics, RouteNames},
     pool::{PoolSettings, Pools},
@@ -49,6 +48,8 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         pools: Pools::new(pool(&config.pool, each_member)),
         identities: crate::pool::Identities::default(),
         accounts: accounts(&config.auth),
+        lookups: Lookups::new(account(&config.monitor.user, &config.monitor.password)),
+        clear_passwords: Seldom::default(),
         keys,
         texts: crate::client::texts::StatementTexts::default(),
         clients: Arc::new(Registry::new(random_number()?)),
@@ -75,15 +76,11 @@ pub fn monitor_account(config: &Config) -> MonitorAccount {
 /// An account of the configuration.
 #[must_use]
 pub fn account(user: &str, secret: &config::Secret) -> Account {
-    Account { user: user.as_bytes().to_vec(), password: password(secret) }
-}
-
-fn password(secret: &config::Secret) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(secret.expose().as_bytes().to_vec())
+    Account::with_password(user.as_bytes(), secret.expose().as_bytes())
 }
 
 fn accounts(auth: &config::Auth) -> Accounts {
-    let users = auth.users.iter().map(|user| (user.name.clone().into_bytes(), password(&user.password)));
+    let users = auth.users.iter().map(|user| account(&user.name, &user.password));
     Accounts::new(users, auth.source == AuthSource::Auto)
 }
 
@@ -103,6 +100,8 @@ fn policy(config: &Config) -> Policy {
         multiplexing: config.pool.multiplexing == Multiplexing::On,
         max_allowed_packet: config.limits.max_allowed_packet.bytes() as usize,
         acquire_timeout: config.pool.acquire_timeout,
+        connect_timeout: config.pool.connect_timeout,
+        auth_recheck: config.auth.recheck,
     }
 }
 

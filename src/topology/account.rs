@@ -52,6 +52,7 @@ impl Converse for Connection {
             capabilities: greeting.capabilities,
             extensions: greeting.extensions,
             collation: greeting.collation,
+            plugin: greeting.plugin.clone(),
             server_id: 0,
         }
     }

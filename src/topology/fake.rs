@@ -58,6 +58,7 @@ impl Converse for FakeConversation {
             capabilities,
             extensions: crate::wire::Extensions::empty(),
             collation: 45,
+            plugin: "caching_sha2_password".into(),
             server_id: 0,
         }
     }

@@ -22,6 +22,8 @@ pub struct ServerInfo {
     pub extensions: Extensions,
     /// The default collation's id.
     pub collation: u8,
+    /// The authentication method that it greets with.
+    pub plugin: String,
     /// `@@server_id`; 0 before the first answer.
     pub server_id: u64,
 }

@@ -128,6 +128,13 @@ impl Raw {
 
     /// Sends the login and does not wait for an answer.
     pub fn begin_login(&mut self, who: &Who<'_>) -> io::Result<()> {
+        let plugin = self.greeting.plugin.clone();
+        let is_known = auth::response(&plugin, b"", &self.greeting.salt).is_some();
+        self.say_who(who, if is_known { &plugin } else { auth::NATIVE })
+    }
+
+    /// The same with a response by this method, whatever the greeting says.
+    pub fn say_who(&mut self, who: &Who<'_>, plugin: &str) -> io::Result<()> {
         let mut wanted = who.capabilities;
         wanted.set(Capabilities::CONNECT_WITH_DB, who.database.is_some());
         // MariaDB's own clients leave LONG_PASSWORD out to say that they have extended capabilities.
@@ -135,16 +142,14 @@ impl Raw {
         let old = wanted & Capabilities::LONG_PASSWORD;
         self.capabilities &= wanted;
         let salt = self.greeting.salt;
-        let plugin = Some(self.greeting.plugin.clone()).filter(|plugin| auth::response(plugin, b"", &salt).is_some());
-        let plugin = plugin.unwrap_or_else(|| auth::NATIVE.to_owned());
         let login = Login {
             capabilities: self.capabilities | old,
             max_packet: 1 << 30,
             collation: who.collation,
             user: who.user.into(),
-            response: auth::response(&plugin, who.password.as_bytes(), &salt).unwrap_or_default(),
+            response: auth::response(plugin, who.password.as_bytes(), &salt).unwrap_or_default(),
             database: who.database.map(Into::into),
-            plugin: Some(plugin),
+            plugin: Some(plugin.to_owned()),
             attributes: None,
             extensions: who.extensions & self.greeting.extensions,
         };

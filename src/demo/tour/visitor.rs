@@ -47,10 +47,7 @@ impl Visitor {
     /// Logs in.
     pub(super) fn connect(address: SocketAddr) -> Result<Self, TourError> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let account = Account {
-            user: ACCOUNT.as_bytes().to_vec(),
-            password: zeroize::Zeroizing::new(ACCOUNT.as_bytes().to_vec()),
-        };
+        let account = Account::with_password(ACCOUNT.as_bytes(), ACCOUNT.as_bytes());
         let options = DialOptions {
             connect_timeout: Duration::from_secs(15),
             capabilities: Capabilities::DEPRECATE_EOF,

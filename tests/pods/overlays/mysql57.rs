@@ -104,8 +104,8 @@ fn start(test: &str) -> Option<Pods> {
     let manifests = render::adjusted("deploy/overlays/mysql57-xtrabackup", SMALL, &[("site.cnf", SITE)]);
     let pods = Pods::start(manifests, images);
     pods.wait_ready("mysql", COME_UP);
-    // On MariaDB the right to see replication has a name of its own, and counts for new connections.
-    on(&pods, "mysql-0", "GRANT SLAVE MONITOR ON *.* TO proxy@'%'");
+    // On MariaDB the rights to see replication and stored hashes have names of their own, and count for new connections.
+    on(&pods, "mysql-0", "GRANT SLAVE MONITOR ON *.* TO proxy@'%'; GRANT SELECT ON mysql.global_priv TO proxy@'%'");
     pods.wait_ready("mysql-proxy", Duration::from_secs(30));
     pods.roll("mysql-proxy");
     println!("    up after {:?}", begun.elapsed());

@@ -236,6 +236,8 @@ make_new() {
     printf "GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, SLAVE MONITOR, CONNECTION ADMIN ON *.* TO sst@localhost;\n"
     # What a member says of its cluster everybody may see.
     printf "CREATE USER proxy@'%%' IDENTIFIED BY %s;\n" "$(literal "$(password monitor)")"
+    # The proxy checks logins by mysql_native_password against the stored hashes.
+    printf "GRANT SELECT ON mysql.global_priv TO proxy@'%%';\n"
     printf 'CREATE DATABASE app;\n'
     printf "CREATE USER app@'%%' IDENTIFIED BY %s;\n" "$(literal "$(password application)")"
     printf "GRANT ALL ON app.* TO app@'%%';\n"

@@ -67,6 +67,7 @@ CREATE USER backup@localhost IDENTIFIED BY $(literal "$(password replication)");
 GRANT RELOAD, LOCK TABLES, PROCESS, REPLICATION CLIENT ON *.* TO backup@localhost;
 CREATE USER proxy@'%' IDENTIFIED BY $(literal "$(password monitor)");
 GRANT REPLICATION CLIENT ON *.* TO proxy@'%';
+GRANT SELECT (User, plugin, authentication_string) ON mysql.user TO proxy@'%';
 CREATE DATABASE app;
 CREATE USER app@'%' IDENTIFIED BY $(literal "$(password application)");
 GRANT ALL ON app.* TO app@'%';

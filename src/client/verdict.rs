@@ -1,0 +1,157 @@
+//! What members say of an account: whether they let it in.
+//!
+//! The primary's word counts: a replica may be late and know a new account not yet, or an old password still. Replicas are
+//! asked while the primary gives no answer.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
+
+use super::{accounts::Entry, handshake::SHARED, proxy::Proxy};
+use crate::{
+    backend::{Account, Connection, DialError, DialOptions, QueryError},
+    topology::View,
+    wire::{err::SqlError, login::Login},
+};
+
+/// How long members are asked for one login, all together: less than a login may take, so that the client is told.
+const ASKING_LIMIT: Duration = Duration::from_secs(8);
+
+/// Who has judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// The primary.
+    Primary,
+    /// A replica, since the primary gave no answer.
+    Replica,
+}
+
+/// What members say of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may come in.
+    Accepted(Judge),
+    /// It may not, in the member's own words.
+    Refused(SqlError),
+    /// The account wants this method, which the proxy does not speak.
+    Unspoken(String),
+    /// Nobody could be asked: which members were tried, and why each gave no answer.
+    Unreachable(String),
+}
+
+/// Until when members may be asked for one login.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    began: Instant,
+    until: Instant,
+    each: Duration,
+}
+
+impl Patience {
+    pub fn begin(proxy: &Proxy) -> Self {
+        let began = Instant::now();
+        Patience { began, until: began + ASKING_LIMIT, each: proxy.policy.connect_timeout }
+    }
+
+    /// How long they have been asked.
+    pub fn spent(self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// How long the next member may take: there must be time for another one.
+    pub fn next(self) -> Duration {
+        self.each.min(self.until.saturating_duration_since(Instant::now()) / 2)
+    }
+}
+
+/// The primary, and then the others that are worth asking.
+pub(super) fn judges(view: &View) -> Vec<(Judge, SocketAddr)> {
+    let primary = view.usable_primary().map(|member| member.member.address);
+    let others = view.members.iter().filter(|member| member.is_usable()).map(|member| member.member.address);
+    let replicas = others.filter(|address| Some(*address) != primary).map(|address| (Judge::Replica, address));
+    primary.map(|address| (Judge::Primary, address)).into_iter().chain(replicas).collect()
+}
+
+/// How a member is logged in to for a question about this login.
+pub(super) fn options(login: &Login, limit: Duration) -> DialOptions {
+    DialOptions {
+        connect_timeout: limit,
+        capabilities: login.capabilities & SHARED,
+        extensions: login.extensions,
+        collation: Some(login.collation),
+    }
+}
+
+/// Whether this account is still let in: members' word of the last `auth.recheck`, or they are asked. Of many who come at
+/// once one asks.
+pub(super) async fn confirm(proxy: &Proxy, login: &Login, entry: &Arc<Entry>, patience: Patience) -> Verdict {
+    let came = Instant::now();
+    let has_primary = proxy.topology.view().has_primary();
+    let recheck = proxy.policy.auth_recheck;
+    if entry.is_fresh(came, recheck, has_primary) {
+        return Verdict::Accepted(Judge::Primary);
+    }
+    let _asking = entry.asking.lock().await;
+    if let Some(verdict) = entry.since(came) {
+        return verdict;
+    }
+    let verdict = ask(proxy, login, &entry.account, patience).await;
+    entry.note(Instant::now(), &verdict);
+    verdict
+}
+
+/// Asks members whether they let this account in.
+pub(super) async fn ask(proxy: &Proxy, login: &Login, account: &Account, patience: Patience) -> Verdict {
+    let mut problems = Vec::new();
+    let mut refusal = None;
+    for (judge, address) in judges(&proxy.topology.view()) {
+        match try_out(address, login, account, patience.next()).await {
+            Ok(()) => return Verdict::Accepted(judge),
+            Err(DialError::Refused(error)) if has_proven_itself(error.code) => return Verdict::Accepted(judge),
+            Err(DialError::Refused(error)) if is_about_the_account(&error) => match judge {
+                Judge::Primary => return Verdict::Refused(error),
+                Judge::Replica => refusal = refusal.or(Some(Verdict::Refused(error))),
+            },
+            Err(DialError::Plugin(plugin)) => match judge {
+                Judge::Primary => return Verdict::Unspoken(plugin),
+                Judge::Replica => refusal = refusal.or(Some(Verdict::Unspoken(plugin))),
+            },
+            Err(error) => problems.push(format!("{address}: {error}")),
+        }
+    }
+    let tried = if problems.is_empty() { "no member is up".to_owned() } else { problems.join("; ") };
+    refusal.unwrap_or(Verdict::Unreachable(tried))
+}
+
+/// Logs in, and runs a statement that does nothing: MariaDB lets an account in whose password has expired, and refuses
+/// what it says then (1820).
+async fn try_out(address: SocketAddr, login: &Login, account: &Account, limit: Duration) -> Result<(), DialError> {
+    let mut connection = Connection::dial(address, account, &options(login, limit)).await?;
+    match timeout(limit, connection.query("DO 0")).await {
+        Ok(Err(QueryError::Sql(error))) if is_about_the_account(&error) => Err(DialError::Refused(error)),
+        Ok(Ok(_) | Err(QueryError::Sql(_))) => {
+            connection.close().await;
+            Ok(())
+        }
+        Ok(Err(QueryError::Broken(error))) => Err(DialError::Broken(error)),
+        Ok(Err(QueryError::Protocol(_))) => Err(DialError::Protocol("no answer to a statement")),
+        Err(_) => Err(DialError::Timeout(limit)),
+    }
+}
+
+/// 1203 and 1226: the account has as many connections as it may have, which is said to those only whose password is right.
+/// The session may find one of them in the pool.
+const fn has_proven_itself(code: u16) -> bool {
+    matches!(code, 1203 | 1226)
+}
+
+/// Whether a member refuses the account, and not the proxy's host or any connection. Beside those of class 28000: 1044 no
+/// right to the database, 1130 host not allowed, 1251 not by this method, 1820 and 1862 password expired, 3118, 3955, 4150
+/// and 4151 locked.
+pub(super) fn is_about_the_account(error: &SqlError) -> bool {
+    error.state == *b"28000" || matches!(error.code, 1044 | 1130 | 1251 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151)
+}
