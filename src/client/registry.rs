@@ -16,8 +16,11 @@ pub use super::handle::ClientId;
 use super::handle::{Handle, Place};
 use crate::backend::Account;
 
-/// Set in the ids of proxies' clients. Members count their connections from one and never come so far.
-const OF_A_PROXY: u32 = 1 << 31;
+/// The highest bits of the ids of proxies' clients. Members count their connections from one and do not come so far. The sign
+/// stays clear: MariaDB Connector/J holds a connection's id in an `int`, and writes it into its `KILL QUERY`.
+const OF_A_PROXY: u32 = 0b01 << SIGN_AND_MARK;
+/// Where those bits begin.
+const SIGN_AND_MARK: u32 = 30;
 /// How many bits of an id count clients; those between tell this proxy from others in front of the same cluster.
 const COUNTED: u32 = 20;
 
@@ -53,7 +56,7 @@ impl Registry {
     /// Without clients; the number, of which few bits are used, tells this proxy from others.
     #[must_use]
     pub fn new(proxy: u32) -> Self {
-        let own = OF_A_PROXY | ((proxy << COUNTED) & !OF_A_PROXY);
+        let own = OF_A_PROXY | ((proxy << COUNTED) & (OF_A_PROXY - 1));
         Registry { clients: Mutex::default(), own, next: AtomicU32::new(1) }
     }
 
@@ -72,7 +75,7 @@ impl Registry {
     pub fn named(&self, number: u32) -> Named {
         match self.find(ClientId::from_number(number)) {
             Some(handle) => Named::Client(handle),
-            None if number & OF_A_PROXY != 0 => Named::Nobody,
+            None if number >> SIGN_AND_MARK == OF_A_PROXY >> SIGN_AND_MARK => Named::Nobody,
             None => Named::Member,
         }
     }
@@ -162,12 +165,14 @@ mod tests {
         let proxies = [Registry::new(0), Registry::new(1), Registry::new(u32::MAX)].map(Arc::new);
         let first = enter(&proxies[0], b"app");
         let ids = proxies.clone().map(|proxy| proxy.new_id().get());
-        assert_eq!(ids, [0x8000_0002, 0x8010_0001, 0xfff0_0001]);
+        assert_eq!(ids, [0x4000_0002, 0x4010_0001, 0x7ff0_0001]);
         assert!(matches!(proxies[0].named(first.handle.id.get()), Named::Client(_)));
         for id in ids {
             assert!(matches!(proxies[0].named(id), Named::Nobody), "{id:x}");
         }
-        assert!(matches!(proxies[0].named(0x7fff_ffff), Named::Member));
+        for id in [0x3fff_ffff, 0x8000_0000] {
+            assert!(matches!(proxies[0].named(id), Named::Member), "{id:x}");
+        }
     }
 
     #[test]
@@ -177,7 +182,7 @@ mod tests {
         registry.next.store((1 << COUNTED) - 1, Ordering::Relaxed);
         let ids = [(); 3].map(|()| registry.new_id().get() & 0xf_ffff);
         assert_eq!(ids, [0xf_ffff, 0, 2]);
-        assert_eq!(first.handle.id.get(), 0x8030_0001);
+        assert_eq!(first.handle.id.get(), 0x4030_0001);
     }
 
     #[test]
