@@ -53,9 +53,10 @@ for program in go_driver logins/login; do
     GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$into/go-cache" go build -o "$to" "$from" ||
         echo "the Go program $program could not be built"
 done
-if [ ! -e "$into/java/Login.class" ] || [ "$here/logins/Login.java" -nt "$into/java/Login.class" ]; then
-    echo "compiling the Java program"
+for program in Login Cancel; do
+    [ ! -e "$into/java/$program.class" ] || [ "$here/logins/$program.java" -nt "$into/java/$program.class" ] || continue
+    echo "compiling the Java program $program"
     # A runtime may have the compiler's module without its launcher.
     if command -v javac >/dev/null; then compiler=(javac); else compiler=(java --module jdk.compiler/com.sun.tools.javac.Main); fi
-    "${compiler[@]}" -d "$into/java" "$here/logins/Login.java" || echo "the Java program could not be compiled"
-fi
+    "${compiler[@]}" -d "$into/java" "$here/logins/$program.java" || echo "the Java program $program could not be compiled"
+done

@@ -163,6 +163,13 @@ impl Client {
     }
 }
 
+/// A statement of Connector/J's that takes long and is cancelled by its own means.
+pub fn cancelling() -> Client {
+    let mut client = all().pop().expect("Connector/J is the last");
+    "Cancel".clone_into(client.words.last_mut().expect("the name of its class"));
+    client
+}
+
 /// What a client said, in one line, without what differs between two accounts and two endpoints.
 fn without_names(said: &str, user: &str, host: &str, port: &str, code: Option<i32>) -> String {
     let warning = "Using a password on the command line interface can be insecure";
@@ -176,6 +183,6 @@ fn without_names(said: &str, user: &str, host: &str, port: &str, code: Option<i3
 /// `MariaDB`'s drivers put the connection's number in front: `(conn=5)`, `(conn:5, no: …)`.
 fn without_connection_number(said: &str) -> String {
     let Some((before, behind)) = said.split_once("(conn") else { return said.to_owned() };
-    let number = |c: char| matches!(c, '=' | ':') || c.is_ascii_digit();
+    let number = |c: char| matches!(c, '=' | ':' | '-') || c.is_ascii_digit();
     format!("{before}(conn{}", without_connection_number(behind.trim_start_matches(number)))
 }

@@ -1,7 +1,8 @@
 // One login with a driver's default options: login.js mysql|mysql2|mariadb HOST PORT USER PASSWORD
 "use strict";
 const [driver, host, port, user, password] = process.argv.slice(2);
-const server = { host, port: Number(port), user, password };
+// The default of npm's mariadb is one second, which is little on a busy machine.
+const server = { host, port: Number(port), user, password, connectTimeout: 20000 };
 
 function refused(error) {
   console.log(error.errno, error.sqlState ?? error.sqlStateMarker ?? "", error.code, error.sqlMessage ?? error.message);
