@@ -34,6 +34,7 @@ on_both!(
     parameters_sent_ahead_do_not_vanish_with_their_connection,
     a_member_never_has_more_connections_than_the_limit,
     connections_outlive_the_sessions_of_their_account,
+    what_stands_outlives_many_statements,
 );
 
 /// A session at a member itself.
@@ -191,6 +192,41 @@ fn closed_statements_are_closed_at_the_members(flavor: Flavor) {
     }
     let count = direct(&cluster, 0).say("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'");
     assert!(count.split(' ').nth(1).unwrap().parse::<u32>().unwrap() < 50, "{count}");
+    none_stay_prepared(&cluster);
+}
+
+/// Statements that no session has any more are closed in time.
+fn none_stay_prepared(cluster: &Cluster) {
+    let mut members: Vec<Raw> = (0..3).map(|member| direct(cluster, member)).collect();
+    support::wait_for("statements that nobody has are closed", Duration::from_secs(5), || {
+        let none = |member: &mut Raw| member.say("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'").ends_with(" 0");
+        members.iter_mut().all(none)
+    });
+}
+
+fn what_stands_outlives_many_statements(flavor: Flavor) {
+    let Some((cluster, proxy)) = shared(flavor) else { return };
+    let capabilities = support::raw::USUAL - Capabilities::DEPRECATE_EOF;
+    let mut session = Raw::connect(proxy.read_write, &Who { capabilities, ..Who::named("app") }).unwrap();
+    session.run("BEGIN");
+    let id = session.prepare("SELECT 1 UNION SELECT 2 UNION SELECT 3").unwrap();
+    session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Cursor).unwrap();
+    let ahead = session.prepare("INSERT INTO t (b) VALUES (CONCAT(?, ?))").unwrap();
+    let argument = [ahead.to_le_bytes().as_slice(), &[0, 0], b"ahead"].concat();
+    session.send(Command::StmtSendLongData, &argument).unwrap();
+    for n in 0..600 {
+        let other = session.prepare(&format!("DO {n}")).unwrap();
+        session.execute(other, &[]).unwrap();
+    }
+    let argument = [id.to_le_bytes(), 9_u32.to_le_bytes()].concat();
+    let rows = session.ask(Command::StmtFetch, &argument, Kind::Rows).unwrap();
+    assert_eq!(rows.iter().filter(|row| row.payload[0] == 0).count(), 3, "{rows:?}");
+    let mut argument = execution(ahead, 0, &[Some(b"x"), Some(b"+")]);
+    argument.drain(15..17);
+    session.ask(Command::StmtExecute, &argument, Kind::Results).unwrap();
+    assert_eq!(session.say("SELECT b FROM t"), "ahead+");
+    drop(session);
+    none_stay_prepared(&cluster);
 }
 
 fn a_session_without_a_database_does_not_wait_for_those_that_have_one(flavor: Flavor) {

@@ -4,6 +4,7 @@
 //! sessions, routing, the pool or configuration.
 
 mod acknowledged;
+mod changes;
 mod connection;
 mod dial;
 mod exchange;

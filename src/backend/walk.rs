@@ -1,6 +1,7 @@
 //! Walks a reply as it arrives, chunk by chunk: what may be passed on as it is, what must be rewritten, and what the
 //! reply says of the session. No I/O, so that it is tested with any chunking.
 
+use super::changes::Changes;
 use crate::wire::{
     Capabilities, HEADER_LEN, Header, StatusFlags,
     err::SqlError,
@@ -23,7 +24,7 @@ pub struct Reply {
     /// The last status; `None` when the reply carries none (an error, a prepare).
     pub status: Option<StatusFlags>,
     /// Changes of the session.
-    pub changes: Vec<Change>,
+    pub changes: Changes,
     /// The first packet of a prepare reply, with the member's id.
     pub prepared: Option<PrepareOk>,
     /// `LAST_INSERT_ID` as the last OK told it; 0: none.
@@ -194,9 +195,13 @@ impl Walk {
     fn whole(&mut self, header: Header, payload: &mut [u8]) -> Result<Option<Vec<u8>>, ProtocolViolation> {
         let mut new_id = None;
         let mut new_status = None;
+        let payload_len = payload.len();
         let replacement = match self.response.on_payload(payload)? {
             Seen::Ok(ok) => {
                 self.reply.learn(&ok);
+                if self.reply.changes.are_too_many() {
+                    return Err(ProtocolViolation::too_much_told(payload_len));
+                }
                 self.reply.affected_rows = (ok.first == OK).then_some(ok.affected_rows);
                 rewritten(&ok, header.seq, &self.rewrite)
             }
@@ -284,13 +289,13 @@ impl Reply {
             match tracked {
                 // Changes with every statement of MySQL and says nothing of the session.
                 Tracked::Variable { name: b"statement_id", .. } => {}
-                Tracked::Variable { name: b"last_gtid", value } => self.changes.push(Change::Gtids(value.to_vec())),
+                Tracked::Variable { name: b"last_gtid", value } => self.changes.note(Change::Gtids(value.to_vec())),
                 Tracked::Variable { name, value } => {
-                    self.changes.push(Change::Variable(name.to_vec(), value.to_vec()));
+                    self.changes.note(Change::Variable(name.to_vec(), value.to_vec()));
                 }
-                Tracked::Schema(name) => self.changes.push(Change::Schema(name.to_vec())),
-                Tracked::Gtids(gtids) => self.changes.push(Change::Gtids(gtids.to_vec())),
-                Tracked::StateChange(true) => self.changes.push(Change::State),
+                Tracked::Schema(name) => self.changes.note(Change::Schema(name.to_vec())),
+                Tracked::Gtids(gtids) => self.changes.note(Change::Gtids(gtids.to_vec())),
+                Tracked::StateChange(true) => self.changes.note(Change::State),
                 Tracked::StateChange(false) | Tracked::Other { .. } => {}
             }
         }
@@ -348,7 +353,7 @@ mod tests {
         assert!(walk.is_done());
         assert!(out.ends_with(b"\x40\x00\x00\x00\x10\x00\x0e\nautocommit\x02ON"));
         assert_eq!(walk.reply.last_insert_id, 7);
-        assert_eq!(walk.reply.changes, [Change::Variable(b"autocommit".to_vec(), b"ON".to_vec()), Change::State]);
+        assert_eq!(walk.reply.changes[..], [Change::Variable(b"autocommit".to_vec(), b"ON".to_vec()), Change::State]);
     }
 
     #[test]

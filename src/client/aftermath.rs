@@ -33,7 +33,7 @@ impl Client {
     pub(super) async fn ask_after_rows(&self, used: &mut Used, order: &Order<'_>, reply: &mut Reply) -> bool {
         let Some((statement, _)) = order.statement.filter(|_| reply.classic_eof) else { return false };
         if reply.untold && !statement.has(Facts::CHANGES | Facts::SEQUENCE) {
-            reply.changes.push(Change::State);
+            reply.changes.note(Change::State);
         }
         let (connection, memory) = used.lease.parts();
         let tells_late = memory.has_trackers && self.session.dialect.server == ServerKind::MySql;

@@ -26,6 +26,9 @@ const ASK_DEFAULTS: &str = "SELECT @@character_set_client, @@character_set_conne
 const BASELINE: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
 
+/// `ER_MAX_PREPARED_STMT_COUNT_REACHED`: those of all connections of the member together.
+const TOO_MANY_PREPARED: u16 = 1461;
+
 /// What a fresh connection has.
 struct Defaults {
     /// A reset may not bring them back.
@@ -150,7 +153,11 @@ pub async fn prepared_id(
         }
         brought => brought?,
     }
-    let prepared = connection.prepare(&text.sql).await;
+    let mut prepared = connection.prepare(&text.sql).await;
+    if matches!(&prepared, Err(QueryError::Sql(error)) if error.code == TOO_MANY_PREPARED) && memory.shed() {
+        close_statements(connection, memory).await?;
+        prepared = connection.prepare(&text.sql).await;
+    }
     bring(connection, memory, session, held).await?;
     match prepared {
         Ok(id) => {

@@ -1,7 +1,7 @@
 //! What sessions remember of a pooled connection: the settings it has, and the statements prepared on it.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Weak},
 };
 
@@ -50,8 +50,12 @@ pub struct Memory {
     /// Warnings or an error of a statement may stand here; statements without a table leave them on `MariaDB`.
     pub has_diagnostics: bool,
     prepared: HashMap<u64, Prepared>,
+    /// Those of them that have a cursor open, or parameters sent ahead: they must not be closed.
+    standing: HashSet<u64>,
     clock: u64,
     closing: Vec<u32>,
+    /// What was dropped of all texts when those that are prepared here were looked through.
+    swept: u64,
 }
 
 /// What must be done before the connection may serve.
@@ -117,20 +121,62 @@ impl Memory {
             return;
         }
         self.prepared.insert(text.id(), prepared);
-        let dead: Vec<u64> =
-            self.prepared.iter().filter(|(_, it)| it.text.strong_count() == 0).map(|(id, _)| *id).collect();
-        for id in dead {
-            self.forget(id);
-        }
-        if self.prepared.len() > MAX_PREPARED
-            && let Some(oldest) = self.prepared.iter().min_by_key(|(_, it)| it.used).map(|(id, _)| *id)
+        self.forget_dead();
+        while self.prepared.len() > MAX_PREPARED
+            && let Some(oldest) = self.oldest_but(text.id())
         {
             self.forget(oldest);
         }
     }
 
+    fn forget_dead(&mut self) {
+        let is_dead = |it: &Prepared| it.text.strong_count() == 0;
+        let dead: Vec<u64> = self.prepared.iter().filter(|(_, it)| is_dead(it)).map(|(id, _)| *id).collect();
+        for id in dead {
+            self.forget(id);
+        }
+    }
+
+    /// The statement used longest ago of those that may be closed.
+    fn oldest_but(&self, kept: u64) -> Option<u64> {
+        let may_close = |id: &u64| *id != kept && !self.standing.contains(id);
+        let closable = self.prepared.iter().filter(|(id, _)| may_close(id));
+        closable.min_by_key(|(_, it)| it.used).map(|(id, _)| *id)
+    }
+
+    /// The member has as many statements as it allows: all that need not stand here are to be closed. Whether there is one.
+    pub fn shed(&mut self) -> bool {
+        while let Some(oldest) = self.oldest_but(u64::MAX) {
+            self.forget(oldest);
+        }
+        !self.closing.is_empty()
+    }
+
+    /// A statement gets a cursor, or parameters ahead of its execution.
+    pub fn stands(&mut self, text_id: u64) {
+        self.standing.insert(text_id);
+    }
+
+    /// It has neither any more.
+    pub fn stands_no_more(&mut self, text_id: u64) {
+        self.standing.remove(&text_id);
+    }
+
+    /// Whether texts have been dropped since it was last looked which of them are prepared here.
+    #[must_use]
+    pub fn may_have_dead(&self, dropped: u64) -> bool {
+        !self.closing.is_empty() || (self.swept != dropped && !self.prepared.is_empty())
+    }
+
+    /// What no session has any more is to be closed.
+    pub fn sweep(&mut self, dropped: u64) {
+        self.swept = dropped;
+        self.forget_dead();
+    }
+
     /// A statement is to be closed here.
     pub fn forget(&mut self, text_id: u64) {
+        self.standing.remove(&text_id);
         if let Some(prepared) = self.prepared.remove(&text_id) {
             self.closing.push(prepared.member_id);
         }
@@ -151,6 +197,7 @@ impl Memory {
     /// database and the role.
     pub fn was_reset(&mut self) {
         self.prepared.clear();
+        self.standing.clear();
         self.closing.clear();
         self.know_insert_id(None);
         self.row_count = None;
@@ -165,6 +212,7 @@ impl Memory {
 
     /// The session lets the connection go.
     pub fn let_go(&mut self) {
+        self.standing.clear();
         if self.has_leftovers || self.tells_late {
             self.condition = Condition::Tainted;
         }
@@ -213,5 +261,36 @@ mod tests {
         }
         assert_eq!(memory.take_closing(), [0]);
         assert_eq!(memory.prepared(&all[0]), None);
+    }
+
+    #[test]
+    fn what_stands_is_not_closed_for_others() {
+        let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
+        let mut memory = Memory::default();
+        let all: Vec<_> = (0..=MAX_PREPARED).map(|n| texts.intern(n.to_string().as_bytes(), &settings)).collect();
+        memory.remember(&all[0], 0);
+        memory.stands(all[0].id());
+        for (n, text) in all.iter().enumerate().skip(1) {
+            memory.remember(text, n as u32);
+        }
+        assert_eq!((memory.prepared(&all[0]), memory.take_closing()), (Some(0), vec![1]));
+        assert!(memory.shed());
+        assert_eq!((memory.prepared.len(), memory.take_closing().len()), (1, MAX_PREPARED - 1));
+        memory.let_go();
+        assert!(memory.shed() && memory.prepared.is_empty());
+    }
+
+    #[test]
+    fn what_was_dropped_is_found() {
+        let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
+        let mut memory = Memory::default();
+        let text = texts.intern(b"SELECT 1", &settings);
+        memory.remember(&text, 7);
+        assert!(!memory.may_have_dead(texts.dropped()));
+        drop(text);
+        assert!(memory.may_have_dead(texts.dropped()));
+        memory.sweep(texts.dropped());
+        assert_eq!(memory.take_closing(), [7]);
+        assert!(!memory.may_have_dead(texts.dropped()));
     }
 }

@@ -21,14 +21,17 @@ use crate::{
     session::{Listener, Transaction},
     sql::{Facts, Kind, Statement},
     wire::{
-        HEADER_LEN, StatusFlags,
+        Command, HEADER_LEN, StatusFlags,
         attributes::Layout,
         err::SqlError,
         packet::MessageEnd,
-        prepared::{put_statement_id, statement_id},
+        prepared::{asks_for_cursor, put_statement_id, statement_id},
         response::Shape,
     },
 };
+
+/// What a client keeps of the room for messages that are changed, in bytes.
+const KEPT_SCRATCH: usize = 4 * 1024;
 
 /// A command to be done at a member.
 pub(super) struct Order<'a> {
@@ -115,6 +118,13 @@ impl<'a> Order<'a> {
         let named =
             || self.message.get(HEADER_LEN..).and_then(statement_id).filter(|_| matches!(self.shape, Shape::Rows));
         self.preparing.map(|(_, id)| id).or_else(named)
+    }
+
+    /// Whether its prepared statement gets a cursor, or parameters ahead of its execution.
+    fn leaves_standing(&self) -> bool {
+        let payload = self.message.get(HEADER_LEN..).unwrap_or_default();
+        let executes = payload.first() == Some(&(Command::StmtExecute as u8));
+        self.is_silent || (executes && asks_for_cursor(payload))
     }
 
     /// Whether its reply changes what `ROW_COUNT()` gives.
@@ -334,7 +344,13 @@ impl Client {
         }
         bring(connection, memory, &self.session.settings, held).await?;
         let member_id = match prepared {
-            Some(text) => Some(prepared_id(connection, memory, text, &self.session.settings, held).await?),
+            Some(text) => {
+                let id = prepared_id(connection, memory, text, &self.session.settings, held).await?;
+                if order.leaves_standing() {
+                    memory.stands(text.id());
+                }
+                Some(id)
+            }
             None => None,
         };
         if memory.has_many_to_close() {
@@ -376,7 +392,11 @@ impl Client {
                 self.refuse(order.end.next_seq(), &refusal::packet_too_large(limit)).await?;
                 Err(Gone::Protocol("a command longer than limits.max_allowed_packet"))
             }
-            Ok(()) | Err(SendError::Member(_)) => Ok(()),
+            Ok(()) | Err(SendError::Member(_)) => {
+                self.scratch.clear();
+                self.scratch.shrink_to(KEPT_SCRATCH);
+                Ok(())
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! `COM_STMT_…`: the client's ids are the proxy's own and never change; a statement is prepared where it is executed.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     commands::plain_route,
@@ -11,6 +11,7 @@ use super::{
     query::{ROUTE_ATTRIBUTE, names_ids, prepares_on_replica, write_scopes},
     refusal,
     run::{Client, Gone},
+    statements::{MAX_OF_SESSION, Prepared, Stands, What},
     texts::StatementText,
 };
 use crate::{
@@ -32,29 +33,6 @@ use crate::{
     },
 };
 
-/// The statements that a session has prepared.
-#[derive(Debug, Default)]
-pub(super) struct PreparedStatements {
-    by_id: HashMap<u32, Prepared>,
-    last_id: u32,
-}
-
-#[derive(Debug)]
-struct Prepared {
-    what: Arc<What>,
-    /// The parameter types of its last execution.
-    types: Vec<u8>,
-    /// What of it stands on the held connection.
-    stands: Stands,
-}
-
-#[derive(Debug)]
-struct What {
-    text: Arc<StatementText>,
-    statement: Statement,
-    params: u16,
-}
-
 /// How an execution ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Executed {
@@ -66,48 +44,15 @@ enum Executed {
     Failed,
 }
 
-/// What a prepared statement has on its connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Stands {
-    /// A cursor is open.
-    cursor: bool,
-    /// Parameters have been sent ahead.
-    long_data: bool,
-    /// They were sent into a read-only transaction on a replica, with which they end.
-    on_replica: bool,
-}
-
-impl Stands {
-    const fn nothing(self) -> bool {
-        !self.cursor && !self.long_data
-    }
-
-    fn has(self, reason: PinReason) -> bool {
-        match reason {
-            PinReason::OpenCursor => self.cursor,
-            PinReason::LongData => self.long_data,
-            _ => false,
-        }
-    }
-}
-
-impl PreparedStatements {
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.by_id.clear();
-    }
-
-    fn any_stands(&self, reason: PinReason) -> bool {
-        self.by_id.values().any(|prepared| prepared.stands.has(reason))
-    }
-}
-
 impl Client {
     /// `COM_STMT_PREPARE`.
     pub(super) async fn prepare(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         // It may have to be prepared again elsewhere, so all of its text is needed.
         if !incoming.complete(&mut self.stream).await? {
             return self.answer_error(incoming, &refusal::packet_too_large(MAX_PAYLOAD - 1)).await;
+        }
+        if self.prepared.is_full() || self.proxy.texts.are_full() {
+            return self.answer_error(incoming, &refusal::too_many_prepared(MAX_OF_SESSION)).await;
         }
         let statement = self.classify(incoming.argument(), false);
         let mut statement = write_scopes(statement, incoming);
@@ -128,12 +73,11 @@ impl Client {
         }
         let sql = rewritten.as_deref().map_or(incoming.argument(), |message| &message[5..]);
         let mut text = self.proxy.texts.intern(sql, &self.session.settings);
-        if self.prepared.by_id.values().any(|prepared| prepared.what.text.id() == text.id()) {
+        if self.prepared.has_text(&text) {
             // Each of the two may have a cursor of its own.
             text = self.proxy.texts.alone(sql, &self.session.settings);
         }
-        self.prepared.last_id = self.prepared.last_id.wrapping_add(1).max(1);
-        let id = self.prepared.last_id;
+        let id = self.prepared.new_id();
         let decided = self.decide(&statement, sql);
         let target = if prepares_on_replica(&decided) { Target::Replica } else { Target::Primary };
         let route = Route { target, opens_read_only: false, ends_transaction: false, ..decided };
@@ -149,8 +93,8 @@ impl Client {
             self.session.ledger.prepared_question(true);
         }
         if let Some(prepared) = self.run(order).await?.reply().and_then(|reply| reply.prepared) {
-            let what = Arc::new(What { text, statement, params: prepared.params });
-            self.prepared.by_id.insert(id, Prepared { what, types: Vec::new(), stands: Stands::default() });
+            let counted = self.proxy.texts.count();
+            self.prepared.insert(id, What::new(text, statement, prepared.params, counted));
         }
         if is_question {
             self.review_standing().await;
@@ -213,7 +157,7 @@ impl Client {
     /// What the query attributes of an execution ask for. Parameters that were sent ahead are not in it, so its values
     /// cannot be told apart; but then the session is pinned, and no hint counts.
     fn hint_of_execution(&self, id: u32, what: &What, incoming: &Incoming) -> Option<Hint> {
-        let ahead = self.prepared.by_id.get(&id).is_some_and(|it| it.stands.long_data);
+        let ahead = self.prepared.get(id).is_some_and(|it| it.stands().long_data);
         if ahead || Layout::of(self.login.capabilities) == Layout::Plain {
             return None;
         }
@@ -238,14 +182,22 @@ impl Client {
     }
 
     async fn after_execute(&mut self, id: u32, executed: Executed) {
-        if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
-            prepared.stands = match executed {
-                // A cursor of the execution before may still be open, and data refused: the member knows.
-                Executed::Failed => prepared.stands,
-                _ => Stands { cursor: executed == Executed::WithCursor, ..Stands::default() },
-            };
+        // After an error a cursor of the execution before may still be open, and data refused: the member knows.
+        if executed != Executed::Failed {
+            self.stand(id, Stands { cursor: executed == Executed::WithCursor, ..Stands::default() });
         }
         self.review_standing().await;
+    }
+
+    /// What of a statement stands on its connection now.
+    fn stand(&mut self, id: u32, stands: Stands) {
+        self.prepared.stand(id, |_| stands);
+        let Some(text) = self.prepared.get(id).filter(|_| stands.nothing()).map(|it| it.what.text.id()) else { return };
+        for side in [Side::Primary, Side::Replica] {
+            if let Some(used) = self.connections.at(side) {
+                used.lease.parts().1.stands_no_more(text);
+            }
+        }
     }
 
     /// Ends the pins whose statements stand no more, and lets the connection go when nothing else holds it.
@@ -255,8 +207,7 @@ impl Client {
                 self.session.ledger.pins.remove(reason);
             }
         }
-        let asked = self.prepared.by_id.values().any(|prepared| asks(&prepared.what.statement));
-        self.session.ledger.prepared_question(asked);
+        self.session.ledger.prepared_question(self.prepared.any_asks());
         self.settle_kept().await;
     }
 
@@ -264,18 +215,18 @@ impl Client {
     /// connection may be another one now.
     fn complete_types(&mut self, id: u32, incoming: &Incoming) -> Result<Option<Vec<u8>>, ()> {
         let layout = Layout::of(self.login.capabilities);
-        let Some(prepared) = self.prepared.by_id.get_mut(&id) else { return Err(()) };
-        match parameter_types(incoming.payload(), prepared.what.params, layout) {
+        let Some((what, known)) = self.prepared.types_mut(id) else { return Err(()) };
+        match parameter_types(incoming.payload(), what.params, layout) {
             Some(ParameterTypes::None) => Ok(None),
             Some(ParameterTypes::Sent(types)) => {
-                if prepared.types != *types {
-                    types.as_ref().clone_into(&mut prepared.types);
+                if *known != *types {
+                    types.as_ref().clone_into(known);
                 }
                 Ok(None)
             }
-            Some(ParameterTypes::LeftOut { .. }) if prepared.types.is_empty() => Ok(None),
+            Some(ParameterTypes::LeftOut { .. }) if known.is_empty() => Ok(None),
             Some(ParameterTypes::LeftOut { at }) => {
-                let payload = with_types(incoming.payload(), at, &prepared.types, layout);
+                let payload = with_types(incoming.payload(), at, known, layout);
                 let mut message = Vec::with_capacity(payload.len() + 4);
                 put_message(&mut message, 0, &payload);
                 Ok(Some(message))
@@ -297,10 +248,8 @@ impl Client {
         let target = self.held_route().target;
         let route = Route { target, answer: None, opens_read_only: false, ends_transaction: false, ..decided };
         self.session.ledger.pins.insert(PinReason::LongData);
-        if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
-            prepared.stands.long_data = true;
-            prepared.stands.on_replica = self.connections.transaction_on_replica;
-        }
+        let on_replica = self.connections.transaction_on_replica;
+        self.prepared.stand(id, |stands| Stands { long_data: true, on_replica, ..stands });
         let mut order = Order::new(route, incoming, Shape::Acknowledgement);
         order.prepared = Some(&what.text);
         order.is_silent = true;
@@ -319,7 +268,7 @@ impl Client {
         let Some((id, what)) = self.statement_of(incoming) else {
             return self.unknown_statement(incoming, "mysqld_stmt_fetch").await;
         };
-        if self.prepared.by_id.get(&id).is_none_or(|prepared| !prepared.stands.cursor) {
+        if self.prepared.get(id).is_none_or(|prepared| !prepared.stands().cursor) {
             let error = refusal::no_open_cursor(id, self.session.dialect.server);
             return self.answer_error(incoming, &error).await;
         }
@@ -328,8 +277,8 @@ impl Client {
         self.last_status = StatusFlags::empty();
         self.run(order).await?;
         if self.last_status.contains(StatusFlags::LAST_ROW_SENT) {
-            if let Some(prepared) = self.prepared.by_id.get_mut(&id) {
-                prepared.stands.cursor = false;
+            if let Some(prepared) = self.prepared.get(id) {
+                self.stand(id, Stands { cursor: false, ..prepared.stands() });
             }
             self.review_standing().await;
         }
@@ -341,7 +290,7 @@ impl Client {
         let Some((id, what)) = self.statement_of(incoming) else {
             return self.unknown_statement(incoming, "mysqld_stmt_reset").await;
         };
-        if self.prepared.by_id.get(&id).is_none_or(|prepared| prepared.stands.nothing()) {
+        if self.prepared.get(id).is_none_or(|prepared| prepared.stands().nothing()) {
             return self.acknowledge(incoming.reply_seq()).await;
         }
         if self.is_prepared_where_it_stands(&what.text) {
@@ -359,8 +308,8 @@ impl Client {
     /// `COM_STMT_CLOSE`, which has no reply. Members close the statement when no session has its text any more.
     pub(super) async fn close_statement(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         incoming.discard_rest(&mut self.stream).await?;
-        let closed = statement_id(incoming.payload()).and_then(|id| self.prepared.by_id.remove(&id));
-        let stood = |prepared: &Prepared| !prepared.stands.nothing() || asks(&prepared.what.statement);
+        let closed = statement_id(incoming.payload()).and_then(|id| self.prepared.remove(id));
+        let stood = |prepared: &Prepared| !prepared.stands().nothing() || asks(&prepared.what.statement);
         if let Some(prepared) = closed.filter(stood) {
             let last = self.connections.last;
             for side in [Side::Primary, Side::Replica] {
@@ -399,13 +348,17 @@ impl Client {
     fn has_lost_parameters(&mut self, id: u32) -> bool {
         let held = self.connections.holds(self.standing_side());
         let on_replica = self.connections.transaction_on_replica;
-        let prepared = self.prepared.by_id.get_mut(&id).filter(|it| !held || (it.stands.on_replica && !on_replica));
-        prepared.is_some_and(|it| std::mem::take(&mut it.stands).long_data)
+        let stands = self.prepared.get(id).map(Prepared::stands).unwrap_or_default();
+        if held && (!stands.on_replica || on_replica) {
+            return false;
+        }
+        self.prepared.stand(id, |_| Stands::default());
+        stands.long_data
     }
 
     fn statement_of(&self, incoming: &Incoming) -> Option<(u32, Arc<What>)> {
         let id = statement_id(incoming.payload())?;
-        Some((id, Arc::clone(&self.prepared.by_id.get(&id)?.what)))
+        Some((id, Arc::clone(&self.prepared.get(id)?.what)))
     }
 
     async fn unknown_statement(&mut self, incoming: &mut Incoming, given_to: &str) -> Result<(), Gone> {

@@ -146,6 +146,13 @@ pub fn bad_handshake() -> SqlError {
     SqlError::proxy(1043, *b"08S01", "bad handshake: the login is not one of protocol 4.1")
 }
 
+/// More prepared statements than there may be, in the words of the servers.
+#[must_use]
+pub fn too_many_prepared(limit: usize) -> SqlError {
+    let message = format!("Can't create more than max_prepared_stmt_count statements (current value: {limit})");
+    SqlError { code: 1461, state: *b"42000", message }
+}
+
 /// A prepared statement that this session does not have; the text is the servers' own.
 #[must_use]
 pub fn unknown_statement(id: u32, given_to: &str) -> SqlError {

@@ -8,12 +8,12 @@ use super::{
     connections::Connections,
     handshake::{Authenticated, Origin, SHARED},
     incoming::Incoming,
-    prepared::PreparedStatements,
     previous::{LINGER, Previous},
     proxy::Proxy,
     refusal,
     registry::Registered,
     shown::LastRoute,
+    statements::PreparedStatements,
     unasked::Unasked,
 };
 use crate::{

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 use std::{
     collections::HashMap,
@@ -11,6 +11,29 @@ use std::{
 };
 
 use crate::session::Settings;
+
+/// The most bytes that texts of all sessions may have together.
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+/// The most statements that all sessions may have prepared together.
+const MAX_STATEMENTS: usize = 1_048_576;
+
+/// What there is of all sessions together.
+#[derive(Debug, Default)]
+struct Usage {
+    bytes: AtomicUsize,
+    statements: AtomicUsize,
+    dropped: AtomicU64,
+}
+
+/// A statement that is counted until this is dropped.
+#[derive(Debug)]
+pub struct Counted(Arc<Usage>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.statements.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// A text and the settings under which it was prepared: database, SQL mode and character sets change what it means.
 #[derive(Debug)]
@@ -20,6 +43,14 @@ pub struct StatementText {
     pub sql: Vec<u8>,
     /// The settings at the time.
     pub settings: Arc<Settings>,
+    usage: Arc<Usage>,
+}
+
+impl Drop for StatementText {
+    fn drop(&mut self) {
+        self.usage.bytes.fetch_sub(self.sql.len(), Ordering::Relaxed);
+        self.usage.dropped.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl StatementText {
@@ -35,6 +66,7 @@ impl StatementText {
 pub struct StatementTexts {
     known: Mutex<HashMap<u64, Vec<Weak<StatementText>>>>,
     next: AtomicU64,
+    usage: Arc<Usage>,
 }
 
 impl StatementTexts {
@@ -50,8 +82,7 @@ impl StatementTexts {
             .filter_map(Weak::upgrade)
             .find(|text| text.sql == sql && (Arc::ptr_eq(&text.settings, settings) || text.settings == *settings));
         found.unwrap_or_else(|| {
-            let id = self.next.fetch_add(1, Ordering::Relaxed);
-            let text = Arc::new(StatementText { id, sql: sql.to_vec(), settings: Arc::clone(settings) });
+            let text = self.alone(sql, settings);
             same_hash.push(Arc::downgrade(&text));
             text
         })
@@ -60,7 +91,26 @@ impl StatementTexts {
     /// The text as one that is shared with nobody.
     pub fn alone(&self, sql: &[u8], settings: &Arc<Settings>) -> Arc<StatementText> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        Arc::new(StatementText { id, sql: sql.to_vec(), settings: Arc::clone(settings) })
+        self.usage.bytes.fetch_add(sql.len(), Ordering::Relaxed);
+        let (settings, usage) = (Arc::clone(settings), Arc::clone(&self.usage));
+        Arc::new(StatementText { id, sql: sql.to_vec(), settings, usage })
+    }
+
+    /// Counts a statement of a session.
+    pub fn count(&self) -> Counted {
+        self.usage.statements.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(&self.usage))
+    }
+
+    /// Whether sessions have as much prepared as they may have together.
+    pub fn are_full(&self) -> bool {
+        let usage = &self.usage;
+        usage.bytes.load(Ordering::Relaxed) >= MAX_BYTES || usage.statements.load(Ordering::Relaxed) >= MAX_STATEMENTS
+    }
+
+    /// Grows when a text is dropped that no session has any more.
+    pub fn dropped(&self) -> u64 {
+        self.usage.dropped.load(Ordering::Relaxed)
     }
 
     /// Drops what no session has any more, once the table has doubled; so its size follows what is in use.
@@ -97,5 +147,6 @@ mod tests {
             texts.intern(format!("SELECT {n}").as_bytes(), &settings);
         }
         assert!(texts.known.lock().unwrap().len() < 100);
+        assert_eq!((texts.usage.bytes.load(Ordering::Relaxed), texts.dropped()), (0, 10_000));
     }
 }

@@ -72,6 +72,13 @@ impl<T: Default + Send + 'static> Lease<T> {
         }
     }
 
+    /// Gives back what was taken by [`MemberPool::lease_idle`], as idle as it was.
+    pub fn put_back(mut self) {
+        if let Some(parked) = self.parked.take() {
+            self.pool.put_back(parked);
+        }
+    }
+
     /// Closes the connection, like dropping the lease, and says that it is meant.
     pub fn discard(self) {}
 }

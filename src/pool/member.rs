@@ -230,6 +230,18 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         Ok(Permit::new(Arc::clone(self), place, turn, guest))
     }
 
+    /// An idle connection of any identity whose memory is so, if nobody waits for one.
+    pub fn lease_idle(self: &Arc<Self>, is_so: impl Fn(&T) -> bool) -> Option<Lease<T>> {
+        let turn = Arc::clone(&self.turns).try_acquire_owned().ok()?;
+        let mut parked = {
+            let mut idle = self.idle();
+            let at = idle.iter().position(|it| is_so(&it.memory))?;
+            idle.swap_remove(at)
+        };
+        // One that its member has closed is closed here, too.
+        parked.connection.is_usable().then(|| self.hand_out(parked, turn, false))
+    }
+
     async fn wait_for_turn(&self) -> Result<OwnedSemaphorePermit, LeaseError> {
         let _waiting = Waiting::begin(&self.waiting);
         match timeout(self.settings.acquire_timeout, Arc::clone(&self.turns).acquire_owned()).await {
@@ -353,11 +365,15 @@ impl<T: Default + Send + 'static> MemberPool<T> {
 
     /// Takes back what a lease held; only what is fit for another session stays.
     pub(super) fn take_back(&self, mut parked: Parked<T>) {
+        parked.idle_since = Instant::now();
+        self.put_back(parked);
+    }
+
+    pub(super) fn put_back(&self, parked: Parked<T>) {
         if parked.connection.is_in_flight() {
             parked.close_soon();
             return;
         }
-        parked.idle_since = Instant::now();
         self.idle().push(parked);
         if self.is_awaited() {
             // Who has a turn may want its place.

@@ -22,7 +22,7 @@ pub use assemble::{account, monitor_account, topology_settings};
 pub use runtime::runtime;
 
 use crate::{
-    client::Proxy,
+    client::{Proxy, close_unused_statements},
     config::Config,
     session::Listener,
     topology::{Health, MemberView},
@@ -139,6 +139,7 @@ async fn housekeeping(proxy: Arc<Proxy>, stop: CancellationToken) {
             proxy.pools.clear(&lost);
         }
         proxy.pools.trim();
+        close_unused_statements(&proxy);
     }
 }
 

@@ -12,6 +12,10 @@ use crate::{
 };
 
 const COLLATION: &[u8] = b"collation_connection";
+/// The most variables that are carried to other connections; no server has so many.
+const MOST_VARIABLES: usize = 1_500;
+/// The longest value that is carried, in bytes.
+const MOST_CARRIED: usize = 64 * 1024;
 
 /// Variables that are never carried to another connection: they belong to one connection, to one statement, or to
 /// the proxy itself. Those that a client may set tie it to its connection (see the ledger).
@@ -293,6 +297,12 @@ impl Session {
     }
 
     fn carry(&mut self, name: &[u8], value: &[u8]) {
+        let variables = &self.settings.variables;
+        if value.len() > MOST_CARRIED || (variables.len() >= MOST_VARIABLES && !variables.contains_key(name)) {
+            // No server has so many, nor one so long: only the connection knows them.
+            self.ledger.pins.insert(PinReason::UnknownState);
+            return;
+        }
         if self.settings.variables.get(name).map(Vec::as_slice) != Some(value) {
             Arc::make_mut(&mut self.settings).variables.insert(name.to_vec(), value.to_vec());
         }

@@ -114,6 +114,14 @@ pub struct ProtocolViolation {
     state: &'static str,
 }
 
+impl ProtocolViolation {
+    /// The OK packets of a reply tell of more changes than a session can have.
+    #[must_use]
+    pub const fn too_much_told(len: usize) -> Self {
+        ProtocolViolation { len, state: "too many changes of the session" }
+    }
+}
+
 /// The state machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Response {
