@@ -4,7 +4,7 @@
 use std::io;
 
 use super::{
-    Connection, Reply,
+    Connection, Reply, Translation,
     walk::{Rewrite, Step, Walk},
 };
 use crate::{
@@ -124,13 +124,20 @@ impl Connection {
     }
 
     /// Relays the reply to the command that was sent.
-    pub async fn relay(&mut self, client: &mut PacketStream, exchange: Exchange) -> Result<Reply, ExchangeError> {
+    /// With a translation its rows are shown with other connections' ids.
+    pub async fn relay(
+        &mut self,
+        client: &mut PacketStream,
+        exchange: Exchange,
+        mut translation: Option<&mut Translation>,
+    ) -> Result<Reply, ExchangeError> {
         let Exchange { client: agreed, statement_id, status, replace_error, .. } = exchange;
         let rewrite = Rewrite { client: agreed, member: self.capabilities, statement_id, status, replace_error };
         let mut walk = Walk::new(exchange.shape, rewrite);
         let mut progress = Progress::Nothing;
         loop {
-            let room = walk.wanted.saturating_sub(self.stream.inbox().len()).max(4096);
+            let wanted = translation.as_ref().map_or(walk.wanted, |translation| translation.wanted);
+            let room = wanted.saturating_sub(self.stream.inbox().len()).max(4096);
             match self.stream.fill_at_least(room).await {
                 Ok(0) => return Err(lost(io::Error::from(io::ErrorKind::UnexpectedEof), progress)),
                 Ok(_) => {}
@@ -140,7 +147,11 @@ impl Connection {
                 self.drop_first_packet();
                 return Err(ExchangeError::Intercepted(code));
             }
-            let step = walk.step(self.stream.inbox_mut()).map_err(|error| lost(error, progress))?;
+            let step = match &mut translation {
+                None => walk.step(self.stream.inbox_mut()),
+                Some(translation) => translation.step(&mut walk, self.stream.inbox_mut()),
+            };
+            let step = step.map_err(|error| lost(error, progress))?;
             let taken = match &step {
                 Step::Pass(taken) => {
                     client.write_all(&self.stream.inbox()[..*taken]).await.map_err(ExchangeError::Client)?;

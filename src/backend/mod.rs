@@ -13,6 +13,7 @@ mod query;
 mod reset;
 mod rsa;
 mod stored;
+mod translation;
 mod walk;
 
 pub use acknowledged::{MultiStatements, set_option};
@@ -23,4 +24,5 @@ pub use query::{QueryError, ResultSet};
 pub use reset::Database;
 pub use rsa::{KeyError, KeyPair, encrypt_password};
 pub use stored::{CredentialTable, StoredMethod};
+pub use translation::Translation;
 pub use walk::Reply;

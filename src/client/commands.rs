@@ -289,11 +289,12 @@ impl Client {
         }
     }
 
-    /// The thread of a member that runs the statement of the client with the id that stands in a text.
+    /// The thread of the primary that runs the statement of the client with the id that stands in a text.
     pub(super) fn member_thread(&self, written: &[u8]) -> Option<u32> {
         let number = std::str::from_utf8(written).ok()?.parse().ok()?;
         let handle = self.proxy.clients.find(ClientId::from_number(number))?;
-        handle.running().map(|place| place.thread_id)
+        let primary = self.proxy.topology.view().usable_primary()?.member.address;
+        handle.running().filter(|place| place.address == primary).map(|place| place.thread_id)
     }
 }
 

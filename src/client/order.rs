@@ -6,6 +6,7 @@ use super::{
     bring::{BringError, bring, close_statements, prepared_id},
     connections::{Side, Used},
     handle::{Begun, Place, Running},
+    ids::Ids,
     incoming::Incoming,
     kept::Numbers,
     member_choice::Attempts,
@@ -15,7 +16,7 @@ use super::{
     texts::StatementText,
 };
 use crate::{
-    backend::{Exchange, ExchangeError, Progress, Reply, SendError},
+    backend::{Exchange, ExchangeError, Progress, Reply, SendError, Translation},
     metrics::{Direction, Side as MetricSide},
     route::{Route, Target},
     session::{Listener, Transaction},
@@ -53,6 +54,8 @@ pub(super) struct Order<'a> {
     pub prepares_set: bool,
     /// A statement of the proxy's own that must run right before.
     pub preface: Option<&'a str>,
+    /// It compares connections' ids with the member's own.
+    pub ids: Option<&'a Ids>,
     /// It has no reply.
     pub is_silent: bool,
 }
@@ -109,6 +112,7 @@ impl<'a> Order<'a> {
             preparing: None,
             prepares_set: false,
             preface: None,
+            ids: None,
             is_silent: false,
         }
     }
@@ -238,7 +242,8 @@ impl Client {
         if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, repeatable)) {
             return self.killed_before_it_began(side, used, scope, order).await;
         }
-        self.send(&mut used, order, ready).await?;
+        let mut translation = order.ids.map(|ids| self.translation(&mut used, ids));
+        self.send(&mut used, order, ready, translation.as_ref()).await?;
         if order.is_silent {
             used.lease.parts().0.expect_nothing();
             self.registered.handle.end().await;
@@ -253,7 +258,7 @@ impl Client {
             intercept: self.intercept(&used, order),
             replace_error: self.replace_error(&used),
         };
-        let result = used.lease.parts().0.relay(&mut self.stream, exchange).await;
+        let result = used.lease.parts().0.relay(&mut self.stream, exchange, translation.as_mut()).await;
         let killed = self.registered.handle.end().await;
         match result {
             Ok(mut reply) => {
@@ -366,18 +371,26 @@ impl Client {
     }
 
     /// A send that fails is found out by the reply: the member may have said why.
-    async fn send(&mut self, used: &mut Used, order: &mut Order<'_>, ready: Ready) -> Result<(), Gone> {
+    async fn send(
+        &mut self,
+        used: &mut Used,
+        order: &mut Order<'_>,
+        ready: Ready,
+        translation: Option<&Translation>,
+    ) -> Result<(), Gone> {
         used.lease.count_exchange();
         let (connection, _) = used.lease.parts();
-        let mut message = order.message;
+        let translated = order.ids.zip(translation);
+        let translated = translated.and_then(|(ids, translation)| self.with_member_ids(order, ids, translation));
+        let mut message = translated.as_deref().unwrap_or(order.message);
         if let Some(id) = ready.member_id {
             self.scratch.clear();
-            self.scratch.extend_from_slice(order.message);
+            self.scratch.extend_from_slice(message);
             put_statement_id(&mut self.scratch[HEADER_LEN..], id);
             message = &self.scratch;
         } else if !ready.numbers.is_empty() {
             let layout = Layout::of(self.login.capabilities);
-            self.scratch = ready.numbers.in_place(order.message, self.session.dialect, layout);
+            self.scratch = ready.numbers.in_place(message, self.session.dialect, layout);
             message = &self.scratch;
         }
         let mut sent = connection.send(message).await;

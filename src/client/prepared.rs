@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::{
     commands::plain_route,
     connections::Side,
+    ids::{Ids, names_ids},
     incoming::Incoming,
+    kill::{Means, Verdict},
     order::Order,
     previous::asks,
-    query::{ROUTE_ATTRIBUTE, names_ids, prepares_on_replica, write_scopes},
+    query::{ROUTE_ATTRIBUTE, prepares_on_replica, write_scopes},
     refusal,
     run::{Client, Gone},
     statements::{MAX_OF_SESSION, Prepared, Stands, What},
@@ -16,18 +18,19 @@ use super::{
 };
 use crate::{
     metrics::Outcome,
-    route::{Answer, Reason, Route, Target},
+    route::{Answer, KillId, Reason, Route, Target},
     session::PinReason,
     sql::{
         Facts, Hint, Kind, ServerKind, Statement,
         previous::{Clears, clears_conditions},
     },
     wire::{
-        Command, StatusFlags,
+        Command, HEADER_LEN, StatusFlags,
         attributes::{Layout, of_execution},
         command::message,
         kept_result::RowEncoding,
         packet::{MAX_PAYLOAD, MessageEnd, put_message},
+        parameters::parameters,
         prepared::{ParameterTypes, asks_for_cursor, parameter_types, statement_id, with_types},
         response::Shape,
     },
@@ -139,6 +142,18 @@ impl Client {
             self.review_standing().await;
             return Ok(());
         }
+        if let Some(Answer::Kill { means, id }) = route.answer {
+            let means = Means::from(means);
+            let verdict = match self.killed_by_execution(&what, incoming, with_types.as_deref(), id) {
+                Some(id) => self.kill(means, id).await,
+                None if id == KillId::Own => self.kill_oneself(means.scope),
+                None => Verdict::Member,
+            };
+            if self.tell_verdict(incoming, verdict, means.scope).await? {
+                self.count_answer(&route, Outcome::Ok);
+                return Ok(());
+            }
+        }
         if route.target == Target::Proxy {
             route.target = Target::Primary;
         }
@@ -148,10 +163,32 @@ impl Client {
             order.message = message;
         }
         order.prepared = Some(&what.text);
+        let ids = self.holds_ids(&what.statement).then(|| Ids::of(&what.statement, sql, Some(what.params)));
+        order.ids = ids.as_ref();
         self.last_status = StatusFlags::empty();
         let executed = self.run_prepared(&route, order, &what.statement, sql).await?;
         self.after_execute(id, executed).await;
         Ok(())
+    }
+
+    /// Which id a prepared `KILL` names.
+    fn killed_by_execution(
+        &self,
+        what: &What,
+        incoming: &Incoming,
+        with_types: Option<&[u8]>,
+        id: KillId,
+    ) -> Option<u32> {
+        let payload = with_types.and_then(|message| message.get(HEADER_LEN..)).unwrap_or(incoming.payload());
+        match id {
+            KillId::Own => None,
+            KillId::Number(span) => std::str::from_utf8(span.of(&what.text.sql)).ok()?.parse().ok(),
+            KillId::Parameter => {
+                let found = parameters(payload, what.params, Layout::of(self.login.capabilities))?;
+                let number = found.first().copied().flatten()?.number(payload)?;
+                u32::try_from(number).ok()
+            }
+        }
     }
 
     /// What the query attributes of an execution ask for. Parameters that were sent ahead are not in it, so its values

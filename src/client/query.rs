@@ -4,7 +4,9 @@ use tokio::time::timeout;
 
 use super::{
     connections::Side,
+    ids::{Ids, names_ids},
     incoming::Incoming,
+    kill_among::kills_among,
     memory::Condition,
     order::Order,
     previous::{ASK_LIMIT, asks},
@@ -16,7 +18,7 @@ use crate::{
     metrics::Outcome,
     route::{Answer, Held, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
-    sql::{Facts, Hint, IdUse, Kind, Statement, classify, classify_prefix, scoped},
+    sql::{Facts, Hint, Kind, Statement, classify, classify_prefix, scoped},
     wire::{
         Command,
         attributes::{Layout, Unclear, in_front},
@@ -54,16 +56,33 @@ impl Client {
             }
             return Ok(());
         }
-        if !names_ids(&statement) || incoming.is_partial() {
+        if incoming.is_partial() || !(names_ids(&statement) || self.holds_ids(&statement) || kills_among(&statement)) {
             return self.run_query(&route, &statement, incoming).await;
         }
+        self.run_with_ids(&route, &statement, incoming).await
+    }
+
+    /// A query in which connections' ids stand.
+    async fn run_with_ids(&mut self, route: &Route, statement: &Statement, incoming: &Incoming) -> Result<(), Gone> {
+        let (killed, again);
+        let (mut statement, mut sql, mut ends) = (statement, incoming.sql(), false);
+        if kills_among(statement)
+            && let Some(text) = self.kill_among(statement, sql).await
+        {
+            killed = text;
+            again = self.classify(&killed.text, false);
+            (statement, sql, ends) = (&again, &killed.text, killed.oneself);
+        }
+        let ids = self.holds_ids(statement).then(|| Ids::of(statement, sql, None));
+        let named = if ids.is_none() && names_ids(statement) { self.with_ids(statement, sql) } else { sql.to_vec() };
         let attributes = incoming.argument().get(..incoming.sql_at).unwrap_or_default();
-        let rewritten = self.with_ids(&statement, incoming.sql());
-        let message = message(Command::Query, &[attributes, &rewritten].concat());
+        let message = message(Command::Query, &[attributes, &named].concat());
         let mut end = MessageEnd::default();
         end.advance(&message);
-        let order = Order { message: &message, end, ..Order::new(route, incoming, Shape::Results) };
-        self.run_statement(&route, order, &statement, incoming.sql()).await.map(drop)
+        let order = Order { message: &message, end, ids: ids.as_ref(), ..Order::new(*route, incoming, Shape::Results) };
+        let outcome = self.run_statement(route, order, statement, sql).await?;
+        self.released |= ends && outcome == Outcome::Error;
+        Ok(())
     }
 
     async fn run_query(&mut self, route: &Route, statement: &Statement, incoming: &Incoming) -> Result<(), Gone> {
@@ -190,43 +209,6 @@ impl Client {
             used.lease.release();
         }
     }
-
-    /// The text with the connection ids in it replaced.
-    pub(super) fn with_ids(&self, statement: &Statement, sql: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(sql.len() + 32);
-        let mut at = 0;
-        for id in statement.ids.as_slice() {
-            let (start, end) = (id.span.start as usize, id.span.end as usize);
-            let before = sql.get(..start).unwrap_or_default();
-            if statement.kind == Kind::Several && is_killed(before) {
-                continue;
-            }
-            out.extend_from_slice(sql.get(at..start).unwrap_or_default());
-            out.extend_from_slice(&self.replacement(id.id_use, id.span.of(sql), sql.get(end..).unwrap_or_default()));
-            at = end;
-        }
-        out.extend_from_slice(sql.get(at..).unwrap_or_default());
-        out
-    }
-}
-
-impl Client {
-    /// What stands in the place of an id; `behind` is the text behind it.
-    fn replacement(&self, id_use: IdUse, written: &[u8], behind: &[u8]) -> Vec<u8> {
-        let own = self.registered.handle.id;
-        match id_use {
-            IdUse::OwnColumn if ends_item(behind) => {
-                let mut out = format!("{} AS `", own.get()).into_bytes();
-                out.extend(written.iter().filter(|&&byte| byte != b'`'));
-                out.push(b'`');
-                out
-            }
-            IdUse::Own | IdUse::OwnColumn => own.get().to_string().into_bytes(),
-            IdUse::Kill | IdUse::Explain => {
-                self.member_thread(written).map_or_else(|| written.to_vec(), |id| id.to_string().into_bytes())
-            }
-        }
-    }
 }
 
 /// Writes the scopes out that a text leaves to the server, where its trackers would not tell what is set.
@@ -235,26 +217,6 @@ pub(super) fn write_scopes(statement: Statement, incoming: &mut Incoming) -> Sta
     let Some(scoped) = scoped else { return statement };
     incoming.replace_sql(&scoped.sql);
     scoped.statement
-}
-
-/// Whether connection ids in the text must be replaced. What is stored (a view, a procedure) keeps its words.
-pub(super) fn names_ids(statement: &Statement) -> bool {
-    !statement.ids.as_slice().is_empty() && statement.kind != Kind::Ddl
-}
-
-/// Whether a `KILL` stands before: one of several statements is the member's to do, and the id its own.
-fn is_killed(before: &[u8]) -> bool {
-    let word = before.trim_ascii_end().rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
-    [&b"kill"[..], b"query", b"connection", b"soft", b"hard"].iter().any(|verb| word.eq_ignore_ascii_case(verb))
-}
-
-/// Whether an item of a select list ends here, so that it has no alias of its own.
-fn ends_item(behind: &[u8]) -> bool {
-    let behind = behind.trim_ascii_start();
-    matches!(behind.first(), None | Some(b',' | b';'))
-        || behind
-            .get(..5)
-            .is_some_and(|word| word.eq_ignore_ascii_case(b"from ") || word.eq_ignore_ascii_case(b"from\n"))
 }
 
 /// The statement that makes the next transaction a read-only one of the wanted isolation.

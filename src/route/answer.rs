@@ -70,7 +70,7 @@ fn kill(statement: &Statement, sql: &[u8]) -> Option<Answer> {
         (true, true) => KillMeans::QuerySoftly,
     };
     let id = match id.id_use {
-        IdUse::Own | IdUse::OwnColumn => KillId::Own,
+        IdUse::Own => KillId::Own,
         IdUse::Kill => match id.span.of(sql) {
             b"?" => KillId::Parameter,
             digits if digits.iter().all(u8::is_ascii_digit) => KillId::Number(id.span),

@@ -45,6 +45,7 @@ pub struct Assignment {
 }
 
 /// Tokens of a statement, without facts.
+#[derive(Clone)]
 pub(super) struct Tokens<'a> {
     lexer: Lexer<'a>,
     sql: &'a [u8],

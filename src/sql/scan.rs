@@ -280,9 +280,15 @@ impl<'a> Scan<'a> {
             Function::PlainWith(_) => self.unknown_function(name.span, paren),
             Function::Unknown => self.unknown_function(name.span, paren),
             Function::TakesLock => self.add(Facts::TAKES_LOCK),
-            Function::AsksLock => self.add(Facts::ASKS_LOCK),
+            Function::AsksLock => {
+                let holder = name.is_word(self.sql(), "is_used_lock");
+                self.add(if holder { Facts::ASKS_LOCK | Facts::HOLDS_IDS } else { Facts::ASKS_LOCK });
+            }
             Function::Sequence => self.add(Facts::SEQUENCE),
-            Function::Instance => self.add(Facts::INSTANCE),
+            Function::Instance => {
+                let thread = name.is_word(self.sql(), "ps_thread_id");
+                self.add(if thread { Facts::INSTANCE | Facts::HOLDS_IDS } else { Facts::INSTANCE });
+            }
             Function::PreviousStatement => {
                 let found = name.is_word(self.sql(), "found_rows");
                 self.add(if found { Facts::ASKS_FOUND_ROWS } else { Facts::empty() });
@@ -381,9 +387,7 @@ impl<'a> Scan<'a> {
 
     fn own_id(&mut self, span: Span) {
         self.add(Facts::CONNECTION_ID);
-        let first = self.before().is_word(self.sql(), "select") || self.before().is(b',');
-        let id_use = if first { IdUse::OwnColumn } else { IdUse::Own };
-        self.id(IdSpan { span, id_use });
+        self.id(IdSpan { span, id_use: IdUse::Own });
     }
 
     pub(super) fn id(&mut self, id: IdSpan) {
@@ -397,11 +401,11 @@ impl<'a> Scan<'a> {
         if matches!(self.prev().kind, Lexeme::Word | Lexeme::Quoted) {
             let name = schemas::unquoted(self.text(self.prev()));
             if schemas::is_instance(name) {
-                self.add(Facts::INSTANCE);
+                self.add(if schemas::holds_ids(name) { Facts::INSTANCE | Facts::HOLDS_IDS } else { Facts::INSTANCE });
             } else if name.eq_ignore_ascii_case(b"information_schema") {
                 let table = self.peek();
                 if schemas::is_instance_view(schemas::unquoted(self.text(table))) {
-                    self.add(Facts::INSTANCE);
+                    self.add(Facts::INSTANCE | Facts::HOLDS_IDS);
                 }
             }
         }

@@ -19,6 +19,12 @@ pub(super) fn is_instance(schema: &[u8]) -> bool {
     }
 }
 
+/// Whether tables of such a schema tell connections' ids of now; `mysql` has only those of the past, in its logs.
+#[must_use]
+pub(super) fn holds_ids(schema: &[u8]) -> bool {
+    is_instance(schema) && schema.len() != 5
+}
+
 /// Whether unqualified tables of a session's database may be the instance's own.
 #[must_use]
 pub fn is_system_schema(schema: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 use super::heads::Lower;
 use super::lex::{Kind as Lexeme, Token};
 use super::scan::Scan;
-use super::statement::Kind;
+use super::statement::{Facts, Kind};
 
 /// Behind `SHOW`.
 pub(super) fn show(scan: &mut Scan<'_>) -> Kind {
@@ -48,6 +48,10 @@ pub(super) fn show(scan: &mut Scan<'_>) -> Kind {
             } else {
                 Kind::Instance
             }
+        }
+        b"processlist" => {
+            scan.add(Facts::HOLDS_IDS);
+            Kind::Instance
         }
         _ => Kind::Instance,
     }

@@ -192,6 +192,8 @@ bitflags::bitflags! {
         const KILLS = 1 << 49;
         /// `KILL SOFT`
         const KILL_SOFT = 1 << 50;
+        /// Reads connections' ids from the server's own tables, or asks who holds a named lock.
+        const HOLDS_IDS = 1 << 51;
         /// `WITH` has been read.
         const WITH = 1 << 42;
     }
@@ -203,8 +205,6 @@ pub enum IdUse {
     /// `CONNECTION_ID()` or `@@pseudo_thread_id`: the session's own id stands there as a number.
     #[default]
     Own,
-    /// The same as an item of the select list without an alias: the column's name would change with the text.
-    OwnColumn,
     /// `KILL [QUERY|CONNECTION] n`, also `?` for n.
     Kill,
     /// `EXPLAIN FOR CONNECTION n`.

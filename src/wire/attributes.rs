@@ -137,7 +137,7 @@ const fn is_text(kind: u8) -> bool {
 }
 
 /// A value (`page_protocol_binary_resultset`, `sect_protocol_binary_resultset_row_value`).
-fn value<'a>(reader: &mut Reader<'a>, kind: u8) -> Result<&'a [u8], Unclear> {
+pub(super) fn value<'a>(reader: &mut Reader<'a>, kind: u8) -> Result<&'a [u8], Unclear> {
     let len = match kind {
         1 => 1,     // TINY
         2 => 2,     // SHORT

@@ -9,7 +9,7 @@ use super::reader::{Reader, put_lenenc, put_lenenc_bytes};
 /// Offset of the statement id in the payload of every `COM_STMT_…` command, behind the command byte.
 pub const STATEMENT_ID_AT: usize = 1;
 /// Offset of the NULL bitmap in `COM_STMT_EXECUTE`: command, id, flags, iteration count.
-const BITMAP_AT: usize = 10;
+pub(super) const BITMAP_AT: usize = 10;
 
 /// The statement id of a `COM_STMT_…` payload (command byte included).
 #[must_use]

@@ -131,17 +131,22 @@ pub fn column_type(payload: &[u8]) -> Option<(u8, u16)> {
     Some((reader.u8()?, reader.u16()?))
 }
 
+/// The first two bits of a binary row's NULL bitmap are reserved.
+const RESERVED: usize = 2;
+
+/// Whether the column of this number is NULL, by the bitmap of a binary row.
+pub(super) fn is_null_at(nulls: &[u8], at: usize) -> bool {
+    nulls.get((at + RESERVED) / 8).is_some_and(|bits| bits & (1 << ((at + RESERVED) % 8)) != 0)
+}
+
 /// The values of a binary row as text, for columns that are integers or strings; `None` for others
 /// (`page_protocol_binary_resultset`).
 #[must_use]
 pub fn binary_row(payload: &[u8], types: &[u8]) -> Option<Vec<Option<Vec<u8>>>> {
-    /// The first two bits of a row's NULL bitmap are reserved.
-    const RESERVED: usize = 2;
     let mut reader = Reader::new(payload.strip_prefix(&[0])?);
     let nulls = reader.bytes((types.len() + RESERVED).div_ceil(8))?;
-    let is_null = |at: usize| nulls[(at + RESERVED) / 8] & (1 << ((at + RESERVED) % 8)) != 0;
     (0..types.len())
-        .map(|at| if is_null(at) { Some(None) } else { binary_value(&mut reader, types[at]).map(Some) })
+        .map(|at| if is_null_at(nulls, at) { Some(None) } else { binary_value(&mut reader, types[at]).map(Some) })
         .collect()
 }
 

@@ -7,6 +7,7 @@ mod accounts;
 mod bounds;
 mod clients;
 mod ending;
+mod ids;
 mod kill;
 mod logins;
 mod lost_members;
