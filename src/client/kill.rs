@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{
     handle::{Aim, Handle, Place, Scope},
@@ -104,7 +104,12 @@ impl Client {
             Named::Client(target) if target.id == self.registered.handle.id => self.kill_oneself(means.scope),
             Named::Client(target) => match self.kill_client(means, &target).await {
                 Ok(()) => {
-                    info!(id, by = self.registered.handle.id.get(), scope = ?means.scope, "killed");
+                    let by = self.registered.handle.id.get();
+                    match means.scope {
+                        Scope::Connection => info!(id, by, "a client was killed by another"),
+                        // Drivers cancel statements so, as often as they like.
+                        Scope::Query => debug!(id, by, "a statement was killed by another client"),
+                    }
                     Verdict::Done
                 }
                 Err(error) => Verdict::Refused(error),

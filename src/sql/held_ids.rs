@@ -11,7 +11,7 @@ use super::span::Span;
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeldIds {
-    /// Numbers that may be ids: of 32 bits, the highest of them set.
+    /// Numbers of 32 bits that may be ids of a proxy's.
     pub numbers: Vec<(Span, u32)>,
     /// `CONNECTION_ID()` or `@@pseudo_thread_id` alone in a select list, without an alias of its own.
     pub own_columns: Vec<Span>,
@@ -70,10 +70,13 @@ pub fn held_ids(sql: &[u8], dialect: Dialect) -> HeldIds {
     }
 }
 
+/// No proxy's id is smaller.
+const SMALLEST: u32 = 1 << 30;
+
 /// A number that may be an id of a proxy's.
 fn id(written: &[u8]) -> Option<u32> {
     let number: u32 = std::str::from_utf8(written).ok()?.parse().ok()?;
-    (number >> 31 == 1).then_some(number)
+    (number >= SMALLEST).then_some(number)
 }
 
 fn is_clause(sql: &[u8], token: Token) -> bool {

@@ -134,8 +134,8 @@ fn ids_are_no_members_and_no_other_proxys(flavor: Flavor) {
     let mut sessions: Vec<Raw> = (0..3).map(|_| Raw::app(one.read_write)).collect();
     let mut others: Vec<Raw> = (0..3).map(|_| Raw::app(other.read_write)).collect();
     let ids: Vec<u32> = sessions.iter().chain(&others).map(Raw::id).collect();
-    assert!(ids.iter().all(|id| id >> 31 == 1), "{ids:x?}");
-    // One start in two thousand gives both proxies the same number.
+    assert!(ids.iter().all(|id| id >> 30 == 0b01), "{ids:x?}");
+    // One start in a thousand gives both proxies the same number.
     if ids[0] >> 20 != ids[3] >> 20 {
         for id in &ids[3..] {
             for kill in [format!("KILL {id}"), format!("KILL QUERY {id}")] {
