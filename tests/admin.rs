@@ -34,12 +34,14 @@ impl Scrape for StandIn {
             name: name.to_owned(),
             role,
             up: true,
+            why_not: None,
             lag: None,
             in_use: 1,
             idle: 2,
             changing: 0,
             queries: 30,
             problem: None,
+            remark: None,
         };
         let lagging = MemberRow {
             lag: Some(Duration::from_millis(12_500)),

@@ -59,6 +59,15 @@ pub struct MemberReport {
     pub queries: u64,
     /// Why it does not serve, if it does not.
     pub problem: Option<String>,
+    /// Whether it serves reads as a replica.
+    #[serde(default)]
+    pub serves_reads: bool,
+    /// Why it serves no reads as a replica, in the word of the metric `mysql_proxy_member_serves_reads`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What should be looked at although it serves.
+    #[serde(default)]
+    pub remark: Option<String>,
 }
 
 impl StatusReport {
@@ -90,9 +99,22 @@ impl MemberReport {
 
 impl From<MemberRow> for MemberReport {
     fn from(row: MemberRow) -> Self {
-        let MemberRow { name, role, up, lag, in_use, idle, changing: _, queries, problem } = row;
+        let MemberRow { name, role, up, why_not, lag, in_use, idle, changing: _, queries, problem, remark } = row;
         let lag_seconds = lag.map(|lag| lag.as_secs_f64());
-        Self { name, role: role.to_owned(), up, lag_seconds, in_use, idle, queries, problem }
+        let (serves_reads, reason) = (why_not.is_none(), why_not.map(str::to_owned));
+        Self {
+            name,
+            role: role.to_owned(),
+            up,
+            lag_seconds,
+            in_use,
+            idle,
+            queries,
+            problem,
+            serves_reads,
+            reason,
+            remark,
+        }
     }
 }
 

@@ -56,7 +56,7 @@ fn row(member: &MemberReport, earlier: Option<&MemberReport>, seconds: f64) -> [
         member.idle.to_string(),
         member.queries.to_string(),
         rate(member.queries, earlier.map(|it| it.queries), seconds),
-        member.problem.as_deref().map_or_else(String::new, printable),
+        member.problem.as_deref().or(member.remark.as_deref()).map_or_else(String::new, printable),
     ]
 }
 
@@ -108,7 +108,19 @@ mod tests {
 
     fn member(name: &str, role: &str, queries: u64) -> MemberReport {
         let (name, role) = (name.to_owned(), role.to_owned());
-        MemberReport { name, role, up: true, lag_seconds: None, in_use: 3, idle: 12, queries, problem: None }
+        MemberReport {
+            name,
+            role,
+            up: true,
+            lag_seconds: None,
+            in_use: 3,
+            idle: 12,
+            queries,
+            problem: None,
+            serves_reads: true,
+            reason: None,
+            remark: None,
+        }
     }
 
     fn report(uptime_seconds: f64, total: u64) -> StatusReport {

@@ -51,6 +51,8 @@ pub struct Connections {
     pub last: Side,
     /// The member that confirmed the session's newest write that no GTID names.
     pub wrote_at: Option<MemberId>,
+    /// The history of the primary in which the session's writes have their names.
+    pub history: u64,
     /// The open transaction is a read-only one, on the replica's side.
     pub transaction_on_replica: bool,
 }

@@ -49,15 +49,16 @@ impl Client {
             told_late: memory.tells_late,
             gtids: Some(gtids).filter(|_| !view.is_galera()),
             names_writes: view.names_writes(),
+            primary_had: view.usable_primary().map(|primary| &*primary.applied),
             may_write: order.route.commits(),
             on_primary: used.on_primary,
             now: Instant::now(),
         };
-        drop(view);
         let pins = self.session.ledger.pins.clone();
         let insert_id_before = self.session.last_insert_id;
         let unnamed = self.session.causality.unknown();
         self.session.learn(order.statement, &told);
+        drop(view);
         if self.session.causality.unknown() != unnamed {
             self.connections.wrote_at = Some(used.member);
         }

@@ -85,6 +85,7 @@ impl Client {
             return Ok(used);
         }
         loop {
+            self.renew_causality();
             let choice = self.choose(side, route, attempts);
             match choice {
                 Ok(choice) => {
@@ -121,6 +122,15 @@ impl Client {
                     self.wait_for_change(attempts).await?;
                 }
             }
+        }
+    }
+
+    /// Behind a new beginning of the primary's history the names of writes mean nothing any more.
+    fn renew_causality(&mut self) {
+        let history = self.proxy.topology.view().history;
+        if self.connections.history != history {
+            self.connections.history = history;
+            self.session.causality.forget_names(Instant::now());
         }
     }
 

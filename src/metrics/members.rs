@@ -14,6 +14,8 @@ pub struct MemberRow {
     pub role: &'static str,
     /// Whether it answers its checks.
     pub up: bool,
+    /// Why it serves no reads as a replica, in one word of a fixed list; `None` for one that does.
+    pub why_not: Option<&'static str>,
     /// How far it is behind the primary, for a replica that tells.
     pub lag: Option<Duration>,
     /// Connections that sessions use.
@@ -26,6 +28,8 @@ pub struct MemberRow {
     pub queries: u64,
     /// Why it does not serve, in one line, if it does not; shown by `status`, no label.
     pub problem: Option<String>,
+    /// What should be looked at although it serves, in one line; shown by `status`, no label.
+    pub remark: Option<String>,
 }
 
 /// Who knows the members.
@@ -50,6 +54,12 @@ pub(super) fn write(text: &mut Text, rows: Vec<MemberRow>) {
     text.head(name, Kind::Gauge, "Whether the member answers its checks");
     for row in &rows {
         text.series(name, &[("member", &row.name), ("role", row.role)], u8::from(row.up));
+    }
+    let name = "mysql_proxy_member_serves_reads";
+    text.head(name, Kind::Gauge, "1 while the member serves reads as a replica, else 0 and why not");
+    for row in &rows {
+        let labels = [("member", row.name.as_str()), ("reason", row.why_not.unwrap_or_default())];
+        text.series(name, &labels, u8::from(row.why_not.is_none()));
     }
     let name = "mysql_proxy_member_lag_seconds";
     text.head(name, Kind::Gauge, "How far the replica was behind the primary when last asked");

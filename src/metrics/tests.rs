@@ -16,12 +16,14 @@ fn row(name: &str, up: bool) -> MemberRow {
         name: name.to_owned(),
         role: "replica",
         up,
+        why_not: (!up).then_some("down"),
         lag,
         in_use: 2,
         idle: 3,
         changing: 1,
         queries: 4,
         problem: None,
+        remark: None,
     }
 }
 
@@ -119,6 +121,7 @@ fn members_are_told_as_they_are_now_and_once_a_name() {
         "mysql_proxy_member_up{member=\"mysql-1\",role=\"replica\"} 1",
         "mysql_proxy_member_up{member=\"mysql-2\",role=\"replica\"} 1",
         "mysql_proxy_member_lag_seconds{member=\"mysql-1\"} 1.5",
+        "mysql_proxy_member_serves_reads{member=\"mysql-1\",reason=\"\"} 1",
         "mysql_proxy_backend_connections{member=\"mysql-1\",state=\"in_use\"} 2",
         "mysql_proxy_backend_connections{member=\"mysql-1\",state=\"idle\"} 3",
         "mysql_proxy_member_queries_total{member=\"mysql-1\"} 4",

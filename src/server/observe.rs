@@ -62,12 +62,14 @@ impl Running {
             name: view.member.name.to_string(),
             role: view.role.as_str(),
             up: view.is_up(),
+            why_not: view.why_not(),
             lag: view.lag,
             in_use: counts.in_use,
             idle: counts.idle,
             changing: counts.changing,
             queries: pool.exchanges(),
             problem,
+            remark: view.doubt.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -21,11 +21,26 @@ impl Causality {
         self.gtids.is_empty() && self.unknown.is_none()
     }
 
-    /// A write that the server named.
-    pub fn wrote(&mut self, kind: GtidKind, gtids: &[u8], now: Instant) {
+    /// A write that the server named. If it `had` a transaction of that name before, either it was asked in the very moment,
+    /// or its numbers have gone back and replicas may have another of that name: then the name proves nothing.
+    pub fn wrote(&mut self, kind: GtidKind, gtids: &[u8], had: Option<&GtidSet>, now: Instant) {
         match GtidSet::parse(kind, gtids) {
-            Ok(set) => self.gtids.merge_bounded(&set, MAX_RANGES),
+            Ok(set) => {
+                if had.is_some_and(|had| !set.is_empty() && had.covers(&set)) {
+                    self.wrote_unknown(now);
+                }
+                self.gtids.merge_bounded(&set, MAX_RANGES);
+            }
             Err(_) => self.wrote_unknown(now),
+        }
+    }
+
+    /// The names of its writes mean nothing any more: the primary has begun a new history. What is left of the writes is
+    /// what the primary has now.
+    pub fn forget_names(&mut self, now: Instant) {
+        if !self.gtids.is_empty() {
+            self.gtids = GtidSet::new();
+            self.wrote_unknown(now);
         }
     }
 
@@ -44,5 +59,40 @@ impl Causality {
     #[must_use]
     pub const fn unknown(&self) -> Option<Instant> {
         self.unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(text: &str) -> GtidSet {
+        GtidSet::parse(GtidKind::MariaDb, text.as_bytes()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_name_that_was_given_away_before_proves_nothing() {
+        for (had, gtid, is_named) in [
+            (None, "1-1-1", true),
+            (Some("1-1-7"), "1-1-8", true),
+            (Some("1-1-7"), "1-1-7", false),
+            (Some("1-1-7"), "1-1-1", false),
+            (Some("1-1-7"), "2-1-1", true),
+            (Some("1-1-7"), "", true),
+        ] {
+            let (mut causality, now) = (Causality::default(), Instant::now());
+            causality.wrote(GtidKind::MariaDb, gtid.as_bytes(), had.map(set).as_ref(), now);
+            assert_eq!(causality.unknown(), (!is_named).then_some(now), "{had:?} {gtid}");
+        }
+    }
+
+    #[test]
+    fn in_a_new_history_the_names_of_the_old_one_are_a_write_of_now() {
+        let (mut causality, now) = (Causality::default(), Instant::now());
+        causality.forget_names(now);
+        assert!(causality.is_empty());
+        causality.wrote(GtidKind::MariaDb, b"1-1-8", None, now);
+        causality.forget_names(now);
+        assert_eq!((causality.gtids().is_empty(), causality.unknown()), (true, Some(now)));
     }
 }

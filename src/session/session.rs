@@ -8,7 +8,11 @@ use super::{
 };
 use crate::{
     sql::{Dialect, Facts, Kind, ServerKind, Statement, TextEncoding, is_system_schema},
-    wire::{StatusFlags, gtid::GtidKind, ok::Change},
+    wire::{
+        StatusFlags,
+        gtid::{GtidKind, GtidSet},
+        ok::Change,
+    },
 };
 
 const COLLATION: &[u8] = b"collation_connection";
@@ -96,6 +100,8 @@ pub struct Told<'a> {
     pub told_late: bool,
     /// Whether the primary gives its transactions GTIDs.
     pub names_writes: bool,
+    /// What the primary had executed when the monitor asked it last, if that is known.
+    pub primary_had: Option<&'a GtidSet>,
     /// Whether the statement may write although its text does not say so.
     pub may_write: bool,
     /// How the member writes GTIDs; none where they mean nothing to other members.
@@ -193,7 +199,7 @@ impl Session {
                 Change::Gtids(gtids) => {
                     wrote = true;
                     match told.gtids {
-                        Some(kind) => self.causality.wrote(kind, gtids, told.now),
+                        Some(kind) => self.causality.wrote(kind, gtids, told.primary_had, told.now),
                         None => self.causality.wrote_unknown(told.now),
                     }
                 }
@@ -405,6 +411,7 @@ mod tests {
             has_trackers: true,
             told_late: false,
             names_writes: true,
+            primary_had: None,
             may_write: false,
             gtids: Some(GtidKind::MySql),
             on_primary: true,

@@ -65,6 +65,7 @@ pub fn changes(before: &View, now: &View) -> Vec<Change> {
         }
     }
     changes.extend(primary_change(before, now));
+    changes.extend(history_change(before, now));
     changes
 }
 
@@ -104,6 +105,9 @@ fn member_changes(before: (&View, &MemberView), after: (&View, &MemberView)) -> 
     if serves(after.0, now) && !serves(before.0, old) {
         changes.push(good(format!("{title} serves reads")));
     }
+    if let Some(doubt) = now.doubt.as_ref().filter(|_| old.doubt.is_none()) {
+        changes.push(bad(format!("{title} serves, and should be looked at: {doubt}")));
+    }
     let refuses_writes = |view: &MemberView| view.role == Role::Primary && view.read_only == Some(true);
     if refuses_writes(now) && !refuses_writes(old) {
         changes.push(bad(format!(
@@ -126,6 +130,15 @@ fn primary_change(before: &View, now: &View) -> Option<Change> {
         Err(NoPrimary::NotSeenYet) => None,
         Err(reason) => Some(bad(format!("there is no primary: {reason}"))),
     }
+}
+
+/// What was learned before counts no longer.
+fn history_change(before: &View, now: &View) -> Option<Change> {
+    let why = now.beginning.as_ref().filter(|_| before.history != now.history)?;
+    let primary = now.assigned_primary.as_ref().ok().and_then(|id| now.member(*id)).map(title).unwrap_or_default();
+    Some(bad(format!(
+        "a new history begins at the primary {primary}: {why}; replicas that have the old one serve no reads until they are made anew"
+    )))
 }
 
 #[cfg(test)]

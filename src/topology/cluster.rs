@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::character::{Character, Word};
 use super::fitness::{Circumstances, Fitness, judge};
 use super::galera;
+use super::lineage::{Lineage, Node};
 use super::member::{Member, MemberId, Role};
 use super::names::Found;
 use super::probe::Report;
@@ -16,6 +17,7 @@ use super::prober::Checked;
 use super::progress::{PrimaryHistory, Progress};
 use super::roles::{self, Candidate};
 use super::settings::{PrimaryRule, TopologySettings};
+use super::standing::{Past, Standing};
 use super::state::{Health, ServerInfo, Unfit};
 use super::view::{MemberView, NoPrimary, View};
 use crate::wire::gtid::GtidSet;
@@ -31,6 +33,7 @@ struct Known {
     /// with less.
     fresh: bool,
     progress: Progress,
+    standing: Standing,
 }
 
 /// The members that came and went.
@@ -52,6 +55,7 @@ pub struct Cluster {
     named_primary: Option<SocketAddr>,
     primary: Result<MemberId, NoPrimary>,
     history: PrimaryHistory,
+    past: Past,
     discovery_problem: Option<Arc<str>>,
     generation: u64,
 }
@@ -68,6 +72,7 @@ impl Cluster {
             named_primary: None,
             primary: Err(NoPrimary::NotSeenYet),
             history: PrimaryHistory::default(),
+            past: Past::default(),
             discovery_problem: None,
             generation: 0,
         }
@@ -104,7 +109,9 @@ impl Cluster {
         if let Some(report) = checked.report {
             let before = known.report.replace(report);
             self.assign_primary();
+            self.look_back(checked.member);
             self.advance(checked.member, before.as_ref());
+            self.relate(checked.member);
         } else {
             known.progress = Progress::default();
             self.assign_primary();
@@ -120,6 +127,8 @@ impl Cluster {
         let mut view = View::new(self.generation, members, self.primary.clone());
         view.character = self.character;
         view.discovery_problem.clone_from(&self.discovery_problem);
+        view.history = self.past.number;
+        view.beginning.clone_from(&self.past.beginning);
         view
     }
 
@@ -132,6 +141,7 @@ impl Cluster {
             report: None,
             fresh: false,
             progress: Progress::default(),
+            standing: Standing::default(),
         };
         self.members.insert(member.id, known);
         member
@@ -177,6 +187,48 @@ impl Cluster {
         }
     }
 
+    /// Begins a new history where the primary's report shows that the one before has ended.
+    fn look_back(&mut self, id: MemberId) {
+        if self.primary != Ok(id) || self.character == Character::Galera {
+            return;
+        }
+        let Some(report) = self.members.get(&id).and_then(|known| known.report.clone()) else { return };
+        if self.past.follow(&report) {
+            self.begin_history(Some(id));
+            for known in self.members.values_mut().filter(|known| known.member.id != id) {
+                known.standing.judge_history(known.report.as_ref(), &self.past, &report);
+            }
+        }
+    }
+
+    /// Follows who belongs to the primary. Transactions can be compared when the primary was asked last.
+    fn relate(&mut self, id: MemberId) {
+        let Some(primary) = self.primary.as_ref().ok().copied().filter(|_| self.character != Character::Galera) else {
+            return;
+        };
+        let nodes: Vec<Node<'_>> = self.members.values().map(Known::node).collect();
+        let lineage = Lineage::new(&nodes, Some(primary));
+        let root = self.members.get(&primary).filter(|root| root.fresh).and_then(|root| root.report.as_ref());
+        let mut standings: Vec<(MemberId, Standing)> = Vec::new();
+        for known in self.members.values().filter(|known| known.member.id != primary) {
+            let Some(report) = known.report.as_ref().filter(|_| known.fresh) else { continue };
+            let mut standing = known.standing.clone();
+            match root {
+                Some(root) if id == primary && report.finished < root.begun => {
+                    standing.compare(report, root, known.member.id, primary, &lineage, &self.past);
+                }
+                _ if id == known.member.id => standing.identify(report, id, primary, &lineage, root.is_some()),
+                _ => continue,
+            }
+            standings.push((known.member.id, standing));
+        }
+        for (id, standing) in standings {
+            if let Some(known) = self.members.get_mut(&id) {
+                known.standing = standing;
+            }
+        }
+    }
+
     /// Follows one member's new report: a primary's moves the mark for all, a replica's shows how far it is.
     fn advance(&mut self, id: MemberId, before: Option<&Report>) {
         if self.primary == Ok(id) {
@@ -209,6 +261,7 @@ impl Cluster {
         };
         // The GTIDs of one Galera node mean nothing to another.
         let names_writes = self.character != Character::Galera;
+        let believed = is_primary || known.standing.is_believed();
         let fitness =
             if is_primary { Fitness { lag: None, unfit: None } } else { self.fitness(known, report, primary_is_up) };
         MemberView {
@@ -219,10 +272,13 @@ impl Cluster {
             server: Some(Arc::clone(&report.server) as Arc<ServerInfo>),
             read_only: Some(report.read_only),
             lag: fitness.lag,
-            applied: if known.fresh && names_writes { known.applied(is_primary) } else { Arc::default() },
+            applied: if known.fresh && names_writes && believed { known.applied(is_primary) } else { Arc::default() },
             names_writes: names_writes && report.executed.is_some(),
             hides_confirmed: report.galera.as_ref().is_some_and(|node| node.confirmed.is_none()),
-            caught_up_to: known.progress.caught_up_to.filter(|_| known.fresh && !is_primary),
+            caught_up_to: known.progress.caught_up_to.filter(|_| known.fresh && !is_primary && believed),
+            doubt: known.standing.doubt().filter(|_| !is_primary).cloned(),
+            sources: self.sources(known),
+            max_connections: Some(report.max_connections).filter(|limit| *limit > 0),
         }
     }
 
@@ -231,11 +287,26 @@ impl Cluster {
             return Fitness { lag: None, unfit: Some(Unfit::Unseen) };
         }
         let staleness = known.progress.staleness(report);
-        let around = Circumstances { primary_is_up, staleness, max_lag: self.settings.check.max_lag };
-        match self.character {
-            Character::Galera => galera::judge(report.galera.as_ref(), &around),
-            _ => judge(&report.replication, &around),
+        let cut_off_for = known.standing.cut_off_for(report);
+        let around = Circumstances { primary_is_up, staleness, cut_off_for, max_lag: self.settings.check.max_lag };
+        let root = self.primary_member().and_then(|root| root.report.as_ref());
+        if self.character == Character::Galera {
+            let of_primary = root.and_then(|root| root.galera.as_ref());
+            return galera::judge(report.galera.as_ref(), of_primary, &around);
         }
+        let fitness = judge(&report.replication, &around);
+        let other = root
+            .filter(|root| root.server.family != report.server.family)
+            .map(|root| Unfit::OtherFamily { own: report.server.family, primary: root.server.family });
+        match other.or_else(|| known.standing.complaint()) {
+            Some(unfit) if fitness.unfit != Some(Unfit::NoReplication) => Fitness { lag: None, unfit: Some(unfit) },
+            _ => fitness,
+        }
+    }
+
+    fn sources(&self, known: &Known) -> Vec<MemberId> {
+        let nodes: Vec<Node<'_>> = self.members.values().map(Known::node).collect();
+        Lineage::new(&nodes, self.primary.as_ref().ok().copied()).sources(known.member.id)
     }
 }
 
@@ -247,6 +318,11 @@ impl Known {
             read_only: self.report.as_ref().map(|report| report.read_only),
             galera: self.report.as_ref().and_then(|report| report.galera.as_ref()),
         }
+    }
+
+    fn node(&self) -> Node<'_> {
+        let Member { id, name, address, .. } = &self.member;
+        Node { id: *id, name, address: *address, report: self.report.as_ref() }
     }
 
     fn word(&self) -> Word {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::topology::fake::{galera_report, report};
+use crate::topology::fake::{galera_report, mysql_report, report};
 use crate::topology::pick::{Freshness, PickReason};
 use crate::topology::settings::{CheckSettings, ClusterKind, HostPort, MemberSource};
 use crate::topology::state::DownReason;
@@ -218,4 +218,80 @@ fn the_gtids_of_galera_nodes_are_worth_nothing_and_their_place_in_the_clusters_o
     assert_eq!(serving(&cluster.view()), MemberId(1), "the other lacks something");
     answers(&mut cluster, 0, galera_report(5, &[]));
     assert_eq!(serving(&cluster.view()), MemberId(0));
+}
+
+/// Checks of all members, the replicas before the primary.
+fn round(cluster: &mut Cluster, reports: [Report; 3]) -> View {
+    let [primary, one, two] = reports;
+    answers(cluster, 1, one);
+    answers(cluster, 2, two);
+    answers(cluster, 0, Report { begun: std::time::Instant::now(), ..primary });
+    cluster.view()
+}
+
+fn why_not(view: &View) -> [Option<&'static str>; 2] {
+    [1, 2].map(|id| view.members[id].why_not())
+}
+
+#[test]
+fn behind_a_new_beginning_nothing_old_is_proof_however_far_the_primary_goes() {
+    let mut cluster = named_cluster();
+    let old = || report(2, "1-1-8", Some(0));
+    let view = round(&mut cluster, [report(1, "1-1-8", None), old(), report(3, "1-1-8", Some(0))]);
+    assert_eq!((why_not(&view), view.history), ([None, None], 0));
+    let view = round(&mut cluster, [report(1, "1-1-1", None), old(), report(3, "1-1-8", Some(0))]);
+    assert_eq!((why_not(&view), view.history), ([Some("other_history"); 2], 1));
+    assert_eq!(who_reads(&view, "1-1-1"), (0, PickReason::NoReplica));
+    // The third member was made anew; the primary has passed what the second one has.
+    let view = round(&mut cluster, [report(1, "1-1-2", None), old(), report(3, "1-1-2", Some(0))]);
+    assert_eq!(why_not(&view), [Some("other_history"), None]);
+    let view = round(&mut cluster, [report(1, "1-1-90", None), old(), report(3, "1-1-90", Some(0))]);
+    assert_eq!(why_not(&view), [Some("other_history"), None]);
+    assert_eq!((who_reads(&view, "1-1-4"), view.history), ((2, PickReason::Replica), 1));
+}
+
+#[test]
+fn a_primary_made_anew_with_another_uuid_begins_a_new_history() {
+    let mut cluster = named_cluster();
+    let replicas = || [mysql_report(2, "A:1-8", Some(1)), mysql_report(3, "A:1-8", Some(1))];
+    let [one, two] = replicas();
+    assert_eq!(why_not(&round(&mut cluster, [mysql_report(1, "A:1-8", None), one, two])), [None, None]);
+    let [one, two] = replicas();
+    let rebuilt = || Report { uuid: Some(crate::topology::fake::uuid(4).into()), ..mysql_report(1, "D:1-2", None) };
+    let view = round(&mut cluster, [rebuilt(), one, two]);
+    assert_eq!((why_not(&view), view.history), ([Some("other_history"); 2], 1));
+    let [one, _] = replicas();
+    let view = round(&mut cluster, [rebuilt(), one, mysql_report(3, "D:1-2", Some(4))]);
+    assert_eq!(why_not(&view), [Some("other_history"), None]);
+}
+
+#[test]
+fn what_may_pass_counts_only_when_it_stays() {
+    let mut cluster = named_cluster();
+    for (round_number, expected) in [(1, None), (2, None), (3, Some("other_history"))] {
+        let ahead = mysql_report(2, "A:1-9", Some(1));
+        let view = round(&mut cluster, [mysql_report(1, "A:1-8", None), ahead, mysql_report(3, "A:1-8", Some(1))]);
+        assert_eq!(why_not(&view), [expected, None], "{round_number}");
+        assert!(view.members[1].applied.is_empty(), "it proves nothing meanwhile");
+    }
+    let view = round(
+        &mut cluster,
+        [mysql_report(1, "A:1-9", None), mysql_report(2, "A:1-9", Some(1)), mysql_report(3, "A:1-8", Some(1))],
+    );
+    assert_eq!(why_not(&view), [None, None]);
+}
+
+#[test]
+fn a_stranger_and_another_family_serve_nothing_and_who_cannot_be_placed_serves() {
+    let mut cluster = named_cluster();
+    let stranger = || mysql_report(3, "A:1-8,D:1-2", Some(4));
+    let unclear = || mysql_report(2, "A:1-8", Some(9));
+    let view = round(&mut cluster, [mysql_report(1, "A:1-8", None), unclear(), stranger()]);
+    assert_eq!(why_not(&view), [None, Some("stranger")]);
+    assert!(view.members[1].doubt.is_some());
+    let view = round(&mut cluster, [mysql_report(1, "A:1-8", None), report(2, "1-1-8", Some(0)), stranger()]);
+    assert_eq!(why_not(&view), [Some("other_family"), Some("stranger")]);
+    fails(&mut cluster, 0, down());
+    answers(&mut cluster, 2, mysql_report(3, "A:1-8", Some(1)));
+    assert_eq!(why_not(&cluster.view())[1], None, "what its source is needs no primary that answers");
 }

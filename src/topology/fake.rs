@@ -8,10 +8,10 @@ use std::time::Instant;
 use super::ask::{Answer, Ask, AskError, Converse};
 use super::galera::Node;
 use super::probe::Report;
-use super::replication::{BinlogPosition, Channel, Replication, Thread, UsingGtid};
+use super::replication::{BinlogPosition, Channel, Replication, Source, Thread, UsingGtid};
 use super::state::ServerInfo;
 use crate::wire::Capabilities;
-use crate::wire::gtid::{GtidKind, GtidSet};
+use crate::wire::gtid::{GtidKind, GtidSet, Origins};
 use crate::wire::server::read_version;
 
 /// What a member answers, by the beginning of the question.
@@ -136,7 +136,7 @@ pub fn galera_node(position: &str, sequence: u64, replaced: &[(&str, &str)]) -> 
 /// What a check of a Galera node finds.
 pub fn galera_report(sequence: u64, replaced: &[(&str, &str)]) -> Report {
     let galera = Node::read(&galera_variables(replaced), &galera_status(sequence, replaced));
-    Report { galera, ..report(1, "0-1-900", None) }
+    Report { galera, ..report(9, "0-1-900", None) }
 }
 
 /// What a server answers that was built with Galera and does not use it.
@@ -170,7 +170,10 @@ pub fn report(server_id: u64, position: &str, behind: Option<u64>) -> Report {
         io: Thread::Running,
         sql: Thread::Running,
         behind: Some(std::time::Duration::from_secs(behind)),
-        source_server_id: 1,
+        source: Source { host: "10.0.0.0".into(), port: 3306, uuid: None, server_id: 1 },
+        io_error: 0,
+        connect_retry: std::time::Duration::from_secs(1),
+        retrieved: GtidSet::new(),
         applied_to: None,
         using_gtid: UsingGtid::Other,
     };
@@ -178,7 +181,12 @@ pub fn report(server_id: u64, position: &str, behind: Option<u64>) -> Report {
     server.server_id = server_id;
     Report {
         begun: Instant::now(),
+        finished: Instant::now(),
         server: Arc::new(server),
+        uuid: None,
+        max_connections: 151,
+        origins: Some(Arc::new(Origins::read(server_id, &[position.as_bytes()]).unwrap())),
+        replicas_connected: None,
         read_only: behind.is_some(),
         executed: Some(Arc::clone(&set)),
         applied: set,
@@ -193,9 +201,40 @@ pub fn report_by_position(server_id: u64, offset: u64, replica: bool) -> Report 
     let position = BinlogPosition::new("bin.000001", offset);
     let mut report = report(server_id, "", replica.then_some(0));
     report.executed = None;
+    report.origins = None;
     report.binlog_end.clone_from(&position);
     if let Replication::Channels(channels) = &mut report.replication {
         channels[0].applied_to = position;
     }
     report
+}
+
+/// What a check of a `MySQL` member finds: its number is the last of its UUID, `A` to `D` in sets are those of 1 to 4; a
+/// replica if the number of a source is given.
+pub fn mysql_report(server_id: u64, executed: &str, source: Option<u64>) -> Report {
+    let set = Arc::new(mysql_set(executed));
+    let mut report = report(server_id, "", source.map(|_| 0));
+    let mut server = FakeConversation::new("9.7.0", Vec::new()).server();
+    server.server_id = server_id;
+    report.server = Arc::new(server);
+    report.uuid = Some(uuid(server_id).into());
+    report.origins = None;
+    report.executed = Some(Arc::clone(&set));
+    report.applied = set;
+    if let (Replication::Channels(channels), Some(source)) = (&mut report.replication, source) {
+        channels[0].source = Source { host: "db".into(), port: 3306, uuid: Some(uuid(source)), server_id: source };
+    }
+    report
+}
+
+/// The UUID of a server of this id.
+pub fn uuid(server_id: u64) -> String {
+    format!("43ffca67-e4da-11f1-a042-02fc000000{server_id:02}")
+}
+
+/// A set in which `A` to `D` stand for UUIDs.
+pub fn mysql_set(text: &str) -> GtidSet {
+    let spelled = |text: String, (letter, id)| text.replace(letter, &uuid(id));
+    let text = [("A", 1), ("B", 2), ("C", 3), ("D", 4)].into_iter().fold(text.to_owned(), spelled);
+    GtidSet::parse(GtidKind::MySql, text.as_bytes()).unwrap()
 }

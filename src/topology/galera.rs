@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::ask::Answer;
 use super::fitness::{Circumstances, Fitness};
-use super::state::Unfit;
+use super::state::{Proof, Unfit};
 
 /// A place in the order of one cluster's transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,11 +152,18 @@ pub fn takes_part(variables: &Answer) -> bool {
 /// Judges a reader. What it lacks of the writer's newest state counts as lag, as far as it can be told; a node that
 /// tells nothing of it serves those who wrote nothing.
 #[must_use]
-pub fn judge(node: Option<&Node>, around: &Circumstances) -> Fitness {
+pub fn judge(node: Option<&Node>, primary: Option<&Node>, around: &Circumstances) -> Fitness {
     let Some(node) = node else { return Fitness { lag: None, unfit: Some(Unfit::NoGalera) } };
     let lag: Option<Duration> = if around.primary_is_up { around.staleness } else { None };
     let too_late = lag.filter(|lag| *lag > around.max_lag).map(|lag| Unfit::Lag { lag, max: around.max_lag });
-    Fitness { lag, unfit: node.complaint().or(too_late) }
+    let stranger = || Some(Unfit::Stranger { proof: other_cluster(node, primary?)? });
+    Fitness { lag, unfit: node.complaint().or_else(stranger).or(too_late) }
+}
+
+/// The UUID of the state is the cluster's, and comes to each node that joins.
+fn other_cluster(node: &Node, primary: &Node) -> Option<Proof> {
+    let (own, primary) = (&node.applied.as_ref()?.cluster, &primary.applied.as_ref()?.cluster);
+    (own != primary).then(|| Proof::Galera { own: own.clone(), primary: primary.clone() })
 }
 
 /// The later of two in one history; of two histories the first.

@@ -97,9 +97,19 @@ fn what_a_reader_lacks_counts_as_lag() {
         (Some(second * 11), true, "lag"),
         (Some(second * 11), false, "fit"),
     ] {
-        let around = Circumstances { primary_is_up, staleness, max_lag: second * 10 };
-        assert_eq!(word(judge(Some(&synced), &around).unfit.as_ref()), expected, "{staleness:?} {primary_is_up}");
+        let around = Circumstances { primary_is_up, staleness, cut_off_for: None, max_lag: second * 10 };
+        assert_eq!(word(judge(Some(&synced), None, &around).unfit.as_ref()), expected, "{staleness:?} {primary_is_up}");
     }
-    let around = Circumstances { primary_is_up: true, staleness: None, max_lag: second };
-    assert_eq!(word(judge(None, &around).unfit.as_ref()), "no galera");
+    let around = Circumstances { primary_is_up: true, staleness: None, cut_off_for: None, max_lag: second };
+    assert_eq!(word(judge(None, None, &around).unfit.as_ref()), "no galera");
+}
+
+#[test]
+fn a_node_of_another_cluster_is_a_stranger() {
+    let around = Circumstances { primary_is_up: true, staleness: None, cut_off_for: None, max_lag: Duration::MAX };
+    let node = |replaced: &[(&str, &str)]| Node::read(&galera_variables(&[]), &galera_status(7, replaced)).unwrap();
+    let (ours, theirs) = (node(&[]), node(&[("wsrep_local_state_uuid", "00000000-0000-0000-0000-000000000001")]));
+    assert_eq!(judge(Some(&ours), Some(&ours), &around).unfit, None);
+    assert_eq!(judge(Some(&theirs), Some(&ours), &around).unfit.unwrap().reason(), "stranger");
+    assert_eq!(judge(Some(&theirs), None, &around).unfit, None, "the primary has not told");
 }

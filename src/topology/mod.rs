@@ -7,7 +7,7 @@
 //! ```text
 //! discovery ─ addresses ─▶ monitor ─▶ cluster ─ View ─▶ everybody
 //! prober (one a member) ─ reports ─▶ │          │
-//!   probe, health                    │        character, roles, progress, fitness, galera
+//!   probe, health                    │        character, roles, lineage, history, progress, fitness, galera
 //! ```
 
 mod account;
@@ -21,7 +21,10 @@ mod discovery;
 mod fake;
 mod fitness;
 mod galera;
+mod grants;
 mod health;
+mod history;
+mod lineage;
 mod member;
 mod monitor;
 mod names;
@@ -33,6 +36,7 @@ mod replication;
 mod resolve;
 mod roles;
 mod settings;
+mod standing;
 mod state;
 mod view;
 
@@ -44,5 +48,5 @@ pub use monitor::Topology;
 pub use pick::{Freshness, NoMember, Pick, PickReason};
 pub use resolve::DiscoveryError;
 pub use settings::{CheckSettings, ClusterKind, HostPort, MemberSource, PrimaryRule, TopologySettings};
-pub use state::{BlindReason, DownReason, Health, ServerInfo, Unfit};
+pub use state::{BlindReason, Doubt, DownReason, Health, Proof, ServerInfo, Unfit};
 pub use view::{MemberView, NoPrimary, View};

@@ -12,10 +12,11 @@ use std::time::Instant;
 
 use super::ask::{Answer, AskError, Converse, Row};
 use super::galera::{self, Node};
+use super::grants;
 use super::replication::{BinlogPosition, Replication, UsingGtid};
 use super::settings::ClusterKind;
 use super::state::ServerInfo;
-use crate::wire::gtid::{GtidKind, GtidSet};
+use crate::wire::gtid::{GtidKind, GtidSet, Origins};
 use crate::wire::server::{ServerFamily, Version};
 
 const ER_ACCESS_DENIED: u16 = 1045;
@@ -29,8 +30,18 @@ pub struct Report {
     pub begun: Instant,
     /// What the greeting told, with `@@server_id`.
     pub server: Arc<ServerInfo>,
+    /// Taken behind the last answer.
+    pub finished: Instant,
+    /// `@@server_uuid`, which `MariaDB` does not have.
+    pub uuid: Option<Arc<str>>,
     /// `@@read_only`.
     pub read_only: bool,
+    /// `@@max_connections`; 0 if it does not say.
+    pub max_connections: u64,
+    /// All that a `MariaDB` server has ever had.
+    pub origins: Option<Arc<Origins>>,
+    /// How many replicas are connected to it, where it says so without a privilege (`MariaDB`).
+    pub replicas_connected: Option<u64>,
     /// What it would hand to its replicas; `None` where GTIDs are off or there is no binary log.
     pub executed: Option<Arc<GtidSet>>,
     /// What it has applied of its source's transactions; empty where GTIDs are off.
@@ -51,10 +62,15 @@ pub async fn probe(member: &mut impl Converse, kind: ClusterKind) -> Result<Repo
     let status = member.query(state_query(&server)).await?;
     let state = status.first().ok_or_else(|| unexpected("no row"))?;
     server.server_id = state.number(&["server_id"]).unwrap_or_default();
+    let account = state.text(&["account"]).unwrap_or_else(|| "proxy".to_owned());
     let galera = if may_be_galera(kind, &server) { ask_galera(member).await? } else { None };
     let replication = match kind {
         ClusterKind::Galera => Replication::None,
-        _ => ask_replication(member, &server).await?,
+        _ => ask_replication(member, &server, &account).await?,
+    };
+    let replicas_connected = match server.family {
+        ServerFamily::MariaDb if kind != ClusterKind::Galera && galera.is_none() => ask_connected(member).await?,
+        _ => None,
     };
     let gtids = match server.family {
         ServerFamily::MySql => mysql_gtids(state),
@@ -65,7 +81,12 @@ pub async fn probe(member: &mut impl Converse, kind: ClusterKind) -> Result<Repo
     let binlog_end = if by_position { ask_binlog_end(member, &server).await? } else { None };
     Ok(Report {
         begun,
+        finished: Instant::now(),
+        uuid: state.text(&["server_uuid"]).filter(|uuid| !uuid.is_empty()).map(Arc::from),
         read_only: is_on(state, "read_only"),
+        max_connections: state.number(&["max_connections"]).unwrap_or_default(),
+        origins: gtids.origins.map(Arc::new),
+        replicas_connected,
         executed: gtids.executed.map(Arc::new),
         applied: Arc::new(gtids.applied),
         binlog_end,
@@ -110,12 +131,15 @@ fn state_query(server: &ServerInfo) -> &'static str {
     match server.family {
         ServerFamily::MySql => {
             "SELECT @@global.server_id AS server_id, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
-             @@global.gtid_mode AS gtid_mode, @@global.gtid_executed AS gtid_executed"
+             @@global.gtid_mode AS gtid_mode, @@global.gtid_executed AS gtid_executed, \
+             @@global.server_uuid AS server_uuid, @@global.max_connections AS max_connections, \
+             CURRENT_USER() AS account"
         }
         ServerFamily::MariaDb => {
             "SELECT @@global.server_id AS server_id, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
              @@global.gtid_slave_pos AS slave_pos, @@global.gtid_current_pos AS current_pos, \
-             @@global.gtid_binlog_pos AS binlog_pos"
+             @@global.gtid_binlog_pos AS binlog_pos, @@global.gtid_binlog_state AS binlog_state, \
+             @@global.max_connections AS max_connections, CURRENT_USER() AS account"
         }
     }
 }
@@ -128,13 +152,14 @@ fn is_on(row: Row<'_>, variable: &str) -> bool {
 struct Gtids {
     executed: Option<GtidSet>,
     applied: GtidSet,
+    origins: Option<Origins>,
 }
 
 /// With `gtid_mode` other than ON there may be transactions without a GTID, so the set proves nothing.
 fn mysql_gtids(row: Row<'_>) -> Result<Gtids, crate::wire::gtid::GtidError> {
     let executed = GtidSet::parse(GtidKind::MySql, row.bytes(&["gtid_executed"]).unwrap_or_default())?;
     let complete = row.bytes(&["gtid_mode"]).is_some_and(|mode| mode.eq_ignore_ascii_case(b"on"));
-    Ok(Gtids { executed: complete.then(|| executed.clone()), applied: executed })
+    Ok(Gtids { executed: complete.then(|| executed.clone()), applied: executed, origins: None })
 }
 
 /// A replica is believed in its `gtid_slave_pos` only. `gtid_current_pos` counts its own stray writes too, and a
@@ -148,13 +173,27 @@ fn mariadb_gtids(row: Row<'_>, replication: &Replication) -> Result<Gtids, crate
         applied.add_unknown_domains(&read("current_pos")?);
     }
     let executed = if is_on(row, "log_bin") { Some(read("binlog_pos")?) } else { None };
-    Ok(Gtids { executed, applied })
+    let texts = ["binlog_state", "slave_pos", "current_pos"].map(|name| row.bytes(&[name]).unwrap_or_default());
+    let origins = Origins::read(row.number(&["server_id"]).unwrap_or_default(), &texts)?;
+    Ok(Gtids { executed, applied, origins: Some(origins) })
 }
 
-async fn ask_replication(member: &mut impl Converse, server: &ServerInfo) -> Result<Replication, AskError> {
+async fn ask_replication(
+    member: &mut impl Converse,
+    server: &ServerInfo,
+    account: &str,
+) -> Result<Replication, AskError> {
     match ask_privileged(member, replication_query(server)).await? {
         Some(answer) => Ok(Replication::read(&answer)),
-        None => Ok(Replication::Denied { grant: grant(server).to_owned() }),
+        None => Ok(Replication::Denied { grant: grants::replication(server, account) }),
+    }
+}
+
+async fn ask_connected(member: &mut impl Converse) -> Result<Option<u64>, AskError> {
+    match member.query("SHOW GLOBAL STATUS LIKE 'Slaves_connected'").await {
+        Ok(answer) => Ok(answer.first().and_then(|row| row.number(&["Value"]))),
+        Err(AskError::Server { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -186,14 +225,6 @@ async fn ask_privileged(member: &mut impl Converse, query: &str) -> Result<Optio
             Ok(None)
         }
         Err(error) => Err(error),
-    }
-}
-
-/// The statement that lets the monitor see the replication's state. The quotes stand for the account's own name.
-fn grant(server: &ServerInfo) -> &'static str {
-    match server.family {
-        ServerFamily::MariaDb if server.version >= Version(10, 5, 2) => "GRANT SLAVE MONITOR ON *.* TO <monitor.user>",
-        ServerFamily::MariaDb | ServerFamily::MySql => "GRANT REPLICATION CLIENT ON *.* TO <monitor.user>",
     }
 }
 

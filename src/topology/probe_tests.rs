@@ -12,6 +12,7 @@ fn denied() -> Result<Answer, AskError> {
 fn mysql_state(gtid_mode: &str) -> Answer {
     row(&[
         ("server_id", "2"),
+        ("account", "proxy@10.%"),
         ("read_only", "1"),
         ("log_bin", "1"),
         ("gtid_mode", gtid_mode),
@@ -51,7 +52,7 @@ async fn each_version_is_asked_in_its_own_words() {
         ("8.0.36", "OFF", &["SHOW REPLICA STATUS", "SHOW MASTER STATUS"]),
         ("8.0.21", "ON", &["SHOW SLAVE STATUS"]),
         ("5.6.51", "OFF", &["SHOW SLAVE STATUS", "SHOW MASTER STATUS"]),
-        ("10.11.19-MariaDB", "ON", &["SHOW ALL SLAVES STATUS"]),
+        ("10.11.19-MariaDB", "ON", &["SHOW ALL SLAVES STATUS", "SHOW GLOBAL STATUS LIKE 'Slaves_connected'"]),
     ] {
         let answers = vec![("SELECT", Ok(mysql_state(mode))), ("SHOW", Ok(Answer::default()))];
         let mut member = FakeConversation::new(version, answers);
@@ -77,9 +78,9 @@ async fn gtids_prove_something_only_where_every_transaction_has_one() {
 #[tokio::test]
 async fn a_missing_privilege_is_an_answer_with_its_remedy() {
     for (version, grant) in [
-        ("9.7.4", "GRANT REPLICATION CLIENT ON *.* TO <monitor.user>"),
-        ("10.11.19-MariaDB", "GRANT SLAVE MONITOR ON *.* TO <monitor.user>"),
-        ("10.4.1-MariaDB", "GRANT REPLICATION CLIENT ON *.* TO <monitor.user>"),
+        ("9.7.4", "GRANT REPLICATION CLIENT ON *.* TO 'proxy'@'10.%'"),
+        ("10.11.19-MariaDB", "GRANT BINLOG MONITOR, SLAVE MONITOR ON *.* TO 'proxy'@'10.%'"),
+        ("10.4.1-MariaDB", "GRANT REPLICATION CLIENT ON *.* TO 'proxy'@'10.%'"),
     ] {
         let answers = vec![("SELECT", Ok(mysql_state("ON"))), ("SHOW", denied())];
         let report = probe(&mut FakeConversation::new(version, answers), ClusterKind::Replication).await.unwrap();
@@ -105,15 +106,16 @@ async fn galera_is_asked_where_it_may_be_and_replication_where_it_may_be() {
     const VARIABLES: &str = "SHOW GLOBAL VARIABLES LIKE 'wsrep%'";
     const STATUS: &str = "SHOW GLOBAL STATUS LIKE 'wsrep%'";
     const REPLICAS: &str = "SHOW ALL SLAVES STATUS";
+    const CONNECTED: &str = "SHOW GLOBAL STATUS LIKE 'Slaves_connected'";
     let off = [("wsrep_on", "OFF")];
     for (kind, version, replaced, questions) in [
         (ClusterKind::Auto, MARIADB, &[][..], &[VARIABLES, STATUS, REPLICAS][..]),
-        (ClusterKind::Auto, MARIADB, &off, &[VARIABLES, REPLICAS]),
+        (ClusterKind::Auto, MARIADB, &off, &[VARIABLES, REPLICAS, CONNECTED]),
         (ClusterKind::Galera, MARIADB, &[], &[VARIABLES, STATUS]),
         (ClusterKind::Galera, MARIADB, &off, &[VARIABLES]),
         (ClusterKind::Galera, "8.0.36", &[], &[]),
-        (ClusterKind::Replication, MARIADB, &[], &[REPLICAS]),
-        (ClusterKind::Single, MARIADB, &[], &[REPLICAS]),
+        (ClusterKind::Replication, MARIADB, &[], &[REPLICAS, CONNECTED]),
+        (ClusterKind::Single, MARIADB, &[], &[REPLICAS, CONNECTED]),
     ] {
         let mut member = FakeConversation::new(version, galera_node("0-1-8", 12, replaced));
         let report = probe(&mut member, kind).await.unwrap();

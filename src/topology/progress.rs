@@ -84,7 +84,7 @@ impl PrimaryHistory {
                 .replication
                 .channels()
                 .iter()
-                .filter(|channel| channel.source_server_id == self.server_id)
+                .filter(|channel| channel.source.server_id == self.server_id)
                 .any(|channel| channel.applied_to.as_ref().is_some_and(|applied| applied.covers(end))),
             Mark::Galera(confirmed) => applied(replica).is_some_and(|applied| applied.covers(confirmed)),
             Mark::Nothing => false,

@@ -24,7 +24,7 @@ fn without_gtids_the_position_in_this_primarys_log_counts() {
     assert_eq!(history.caught_up_to(&report_by_position(2, 999, true)), None);
     let mut elsewhere = report_by_position(2, 1000, true);
     if let crate::topology::replication::Replication::Channels(channels) = &mut elsewhere.replication {
-        channels[0].source_server_id = 9;
+        channels[0].source.server_id = 9;
     }
     assert_eq!(history.caught_up_to(&elsewhere), None, "the position is one in another server's log");
 }

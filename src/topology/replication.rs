@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::ask::{Answer, Row};
+use crate::wire::gtid::{GtidKind, GtidSet};
 
 /// Longest text of a server's error that is kept, in characters.
 const MAX_ERROR: usize = 300;
@@ -58,12 +59,38 @@ pub struct Channel {
     pub sql: Thread,
     /// `Seconds_Behind_Source`; `None` when the server says NULL.
     pub behind: Option<Duration>,
-    /// The source's `@@server_id`; 0 before it was ever connected.
-    pub source_server_id: u64,
+    /// From whom, as the server tells it.
+    pub source: Source,
+    /// The number of the newest error of the thread that fetches; 0 for none.
+    pub io_error: u64,
+    /// How long it waits before it connects again.
+    pub connect_retry: Duration,
+    /// What it has fetched since it was pointed to this source (`MySQL`); empty where the server does not say.
+    pub retrieved: GtidSet,
     /// Up to where in the source's binary log everything is applied.
     pub applied_to: Option<BinlogPosition>,
     /// `MariaDB`'s `Using_Gtid`.
     pub using_gtid: UsingGtid,
+}
+
+/// The server that a channel copies from. The ids are those of the newest connection: behind a change of the source an
+/// old one of `MariaDB` stands there until it has connected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// `Source_Host`, as the replica was told.
+    pub host: String,
+    /// `Source_Port`.
+    pub port: u16,
+    /// `@@server_uuid`; `None` for `MariaDB`, and before it was ever connected.
+    pub uuid: Option<String>,
+    /// `@@server_id`; 0 before it was ever connected.
+    pub server_id: u64,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
 }
 
 /// A place in a binary log.
@@ -86,6 +113,12 @@ impl BinlogPosition {
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.base == other.base && (self.number, self.offset) >= (other.number, other.offset)
+    }
+}
+
+impl std::fmt::Display for BinlogPosition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:06}:{}", self.base, self.number, self.offset)
     }
 }
 
@@ -119,12 +152,27 @@ fn read_channel(row: Row<'_>) -> Channel {
         io: thread(row, &["Replica_IO_Running", "Slave_IO_Running"], "Last_IO_Error"),
         sql: thread(row, &["Replica_SQL_Running", "Slave_SQL_Running"], "Last_SQL_Error"),
         behind: row.number(&["Seconds_Behind_Source", "Seconds_Behind_Master"]).map(Duration::from_secs),
-        source_server_id: row.number(&["Source_Server_Id", "Master_Server_Id"]).unwrap_or_default(),
+        source: read_source(row),
+        io_error: row.number(&["Last_IO_Errno"]).unwrap_or_default(),
+        connect_retry: Duration::from_secs(row.number(&["Connect_Retry"]).unwrap_or_default()),
+        retrieved: row
+            .bytes(&["Retrieved_Gtid_Set"])
+            .and_then(|text| GtidSet::parse(GtidKind::MySql, text).ok())
+            .unwrap_or_default(),
         applied_to: BinlogPosition::new(&file, offset),
         using_gtid: match row.bytes(&["Using_Gtid"]) {
             Some(b"Current_Pos") => UsingGtid::CurrentPosition,
             _ => UsingGtid::Other,
         },
+    }
+}
+
+fn read_source(row: Row<'_>) -> Source {
+    Source {
+        host: row.text(&["Source_Host", "Master_Host"]).unwrap_or_default(),
+        port: row.number(&["Source_Port", "Master_Port"]).and_then(|port| port.try_into().ok()).unwrap_or_default(),
+        uuid: row.text(&["Source_UUID", "Master_UUID"]).filter(|uuid| !uuid.is_empty()),
+        server_id: row.number(&["Source_Server_Id", "Master_Server_Id"]).unwrap_or_default(),
     }
 }
 
@@ -148,6 +196,8 @@ mod tests {
         }
     }
 
+    const UUID: &str = "43ffca67-e4da-11f1-a042-02fc00000001";
+
     #[test]
     fn both_vocabularies_are_read() {
         let old = answer(&[
@@ -160,6 +210,10 @@ mod tests {
             ("Last_IO_Error", Some("error connecting")),
             ("Last_SQL_Error", Some("")),
             ("Master_Server_Id", Some("1")),
+            ("Master_Host", Some("db-0")),
+            ("Master_Port", Some("3306")),
+            ("Last_IO_Errno", Some("2003")),
+            ("Connect_Retry", Some("60")),
             ("Using_Gtid", Some("Current_Pos")),
         ]);
         let new = answer(&[
@@ -170,6 +224,10 @@ mod tests {
             ("Seconds_Behind_Source", Some("7")),
             ("Last_SQL_Error", Some("duplicate key")),
             ("Source_Server_Id", Some("1")),
+            ("Source_Host", Some("db-0")),
+            ("Source_Port", Some("3306")),
+            ("Source_UUID", Some("43ffca67-e4da-11f1-a042-02fc00000001")),
+            ("Retrieved_Gtid_Set", Some("43ffca67-e4da-11f1-a042-02fc00000001:1-8")),
         ]);
         let applied_to = BinlogPosition::new("bin.000002", 1701);
         let stopped = |state: &str, error: &str| Thread::Stopped { state: state.into(), error: error.into() };
@@ -177,7 +235,10 @@ mod tests {
             io: stopped("Connecting", "error connecting"),
             sql: Thread::Running,
             behind: None,
-            source_server_id: 1,
+            source: Source { host: "db-0".into(), port: 3306, uuid: None, server_id: 1 },
+            io_error: 2003,
+            connect_retry: Duration::from_secs(60),
+            retrieved: GtidSet::new(),
             applied_to: applied_to.clone(),
             using_gtid: UsingGtid::CurrentPosition,
         };
@@ -186,6 +247,10 @@ mod tests {
             sql: stopped("No", "duplicate key"),
             behind: Some(Duration::from_secs(7)),
             using_gtid: UsingGtid::Other,
+            source: Source { uuid: Some(UUID.into()), ..connecting.source.clone() },
+            io_error: 0,
+            connect_retry: Duration::ZERO,
+            retrieved: GtidSet::parse(GtidKind::MySql, format!("{UUID}:1-8").as_bytes()).unwrap(),
             ..connecting.clone()
         };
         assert_eq!(Replication::read(&old), Replication::Channels(vec![connecting]));

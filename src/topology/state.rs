@@ -113,6 +113,28 @@ pub enum Unfit {
     /// Its last check failed or it has not been asked yet.
     #[error("its state is not known")]
     Unseen,
+    /// It copies from a server that is not of this cluster.
+    #[error("it is not of this cluster: {proof}")]
+    Stranger {
+        /// What shows that.
+        proof: Proof,
+    },
+    /// It is a `MariaDB` among `MySQL` servers, or the other way round.
+    #[error("it is {own}, and the primary is {primary}: their transactions cannot be compared")]
+    OtherFamily {
+        /// What it is.
+        own: ServerFamily,
+        /// What the primary is.
+        primary: ServerFamily,
+    },
+    /// It has transactions that the primary has lost, and whose numbers the primary gives away again.
+    #[error(
+        "it has {transactions} of a history that its primary no longer has (a reset binary log, a rebuilt primary): make it anew from the primary"
+    )]
+    OtherHistory {
+        /// Which.
+        transactions: String,
+    },
     /// In a Galera cluster: it takes no part in one.
     #[error("it is no MariaDB server with wsrep_on=ON and a wsrep_provider")]
     NoGalera,
@@ -140,6 +162,79 @@ pub enum Unfit {
     /// It does not take statements.
     #[error("it does not take statements yet (wsrep_ready is OFF)")]
     NotReady,
+}
+
+impl Unfit {
+    /// The word that metrics use.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NoReplication => "no_replication",
+            Self::IoThread { .. } => "io_thread",
+            Self::SqlThread { .. } => "sql_thread",
+            Self::Lag { .. } => "lag",
+            Self::LagUnknown => "lag_unknown",
+            Self::Privilege { .. } => "privilege",
+            Self::Unseen => "unseen",
+            Self::Stranger { .. } => "stranger",
+            Self::OtherFamily { .. } => "other_family",
+            Self::OtherHistory { .. } => "other_history",
+            Self::NoGalera => "no_galera",
+            Self::Disconnected => "disconnected",
+            Self::NoQuorum { .. } => "no_quorum",
+            Self::RejectsQueries => "rejects_queries",
+            Self::NotSynced { .. } => "not_synced",
+            Self::Donor => "donor",
+            Self::NotReady => "not_ready",
+        }
+    }
+}
+
+/// What shows that a member is not of this cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Proof {
+    /// It fetches from a server that is no member, and nothing of what it fetched is the primary's.
+    #[error("it copies from {source_at}, which is no member and none of whose transactions the primary has")]
+    Elsewhere {
+        /// `host:port` as the member was told.
+        source_at: String,
+    },
+    /// It has what the primary never had.
+    #[error("it copies from {source_at} and has {transaction}, which the primary never had")]
+    Unknown {
+        /// `host:port` as the member was told.
+        source_at: String,
+        /// The transaction.
+        transaction: String,
+    },
+    /// It says that it copies from a server that does not know it.
+    #[error("it copies from {source_at}, while no replica but the others is connected to the primary")]
+    NotConnected {
+        /// `host:port` as the member was told.
+        source_at: String,
+    },
+    /// It copies from a member that copies from nobody and is not the primary.
+    #[error("it copies from {0}, which is not the primary and copies from nobody")]
+    Headless(String),
+    /// It copies from members that copy from each other.
+    #[error("it copies from {0}, in a circle that the primary is not part of")]
+    Circle(String),
+    /// Its Galera cluster is another one.
+    #[error("its Galera cluster is {own}, and that of the primary is {primary}")]
+    Galera {
+        /// The UUID of its state.
+        own: String,
+        /// That of the primary's.
+        primary: String,
+    },
+}
+
+/// Why it cannot be told whether a member is of this cluster; it serves all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// Its source is none of the members, and nothing that it has speaks against it.
+    #[error("it copies from {0}, which is no member; whether that copies from the primary cannot be told")]
+    UnknownSource(String),
 }
 
 fn after_colon(error: &str) -> String {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::character::Character;
 use super::member::{Member, MemberId, Role};
-use super::state::{BlindReason, DownReason, Health, ServerInfo, Unfit};
+use super::state::{BlindReason, Doubt, DownReason, Health, ServerInfo, Unfit};
 use crate::wire::Capabilities;
 use crate::wire::gtid::GtidSet;
 use crate::wire::server::ServerFamily;
@@ -39,6 +39,12 @@ pub struct MemberView {
     pub hides_confirmed: bool,
     /// It has everything that the primary had executed at this instant.
     pub caught_up_to: Option<Instant>,
+    /// Why it cannot be told whether it is of this cluster; it serves all the same.
+    pub doubt: Option<Doubt>,
+    /// The members that it copies from, as far as they can be told.
+    pub sources: Vec<MemberId>,
+    /// `@@max_connections`, once it was told.
+    pub max_connections: Option<u64>,
 }
 
 impl MemberView {
@@ -58,6 +64,9 @@ impl MemberView {
             names_writes: false,
             hides_confirmed: false,
             caught_up_to: None,
+            doubt: None,
+            sources: Vec::new(),
+            max_connections: None,
         }
     }
 
@@ -71,6 +80,18 @@ impl MemberView {
     #[must_use]
     pub fn serves_reads(&self) -> bool {
         self.role == Role::Replica && self.unfit.is_none() && self.is_up()
+    }
+
+    /// Why it serves no reads as a replica, as metrics name it; `None` for one that does.
+    #[must_use]
+    pub fn why_not(&self) -> Option<&'static str> {
+        match (&self.health, self.role, &self.unfit) {
+            (Health::Unknown, ..) => Some("unseen"),
+            (Health::Down(_), ..) => Some("down"),
+            (Health::Blind(_), ..) => Some("blind"),
+            (Health::Up, Role::Primary, _) => Some("primary"),
+            (Health::Up, Role::Replica, unfit) => unfit.as_ref().map(Unfit::reason),
+        }
     }
 
     /// Whether connections to it are worth trying.
@@ -115,6 +136,11 @@ pub struct View {
     pub assigned_primary: Result<MemberId, NoPrimary>,
     /// How the members are kept alike.
     pub character: Character,
+    /// Counts the histories of the primary that have ended (a reset binary log, a server made anew): GTIDs that were told
+    /// in one mean nothing in the next.
+    pub history: u64,
+    /// Why the newest history began; `None` for the first.
+    pub beginning: Option<Arc<str>>,
     /// Why the newest look at DNS failed; the members are then the last known ones.
     pub discovery_problem: Option<Arc<str>>,
     /// How many times a member was chosen among equals.
@@ -137,6 +163,8 @@ impl View {
             members,
             assigned_primary,
             character: Character::default(),
+            history: 0,
+            beginning: None,
             discovery_problem: None,
             turns: AtomicUsize::new(0),
         }

@@ -108,6 +108,60 @@ impl GtidSet {
     }
 }
 
+impl GtidSet {
+    /// What of this set is in `old` and not in `new`, which the same server has said one after the other.
+    #[must_use]
+    pub fn lost(&self, old: &Self, new: &Self) -> Self {
+        Self { mysql: self.mysql.lost(&old.mysql, &new.mysql), mariadb: self.mariadb.lost(&old.mariadb, &new.mariadb) }
+    }
+
+    /// Whether one of its transactions was made by the server of this UUID (`MySQL`).
+    #[must_use]
+    pub fn names_server(&self, uuid: &str) -> bool {
+        mysql::parse_uuid(uuid.as_bytes()).is_some_and(|uuid| self.mysql.names(&uuid))
+    }
+
+    /// Whether a server has made transactions of both sets (`MySQL`).
+    #[must_use]
+    pub fn shares_a_source(&self, other: &Self) -> bool {
+        self.mysql.shares_a_source(&other.mysql)
+    }
+}
+
+/// All that a `MariaDB` server has ever written or applied, as far as it tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    known: mariadb::Origins,
+    server: u32,
+}
+
+impl Origins {
+    /// Of the server of this id: what its `@@gtid_binlog_state`, `@@gtid_slave_pos` and `@@gtid_current_pos` say.
+    pub fn read(server: u64, texts: &[&[u8]]) -> Result<Self, GtidError> {
+        let mut origins = Self { server: u32::try_from(server).unwrap_or_default(), ..Self::default() };
+        for text in texts {
+            if text.len() > MAX_TEXT {
+                return Err(GtidError::TooLong);
+            }
+            origins.known.add(text)?;
+        }
+        Ok(origins)
+    }
+
+    /// Whether something that the same server had before is not there: its numbers have gone back.
+    #[must_use]
+    pub fn fell_behind(&self, before: &Self) -> bool {
+        self.known.fell_behind(&before.known)
+    }
+
+    /// A transaction of `position` that this server never had, although it should: of a domain that it knows, or written by
+    /// itself or by `source`, from which the position's server copies.
+    #[must_use]
+    pub fn misses(&self, position: &GtidSet, source: u64) -> Option<String> {
+        self.known.misses(&position.mariadb, [Some(self.server), u32::try_from(source).ok()])
+    }
+}
+
 impl fmt::Display for GtidSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.mysql.fmt(f)?;

@@ -13,5 +13,6 @@ mod logins;
 mod lost_members;
 mod missing_members;
 mod soak;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;

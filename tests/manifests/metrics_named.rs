@@ -122,6 +122,8 @@ fn shown_by_the_proxy() -> Known {
                 idle: 0,
                 changing: 0,
                 queries: 0,
+                why_not: None,
+                remark: None,
                 problem: None,
             };
             vec![row("mysql-0", "primary", None), row("mysql-1", "replica", Some(Duration::ZERO))]

@@ -91,6 +91,32 @@ impl Set {
         }
     }
 
+    /// What of this set is in `old` and not in `new`.
+    pub(super) fn lost(&self, old: &Self, new: &Self) -> Self {
+        let of = |set: &Self, source: &Source| {
+            set.position(source).map_or_else(|_| Vec::new(), |at| set.0[at].intervals.clone())
+        };
+        let mut lost = Vec::new();
+        for executed in &self.0 {
+            let source = executed.source;
+            let gone = without(&common(&executed.intervals, &of(old, &source)), &of(new, &source));
+            if !gone.is_empty() {
+                lost.push(Executed { source, intervals: gone });
+            }
+        }
+        Self(lost)
+    }
+
+    /// Whether one of its transactions was made by this server.
+    pub(super) fn names(&self, uuid: &[u8; 16]) -> bool {
+        self.0.iter().any(|executed| executed.source.uuid == *uuid)
+    }
+
+    /// Whether a server has made transactions of both sets.
+    pub(super) fn shares_a_source(&self, other: &Self) -> bool {
+        self.0.iter().any(|executed| other.names(&executed.source.uuid))
+    }
+
     fn position(&self, source: &Source) -> Result<usize, usize> {
         self.0.binary_search_by(|executed| executed.source.cmp(source))
     }
@@ -113,6 +139,42 @@ impl Executed {
         self.intervals.extend_from_slice(others);
         normalize(&mut self.intervals);
     }
+}
+
+/// What is in both; each sorted and without overlaps.
+fn common(one: &[Interval], other: &[Interval]) -> Vec<Interval> {
+    let (mut common, mut a, mut b) = (Vec::new(), 0, 0);
+    while let (Some(left), Some(right)) = (one.get(a), other.get(b)) {
+        let (first, last) = (left.first.max(right.first), left.last.min(right.last));
+        if first <= last {
+            common.push(Interval { first, last });
+        }
+        if left.last <= right.last { a += 1 } else { b += 1 }
+    }
+    common
+}
+
+/// What is in the first only; each sorted and without overlaps.
+fn without(from: &[Interval], taken: &[Interval]) -> Vec<Interval> {
+    let (mut left, mut at) = (Vec::new(), 0);
+    for interval in from {
+        let mut first = interval.first;
+        while taken.get(at).is_some_and(|cut| cut.last < first) {
+            at += 1;
+        }
+        let mut next = at;
+        while let Some(cut) = taken.get(next).filter(|cut| cut.first <= interval.last) {
+            if cut.first > first {
+                left.push(Interval { first, last: cut.first - 1 });
+            }
+            first = cut.last + 1;
+            next += 1;
+        }
+        if first <= interval.last {
+            left.push(Interval { first, last: interval.last });
+        }
+    }
+    left
 }
 
 fn normalize(intervals: &mut Vec<Interval>) {
@@ -162,7 +224,7 @@ fn number(text: &[u8]) -> Result<u64, GtidError> {
     decimal(text).filter(|number| (1..MAX_NUMBER).contains(number)).ok_or(GtidError::Number)
 }
 
-fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
+pub(super) fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
     let mut uuid = [0u8; 16];
     let mut digits = 0usize;
     for (at, byte) in text.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{GtidError, GtidKind, GtidSet, MAX_TEXT};
+use super::{GtidError, GtidKind, GtidSet, MAX_TEXT, Origins};
 
 const A: &str = "43ffca67-e4da-11f1-a042-02fc00000001";
 const B: &str = "53ffca67-e4da-11f1-a042-02fc00000001";
@@ -227,4 +227,52 @@ proptest! {
         let _ = GtidSet::parse(GtidKind::MySql, format!("{A}:{text}").as_bytes());
         let _ = GtidSet::parse(GtidKind::MariaDb, text.as_bytes());
     }
+}
+
+#[test]
+fn what_was_lost_between_two_words_of_one_server() {
+    for (replica, old, new, lost) in [
+        ("A:1-8", "A:1-8", "A:1-8", ""),
+        ("A:1-8", "A:1-8", "A:1-9", ""),
+        ("A:1-8", "A:1-8", "", "A:1-8"),
+        ("A:1-8", "A:1-8", "A:1-3", "A:4-8"),
+        ("A:1-8", "A:1-8", "B:1-3", "A:1-8"),
+        ("A:1-5,B:1-2", "A:1-8", "A:1-3", "A:4-5"),
+        ("A:1-20", "A:1-4:8-12", "A:2-3:9", "A:1:4:8:10-12"),
+        ("B:1-2", "A:1-8", "A:1-3", ""),
+    ] {
+        assert_eq!(mysql(replica).lost(&mysql(old), &mysql(new)), mysql(lost), "{replica} {old} {new}");
+    }
+    for (replica, old, new, lost) in [
+        ("1-1-8", "1-1-8", "1-1-9", ""),
+        ("1-1-8", "1-1-8", "1-1-1", "1-1-8"),
+        ("1-1-8", "1-1-8", "", "1-1-8"),
+        ("1-1-1", "1-1-8", "1-1-1", ""),
+        ("1-1-8,2-1-5", "1-1-8,2-1-5", "1-1-9", ""),
+        ("1-1-8,2-1-5", "1-1-8,2-1-5", "1-1-3", "1-1-8,2-1-5"),
+        ("3-3-9", "1-1-8", "", ""),
+    ] {
+        assert_eq!(mariadb(replica).lost(&mariadb(old), &mariadb(new)), mariadb(lost), "{replica} {old} {new}");
+    }
+}
+
+#[test]
+fn a_mariadb_server_misses_what_another_history_has() {
+    let state: &[&[u8]] = &[b"1-1-40,1-2-30", b"1-2-30", b"1-1-40"];
+    for (position, missing) in [
+        ("0-8-7", Some("0-8-7")),
+        ("1-1-40", None),
+        ("1-2-30", None),
+        ("1-1-41", Some("1-1-41")),
+        ("1-2-31", Some("1-2-31")),
+        ("1-9-5", Some("1-9-5")),
+        ("0-1-7", Some("0-1-7")),
+        ("0-9-7", None),
+        ("", None),
+    ] {
+        let position = mariadb(position);
+        assert_eq!(Origins::read(1, state).unwrap().misses(&position, 8).as_deref(), missing, "{position}");
+        assert_eq!(Origins::read(1, &[]).unwrap().misses(&position, 8), None, "nothing is known");
+    }
+    assert!(Origins::read(1, &[b"x"]).is_err());
 }
