@@ -3,6 +3,8 @@
 //!
 //! Knows what is wrong in the words of the room that found it, and adds the remedy. Must not know the data path.
 
+mod roles;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Account, Connection, CredentialTable, DialError, DialOptions, QueryError};
 use crate::config::{AuthSource, Config, Discovery};
 use crate::server::{self, ServerError};
-use crate::topology::{DownReason, Health, MemberView, NoPrimary, Role, Topology, View};
+use crate::topology::{DownReason, Health, MemberView, Topology, View};
 use crate::wire::{Capabilities, Extensions};
 
 /// How long DNS and the first checks may take.
@@ -67,7 +69,8 @@ pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     let _ = timeout(PATIENCE, topology.wait_for(is_seen)).await;
     let _ = timeout(SECOND_LOOK, topology.wait_for(is_fit)).await;
     let view = topology.view();
-    let mut findings = vec![discovery(config, &view), primary(&view)];
+    let mut findings = vec![discovery(config, &view), roles::primary(&view)];
+    findings.extend(roles::without_gtids(&view));
     for member in &view.members {
         findings.extend(monitored(config, &view, member));
     }
@@ -102,24 +105,6 @@ fn discovery(config: &Config, view: &View) -> Finding {
     }
 }
 
-fn primary(view: &View) -> Finding {
-    const ABOUT: &str = "cluster.primary";
-    match view.primary() {
-        Ok(primary) if primary.read_only == Some(true) => finding(
-            Verdict::Wrong,
-            ABOUT,
-            format!("{} is read-only; set read_only=OFF there, or name another member", title(primary)),
-        ),
-        Ok(primary) => finding(Verdict::Good, ABOUT, title(primary)),
-        Err(NoPrimary::NotFound(name)) => {
-            let known: Vec<&str> = view.members.iter().map(|member| &*member.member.name).collect();
-            let right = format!("name one of {}, or say \"auto\"", known.join(", "));
-            finding(Verdict::Wrong, ABOUT, format!("no member is called {name:?}; {right}"))
-        }
-        Err(reason) => finding(Verdict::Wrong, ABOUT, reason.to_string()),
-    }
-}
-
 /// What the monitor sees of a member.
 fn monitored(config: &Config, view: &View, member: &MemberView) -> Vec<Finding> {
     let about = format!("{} as monitor {:?}", title(member), config.monitor.user);
@@ -130,16 +115,29 @@ fn monitored(config: &Config, view: &View, member: &MemberView) -> Vec<Finding> 
         (Health::Up, Some(unfit)) => finding(Verdict::Wrong, about, format!("serves no reads: {unfit}")),
         (Health::Up, None) => finding(Verdict::Good, about, state(member)),
     }];
-    let should_refuse_writes = !view.is_galera() && member.role == Role::Replica;
-    if member.is_up() && should_refuse_writes && member.read_only == Some(false) {
-        let text = "this replica is writable; read_only=ON there keeps stray writes away";
-        findings.push(finding(Verdict::Remark, title(member), text));
+    findings.extend(roles::writable(view, member));
+    if let Some(doubt) = &member.doubt {
+        findings.push(finding(Verdict::Remark, title(member), doubt.to_string()));
     }
+    findings.extend(room(config, member));
     if view.is_galera() && member.is_up() && member.unfit.is_none() && member.hides_confirmed {
         let text = "its version does not tell wsrep_checkpoint_position: sessions that have written read from the primary only";
         findings.push(finding(Verdict::Remark, title(member), text));
     }
     findings
+}
+
+/// The proxy may open more connections than the member takes: they fail when they are needed most.
+fn room(config: &Config, member: &MemberView) -> Option<Finding> {
+    let (most, limit) = (config.pool.max_backend_connections as u64, member.max_connections?);
+    // One more is the monitor's.
+    let wanted = most + 1;
+    let text = format!(
+        "max_connections is {limit} there, and pool.max_backend_connections is {most}: run SET GLOBAL max_connections = \
+         {wanted} (and more for others who connect) and write it into the server's configuration, or set \
+         pool.max_backend_connections below {limit}"
+    );
+    (limit < wanted).then(|| finding(Verdict::Remark, title(member), text))
 }
 
 fn state(member: &MemberView) -> String {

@@ -31,7 +31,7 @@ fn of(cluster: &Cluster, rest: &str) -> String {
 
 const MONITOR: &str = "[monitor]\npassword = 'proxy'\n";
 
-support::on_both!(tells_what_is_right_and_what_is_wrong);
+support::on_both!(tells_what_is_right_and_what_is_wrong, it_is_known_who_copies_from_whom_before_anything_is_advised,);
 
 fn tells_what_is_right_and_what_is_wrong(flavor: Flavor) {
     let Some(mut cluster) = support::cluster(flavor, |_| {}) else { return };
@@ -90,6 +90,57 @@ fn tells_what_is_right_and_what_is_wrong(flavor: Flavor) {
     let has = |part: &str| assert!(lines.iter().any(|it| it.contains(part)), "{part} is not in {lines:#?}");
     has("the monitor's account is refused");
     has("WRONG   cluster.primary: no member that answers is writable");
+}
+
+fn it_is_known_who_copies_from_whom_before_anything_is_advised(flavor: Flavor) {
+    let Some(cluster) = support::cluster(flavor, |options| options.replicas = 1) else { return };
+    let (writable, revoke) = match flavor {
+        Flavor::MariaDb => ("SET GLOBAL read_only = OFF", "REVOKE BINLOG MONITOR, SLAVE MONITOR ON *.* FROM proxy@'%'"),
+        Flavor::MySql => (
+            "SET GLOBAL super_read_only = OFF; SET GLOBAL read_only = OFF",
+            "REVOKE REPLICATION CLIENT ON *.* FROM proxy@'%'",
+        ),
+    };
+    let (primary, replica) = (cluster.member(0).address(), cluster.member(1).address());
+    let with =
+        |named: &str| of(&cluster, MONITOR).replace(&format!("primary = '{primary}'"), &format!("primary = '{named}'"));
+    let said = |configuration: &str| findings(&check(configuration)).0;
+
+    let lines = said(&with(&replica.to_string()));
+    let wrong = format!("WRONG   cluster.primary: {replica} is a read-only replica that copies from {primary}");
+    assert!(lines.iter().any(|line| line.starts_with(&wrong)), "{lines:#?}");
+    assert!(lines.iter().all(|line| !line.contains("read_only=O")), "{lines:#?}");
+
+    cluster.sql(1, writable).unwrap();
+    let lines = said(&with("auto"));
+    assert!(lines.iter().any(|line| line.ends_with(&format!("set read_only=ON on {replica}"))), "{lines:#?}");
+    let advices = lines.iter().filter(|line| line.contains("read_only=O")).count();
+    assert_eq!(advices, 1, "{lines:#?}");
+
+    // The members take 500 connections.
+    let lines = said(&of(&cluster, &format!("{MONITOR}[pool]\nmax_backend_connections = 500\n")));
+    let remark = format!("remark  {replica}: max_connections is 500 there, and pool.max_backend_connections is 500");
+    assert!(lines.iter().any(|line| line.starts_with(&remark)), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("SET GLOBAL max_connections = 501")), "{lines:#?}");
+
+    // What is granted as it is printed helps.
+    cluster.sql(0, revoke).unwrap();
+    cluster.catch_up(1, std::time::Duration::from_secs(20)).unwrap();
+    let lines = said(&of(&cluster, MONITOR));
+    let grant =
+        lines.iter().find_map(|line| line.split_once("run on the primary: ")).unwrap_or_else(|| panic!("{lines:#?}")).1;
+    assert!(grant.ends_with("TO 'proxy'@'%'"), "{grant}");
+    cluster.sql(0, grant).unwrap();
+    cluster.catch_up(1, std::time::Duration::from_secs(20)).unwrap();
+    let lines = said(&of(&cluster, MONITOR));
+    assert!(lines.iter().all(|line| !line.starts_with("WRONG")), "{lines:#?}");
+
+    if flavor == Flavor::MySql {
+        cluster.sql(0, "SET GLOBAL gtid_mode = ON_PERMISSIVE").unwrap();
+        let lines = said(&of(&cluster, MONITOR));
+        let remark = format!("remark  {primary}: not all of its transactions have a GTID");
+        assert!(lines.iter().any(|line| line.starts_with(&remark)), "{lines:#?}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::names::Found;
 use super::probe::Report;
 use super::prober::Checked;
 use super::progress::{PrimaryHistory, Progress};
+use super::replication::Replication;
 use super::roles::{self, Candidate};
 use super::settings::{PrimaryRule, TopologySettings};
 use super::standing::{Past, Standing};
@@ -278,6 +279,10 @@ impl Cluster {
             caught_up_to: known.progress.caught_up_to.filter(|_| known.fresh && !is_primary && believed),
             doubt: known.standing.doubt().filter(|_| !is_primary).cloned(),
             sources: self.sources(known),
+            hides_replication: match &report.replication {
+                Replication::Denied { grant } => Some(grant.as_str().into()),
+                _ => None,
+            },
             max_connections: Some(report.max_connections).filter(|limit| *limit > 0),
         }
     }

@@ -43,6 +43,8 @@ pub struct MemberView {
     pub doubt: Option<Doubt>,
     /// The members that it copies from, as far as they can be told.
     pub sources: Vec<MemberId>,
+    /// The monitor's account may not see whom it copies from: the statement that helps.
+    pub hides_replication: Option<Arc<str>>,
     /// `@@max_connections`, once it was told.
     pub max_connections: Option<u64>,
 }
@@ -66,6 +68,7 @@ impl MemberView {
             caught_up_to: None,
             doubt: None,
             sources: Vec::new(),
+            hides_replication: None,
             max_connections: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Members that are up and replicate, but not from this cluster, or not in its present history.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use mysql_proxy::demo::{Cluster, Flavor};
@@ -106,6 +107,10 @@ fn a_replica_of_an_unrelated_primary_serves_nothing_and_a_chain_of_replicas_serv
     wait_for("its exclusion", SOON, || serving(&proxy, &cluster, 2) == "stranger 0");
     assert!(problem(&proxy, &cluster, 2).contains("not of this cluster"), "{}", problem(&proxy, &cluster, 2));
     assert!(proxy.log().contains("not of this cluster"), "{}", proxy.log());
+    let mut check = Command::new(env!("CARGO_BIN_EXE_mysql-proxy"));
+    let output = check.args(["check", "--connect", "--config"]).arg(proxy.configuration()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.lines().any(|line| line.starts_with("WRONG") && line.contains("not of this cluster")), "{said}");
     for _ in 0..10 {
         assert!(!Raw::app(proxy.read_write).say("SELECT a FROM t").contains("FOREIGN"));
     }
