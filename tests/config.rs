@@ -50,6 +50,8 @@ fn an_empty_file_gives_the_defaults_of_the_contract() {
     assert_eq!(config.pool.idle_timeout, Duration::from_secs(60));
     assert_eq!(config.pool.connect_timeout, Duration::from_secs(2));
     assert_eq!(config.limits.max_client_connections, 10_000);
+    assert_eq!(config.limits.client_read_timeout, Duration::from_secs(60));
+    assert_eq!(config.limits.client_write_timeout, Duration::from_secs(60));
     assert_eq!(config.limits.drain_timeout, Duration::from_secs(30));
     assert_eq!(config.limits.max_allowed_packet, ByteSize::from_bytes(1 << 30));
     assert_eq!(config.tls.client, None);

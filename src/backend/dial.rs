@@ -6,7 +6,7 @@ use tokio::{net::TcpStream, sync::oneshot, time::timeout};
 
 use super::{Connection, login};
 use crate::{
-    net::{PacketError, PacketStream},
+    net::{Liveness, PacketError, PacketStream},
     wire::{Capabilities, Extensions, auth::Secret, err::SqlError, greeting::Greeting, greeting::GreetingError},
 };
 
@@ -142,6 +142,7 @@ impl Connection {
         options: &DialOptions,
     ) -> Result<Self, DialError> {
         let mut stream = PacketStream::new(stream);
+        stream.expect_life(Liveness::MEMBER);
         let (seq, payload) = stream.read_packet(CONNECTION_PHASE_LIMIT).await?;
         let greeting = Greeting::parse(&payload).map_err(|error| match error {
             GreetingError::Refused(error) => DialError::Refused(error),

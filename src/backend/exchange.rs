@@ -1,7 +1,9 @@
 //! Relays one command and its reply: bytes go over chunk by chunk, so memory stays constant for a result of any size
 //! and a slow client slows down its own query only.
 
-use std::io;
+use std::{io, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{
     Connection, Reply, Translation,
@@ -16,6 +18,9 @@ use crate::{
         response::{ProtocolViolation, Shape},
     },
 };
+
+/// How long a statement may go on whose client has closed its connection: some say nothing more but still listen.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How the reply to a command goes to the client.
 #[derive(Clone, Copy, Debug)]
@@ -135,10 +140,11 @@ impl Connection {
         let rewrite = Rewrite { client: agreed, member: self.capabilities, statement_id, status, replace_error };
         let mut walk = Walk::new(exchange.shape, rewrite);
         let mut progress = Progress::Nothing;
+        let mut left = None;
         loop {
             let wanted = translation.as_ref().map_or(walk.wanted, |translation| translation.wanted);
             let room = wanted.saturating_sub(self.stream.inbox().len()).max(4096);
-            match self.stream.fill_at_least(room).await {
+            match self.next_of_reply(client, &mut left, room).await? {
                 Ok(0) => return Err(lost(io::Error::from(io::ErrorKind::UnexpectedEof), progress)),
                 Ok(_) => {}
                 Err(error) => return Err(lost(error, progress)),
@@ -179,6 +185,26 @@ impl Connection {
                 walk.file_sent();
             }
         }
+    }
+
+    /// Waits for more of the reply, but not for longer than its client does: `left` is when that was seen to have left.
+    async fn next_of_reply(
+        &mut self,
+        client: &mut PacketStream,
+        left: &mut Option<Instant>,
+        room: usize,
+    ) -> Result<io::Result<usize>, ExchangeError> {
+        if left.is_none() {
+            tokio::select! {
+                biased;
+                filled = self.stream.fill_at_least(room) => return Ok(filled),
+                () = client.departed() => *left = Some(Instant::now()),
+            }
+        }
+        let until = left.map_or_else(Instant::now, |left| left + FAREWELL);
+        let gone = || io::Error::new(io::ErrorKind::ConnectionAborted, "it left before its statement had ended");
+        let filled = tokio::time::timeout_at(until, self.stream.fill_at_least(room)).await;
+        filled.map_err(|_| ExchangeError::Client(gone()))
     }
 
     /// A byte behind the reply's end means that the two sides no longer agree; such a connection stays in flight and

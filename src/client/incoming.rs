@@ -33,7 +33,11 @@ impl Incoming {
             if have >= wanted && have >= HEADER_LEN {
                 return Ok(Some(Self::take(stream)));
             }
-            if stream.fill_at_least((wanted - have).max(4096)).await? == 0 {
+            let room = (wanted - have).max(4096);
+            // Between commands a client may be silent for as long as it likes.
+            let filled =
+                if have == 0 { stream.fill_at_least(room).await? } else { stream.fill_in_the_middle(room).await? };
+            if filled == 0 {
                 return Ok(None);
             }
         }

@@ -3,6 +3,7 @@
 //! Knows how to turn a client's command into one exchange with one member. Must not know how members are found or
 //! checked (topology), how connections are kept (pool), or what bytes mean (wire, sql).
 
+mod abandon;
 pub mod accounts;
 mod aftermath;
 mod answers;

@@ -281,7 +281,10 @@ impl Client {
                 }
                 Ok(Attempt::Done(Finish::Replied(reply)))
             }
-            Err(ExchangeError::Client(error)) => Err(error.into()),
+            Err(ExchangeError::Client(error)) => {
+                self.abandon(used, &error);
+                Err(error.into())
+            }
             Err(ExchangeError::Intercepted(code)) => match killed {
                 // Whoever is killed is not to be served by another member.
                 Some(scope) => {

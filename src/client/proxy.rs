@@ -62,4 +62,8 @@ pub struct Policy {
     pub connect_timeout: Duration,
     /// How old the members' word on an account may be for a new login.
     pub auth_recheck: Duration,
+    /// How long a client may stop in the middle of what it says.
+    pub client_read_timeout: Duration,
+    /// How long a client may take nothing of what it is told.
+    pub client_write_timeout: Duration,
 }

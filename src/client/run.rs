@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     backend::Account,
-    net::PacketStream,
+    net::{PacketStream, Patience},
     pool::Identity,
     session::Session,
     sql::{Release, ServerKind, TextEncoding},
@@ -74,10 +74,15 @@ pub enum Gone {
 impl Authenticated {
     /// Serves the client until it leaves.
     pub async fn run(self) -> Result<(), Gone> {
-        let Authenticated { proxy, stream, login, account, origin, registered, seq, salt } = self;
+        let Authenticated { proxy, mut stream, login, account, origin, registered, seq, salt } = self;
         let identity =
             proxy.identities.intern(&account, (login.capabilities & SHARED, login.extensions), login.collation);
         let session = new_session(&proxy, &origin, &login);
+        stream.be_patient(Patience {
+            read: proxy.policy.client_read_timeout,
+            write: proxy.policy.client_write_timeout,
+            end: registered.handle.kill.clone(),
+        });
         let mut client = Client {
             proxy,
             stream,
@@ -99,6 +104,9 @@ impl Authenticated {
             salt,
         };
         let result = client.serve(seq).await;
+        if let Err(Gone::Client(error)) = &result {
+            client.note_impatience(error);
+        }
         client.leave_connections();
         result
     }

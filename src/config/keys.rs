@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// Every key that stands in a section.
-pub(super) const KEYS: [Key; 38] = [
+pub(super) const KEYS: [Key; 40] = [
     key("listen.read_write", Kind::Text("0.0.0.0:3306")),
     key("listen.read_only", Kind::Text("0.0.0.0:3307")),
     key("listen.admin_http", Kind::Text("0.0.0.0:9090")),
@@ -59,6 +59,8 @@ pub(super) const KEYS: [Key; 38] = [
     key("pool.idle_timeout", Kind::Duration("60s")),
     key("pool.connect_timeout", Kind::Duration("2s")),
     key("limits.max_client_connections", Kind::Number(10_000)),
+    key("limits.client_read_timeout", Kind::Duration("60s")),
+    key("limits.client_write_timeout", Kind::Duration("60s")),
     key("limits.drain_timeout", Kind::Duration("30s")),
     key("limits.max_allowed_packet", Kind::Size("1GiB")),
     key("tls.client.cert", Kind::Text("")),

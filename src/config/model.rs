@@ -197,6 +197,10 @@ pub enum Multiplexing {
 pub struct Limits {
     /// At most so many clients at a time; the next gets error 1040. Default 10000.
     pub max_client_connections: usize,
+    /// How long a client may stop in the middle of a command, or of a file that was asked for. Default 60 s.
+    pub client_read_timeout: Duration,
+    /// How long a client may take nothing of its reply. Default 60 s.
+    pub client_write_timeout: Duration,
     /// How long a drain lets running work finish. Default 30 s.
     pub drain_timeout: Duration,
     /// The largest command that a client may send; a larger one gets error 1153. Default 1 GiB, which is also the most.

@@ -54,6 +54,8 @@ impl Display for Config {
         write_text(f, "connect_timeout", show_duration(pool.connect_timeout))?;
 
         writeln!(f, "\n[limits]\nmax_client_connections = {}", limits.max_client_connections)?;
+        write_text(f, "client_read_timeout", show_duration(limits.client_read_timeout))?;
+        write_text(f, "client_write_timeout", show_duration(limits.client_write_timeout))?;
         write_text(f, "drain_timeout", show_duration(limits.drain_timeout))?;
         write_text(f, "max_allowed_packet", limits.max_allowed_packet)?;
 

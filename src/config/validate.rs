@@ -207,6 +207,8 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
     let packet = ByteSize::from_bytes(1 << 10)..=ByteSize::from_bytes(1 << 30);
     Ok(Limits {
         max_client_connections: settings.number("limits.max_client_connections", 1..=1_000_000)?,
+        client_read_timeout: settings.duration("limits.client_read_timeout", MILLISECOND..=DAY)?,
+        client_write_timeout: settings.duration("limits.client_write_timeout", MILLISECOND..=DAY)?,
         drain_timeout: settings.duration("limits.drain_timeout", Duration::ZERO..=DAY)?,
         max_allowed_packet: settings.size("limits.max_allowed_packet", packet)?,
     })

@@ -3,7 +3,9 @@
 //! Knows sockets and packet framing. Must not know what packets mean, sessions or configuration.
 
 mod buffer;
+mod patience;
 mod stream;
 
 pub use buffer::Buffer;
+pub use patience::{Liveness, Patience};
 pub use stream::{PacketError, PacketStream, Scissors};

@@ -7,18 +7,19 @@ use std::{
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, ReadBuf},
+    io::{AsyncRead, Interest, ReadBuf},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
 
-use super::Buffer;
+use super::{Buffer, Liveness, Patience};
 use crate::wire::{
     HEADER_LEN, Header,
     packet::{MAX_PAYLOAD, put_message},
@@ -26,6 +27,10 @@ use crate::wire::{
 
 /// The least room for one read.
 const MIN_READ: usize = 4 * 1024;
+/// The most bytes that are taken from a peer only to see whether it is still there.
+const READ_AHEAD: usize = 64 * 1024;
+/// How often it is looked after one that has said more ahead.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why no packet could be read.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +70,7 @@ pub struct PacketStream {
     /// Shared with [`Scissors`], so that these need no descriptor of their own.
     write: Arc<OwnedWriteHalf>,
     inbox: Buffer,
+    patience: Option<Box<Patience>>,
 }
 
 impl PacketStream {
@@ -74,7 +80,17 @@ impl PacketStream {
         // Best effort: a socket that refuses the option is slower, not wrong.
         let _ = stream.set_nodelay(true);
         let (read, write) = stream.into_split();
-        PacketStream { read, write: Arc::new(write), inbox: Buffer::default() }
+        PacketStream { read, write: Arc::new(write), inbox: Buffer::default(), patience: None }
+    }
+
+    /// From now on the system gives the connection up when the peer's machine is gone.
+    pub fn expect_life(&self, liveness: Liveness) {
+        liveness.apply(self.socket());
+    }
+
+    /// From now on waits in the middle of something have an end.
+    pub fn be_patient(&mut self, patience: Patience) {
+        self.patience = Some(Box::new(patience));
     }
 
     /// What has been received and not been consumed.
@@ -122,11 +138,38 @@ impl PacketStream {
         result.map_ok(|()| count)
     }
 
-    /// Like [`Self::fill`], with the end of the stream as an error.
+    /// Like [`Self::fill`] in the middle of what the peer says, with the end of the stream as an error.
     pub async fn fill_or_eof(&mut self) -> io::Result<()> {
-        match self.fill().await? {
+        match self.fill_in_the_middle(MIN_READ).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
+        }
+    }
+
+    /// Receives more of what the peer has begun to say. Cancel safe.
+    pub async fn fill_in_the_middle(&mut self, room: usize) -> io::Result<usize> {
+        if self.patience.is_some()
+            && let Poll::Ready(filled) = poll_fn(|cx| Poll::Ready(self.poll_fill(cx, room))).await
+        {
+            // No clock is needed.
+            return filled;
+        }
+        let Some(patience) = self.patience.clone() else { return self.fill_at_least(room).await };
+        patience.bound(patience.read, "it stopped in the middle of what it said", self.fill_at_least(room)).await
+    }
+
+    /// Returns when the peer has closed the connection, or lost it. What it says meanwhile is kept. Cancel safe.
+    pub async fn departed(&mut self) {
+        loop {
+            if self.inbox.filled().len() < READ_AHEAD {
+                if matches!(self.fill().await, Ok(0) | Err(_)) {
+                    return;
+                }
+            } else if self.read.ready(Interest::READABLE).await.map_or(true, tokio::io::Ready::is_read_closed) {
+                return;
+            } else {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
         }
     }
 
@@ -142,7 +185,14 @@ impl PacketStream {
             match self.write.try_write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => bytes = &bytes[count..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.write.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match &self.patience {
+                    None => self.write.writable().await?,
+                    // Only who does not take it is waited for by the clock.
+                    Some(patience) => {
+                        let taken = self.write.writable();
+                        patience.bound(patience.write, "it does not take what it is told", taken).await?;
+                    }
+                },
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -181,7 +231,7 @@ impl PacketStream {
         Scissors(Arc::downgrade(&self.write))
     }
 
-    fn socket(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &TcpStream {
         self.read.as_ref()
     }
 

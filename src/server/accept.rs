@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use crate::{
     client::{LoginError, Origin, Proxy, refusal, welcome},
     metrics::ClientOutcome,
-    net::PacketStream,
+    net::{Liveness, PacketStream},
     session::Listener,
 };
 
@@ -67,7 +67,9 @@ async fn turn_away(stream: TcpStream, limit: usize) {
 async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin) {
     let _open = proxy.metrics.client_opened();
     let peer: SocketAddr = origin.peer;
-    match welcome(Arc::clone(&proxy), PacketStream::new(stream), origin).await {
+    let stream = PacketStream::new(stream);
+    stream.expect_life(Liveness::CLIENT);
+    match welcome(Arc::clone(&proxy), stream, origin).await {
         Ok(client) => {
             proxy.metrics.client(ClientOutcome::Accepted);
             if let Err(error) = client.run().await {

@@ -102,6 +102,8 @@ fn policy(config: &Config) -> Policy {
         acquire_timeout: config.pool.acquire_timeout,
         connect_timeout: config.pool.connect_timeout,
         auth_recheck: config.auth.recheck,
+        client_read_timeout: config.limits.client_read_timeout,
+        client_write_timeout: config.limits.client_write_timeout,
     }
 }
 

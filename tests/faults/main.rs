@@ -9,6 +9,7 @@ mod clients;
 mod ending;
 mod ids;
 mod kill;
+mod leaving;
 mod logins;
 mod lost_members;
 mod missing_members;
