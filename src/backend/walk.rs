@@ -5,7 +5,7 @@ use super::changes::Changes;
 use crate::wire::{
     Capabilities, HEADER_LEN, Header, StatusFlags,
     err::SqlError,
-    ok::{Change, OK, OkPacket, Tracked},
+    ok::{Change, OK, OkPacket, StateTold, Tracked},
     prepared::put_statement_id,
     response::{Need, PrepareOk, ProtocolViolation, Response, Seen, Shape},
 };
@@ -13,6 +13,9 @@ use crate::wire::{
 /// A packet up to this length is passed on only when it is complete, so that an error can still follow it when the
 /// member is lost. In bytes.
 const HOLD_BACK: usize = 16 * 1024;
+
+/// The most results of which it is noted that they told a change of the session's state.
+const MOST_STATES: usize = 256;
 
 /// What a complete reply said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Reply {
     pub status: Option<StatusFlags>,
     /// Changes of the session.
     pub changes: Changes,
+    /// Which of several results told that the session's state has changed.
+    pub states: Vec<StateTold>,
     /// The first packet of a prepare reply, with the member's id.
     pub prepared: Option<PrepareOk>,
     /// `LAST_INSERT_ID` as the last OK told it; 0: none.
@@ -82,6 +87,9 @@ pub(super) struct Walk {
     pub reply: Reply,
     /// The first packet was an error, and this is its code; asked before anything is passed on.
     first_seen: bool,
+    /// The number of the result at hand, and of the first one whose changes may be untold yet.
+    result: u16,
+    untold_from: u16,
     /// Bytes that the packet at the front needs before it can be dealt with; 0: any.
     pub wanted: usize,
 }
@@ -95,6 +103,8 @@ impl Walk {
             next_seq: 1,
             reply: Reply::default(),
             first_seen: false,
+            result: 0,
+            untold_from: 0,
             wanted: 0,
         }
     }
@@ -202,6 +212,7 @@ impl Walk {
                 if self.reply.changes.are_too_many() {
                     return Err(ProtocolViolation::too_much_told(payload_len));
                 }
+                self.note_state(&ok);
                 self.reply.affected_rows = (ok.first == OK).then_some(ok.affected_rows);
                 rewritten(&ok, header.seq, &self.rewrite)
             }
@@ -237,6 +248,9 @@ impl Walk {
             }
             Seen::ColumnCount(_) | Seen::LocalInfile | Seen::Text => None,
         };
+        if self.response.is_between_results() {
+            self.result = self.result.saturating_add(1);
+        }
         if let Some(id) = new_id {
             put_statement_id(payload, id);
         }
@@ -244,6 +258,23 @@ impl Walk {
             place.copy_from_slice(&status.bits().to_le_bytes());
         }
         Ok(replacement)
+    }
+}
+
+impl Walk {
+    /// Of several results, notes which one told a change of the session's state; `known` changes were told before.
+    fn note_state(&mut self, ok: &OkPacket<'_>) {
+        let several = self.result > 0 || ok.status.contains(StatusFlags::MORE_RESULTS_EXISTS);
+        let has_changed = || ok.tracked().any(|told| told == Tracked::StateChange(true));
+        if several && self.reply.states.len() < MOST_STATES && has_changed() {
+            let named = ok.tracked().any(|told| match told {
+                Tracked::Variable { name, .. } => !matches!(name, b"statement_id" | b"last_gtid"),
+                Tracked::Schema(_) => true,
+                _ => false,
+            });
+            self.reply.states.push(StateTold { first: self.untold_from, last: self.result, named });
+        }
+        self.untold_from = self.result.saturating_add(1);
     }
 }
 

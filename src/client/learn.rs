@@ -43,6 +43,7 @@ impl Client {
             status: reply.status.filter(|_| !elsewhere),
             failed: reply.error.is_some(),
             changes: &reply.changes,
+            states: &reply.states,
             last_insert_id: reply.last_insert_id,
             untracked: reply.classic_eof,
             has_trackers: memory.has_trackers,

@@ -3,14 +3,15 @@
 //! Knows statements and what the server said of them. Must not know where they went.
 
 use super::names::Names;
-use super::said::says_what_changes;
+use super::said::{each_says_what_it_changed, says_what_changes};
 use super::{Isolation, NextTransaction, PinReason, Pins, UserValue, UserVariables};
 use crate::sql::details::{self, Assigned, Assignment};
 use crate::sql::{self, Facts, Kind, Span, Statement, set};
+use crate::wire::ok::StateTold;
 
 /// What the server said at the end of a statement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reply {
+pub struct Reply<'a> {
     /// It ended with OK or EOF, not with an error.
     pub ok: bool,
     /// The status flags say that a transaction is open now.
@@ -19,6 +20,8 @@ pub struct Reply {
     pub state_changed: bool,
     /// A tracker of variables or of the schema in the same reply told what changed.
     pub explained: bool,
+    /// Which of several results told that state changed; none where that is not known of each time it was told.
+    pub told_apart: Option<&'a [StateTold]>,
     /// The connection has these trackers at all.
     pub trackers_available: bool,
 }
@@ -73,7 +76,7 @@ enum Certainty {
 impl Ledger {
     /// Takes note of a statement that has been answered. Near free for one that leaves nothing behind.
     #[inline]
-    pub fn after(&mut self, statement: &Statement, sql: &[u8], reply: &Reply) {
+    pub fn after(&mut self, statement: &Statement, sql: &[u8], reply: &Reply<'_>) {
         if statement.has_effects() || reply.state_changed || !self.next_transaction.is_empty() {
             self.learn(statement, sql, *reply);
         }
@@ -97,7 +100,7 @@ impl Ledger {
     }
 
     #[inline(never)]
-    fn learn(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
+    fn learn(&mut self, statement: &Statement, sql: &[u8], reply: Reply<'_>) {
         if statement.has(Facts::SEVERAL) {
             self.several(statement, sql, reply);
         } else {
@@ -111,7 +114,7 @@ impl Ledger {
         self.unexplained(statement, sql, reply);
     }
 
-    fn several(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
+    fn several(&mut self, statement: &Statement, sql: &[u8], reply: Reply<'_>) {
         let readable = statement.has_readable_parts();
         let parts = if readable { details::parts(sql, statement.dialect) } else { None };
         let Some(parts) = parts else {
@@ -132,7 +135,7 @@ impl Ledger {
     }
 
     /// What trackers (or their absence) say beyond the text.
-    fn unexplained(&mut self, statement: &Statement, sql: &[u8], reply: Reply) {
+    fn unexplained(&mut self, statement: &Statement, sql: &[u8], reply: Reply<'_>) {
         // A versioned comment in front may hide the first word, or be it.
         let hidden = statement.has(Facts::VERSIONED) && statement.kind != Kind::Set && !begins_with_a_word(sql);
         let opaque = statement.runs_unseen() || statement.doubt.is_some() || hidden;
@@ -140,7 +143,8 @@ impl Ledger {
             // What runs inside may have set user variables besides, which have no trackers.
             let inside = statement.has(Facts::UNKNOWN_FUNCTION) && statement.kind != Kind::Set;
             let told = reply.explained && !inside && !matches!(statement.kind, Kind::Call | Kind::Several);
-            reply.state_changed && !told && !says_what_changes(statement, sql)
+            let apart = || reply.told_apart.is_some_and(|states| each_says_what_it_changed(statement, sql, states));
+            reply.state_changed && !told && !says_what_changes(statement, sql) && !apart()
         } else {
             opaque && reply.ok
         };
@@ -196,11 +200,16 @@ impl Ledger {
     }
 
     fn assigned(&mut self, statement: &Statement, sql: &[u8]) {
-        if statement.has(Facts::MANY_VARIABLES) {
+        if !statement.has(Facts::MANY_VARIABLES) {
+            for span in statement.user_variables.as_slice() {
+                self.set_user(span.of(sql), UserValue::Other);
+            }
+        } else if statement.has_readable_parts() {
+            for span in details::user_variables(sql, statement.dialect) {
+                self.set_user(span.of(sql), UserValue::Other);
+            }
+        } else {
             self.pins.insert(PinReason::UnknownState);
-        }
-        for span in statement.user_variables.as_slice() {
-            self.set_user(span.of(sql), UserValue::Other);
         }
     }
 

@@ -3,11 +3,17 @@
 use super::{Isolation, Ledger, PinReason, Reply};
 use crate::sql::{Dialect, ServerKind, classify};
 
-const OK: Reply =
-    Reply { ok: true, in_transaction: false, state_changed: false, explained: false, trackers_available: true };
-const CHANGED: Reply = Reply { state_changed: true, ..OK };
+const OK: Reply<'static> = Reply {
+    ok: true,
+    in_transaction: false,
+    state_changed: false,
+    explained: false,
+    told_apart: None,
+    trackers_available: true,
+};
+const CHANGED: Reply<'static> = Reply { state_changed: true, ..OK };
 
-fn run(ledger: &mut Ledger, sql: &str, reply: Reply) {
+fn run(ledger: &mut Ledger, sql: &str, reply: Reply<'_>) {
     ledger.after(&classify(sql.as_bytes(), &Dialect::default()), sql.as_bytes(), &reply);
 }
 
@@ -179,4 +185,30 @@ fn a_set_transaction_is_read_without_its_comments() {
     assert!(ledger.next_transaction.doubted, "it overwrites what waits");
     run(&mut ledger, "DELETE FROM t", OK);
     assert!(ledger.next_transaction.is_empty() && ledger.take_waited_in_vain() && !ledger.take_waited_in_vain());
+}
+
+#[test]
+fn of_several_results_each_is_explained_by_its_own_statement() {
+    use crate::wire::ok::StateTold;
+    let by = |first, last, named| StateTold { first, last, named };
+    let pinned = |sql: &str, states: Option<&[StateTold]>| {
+        let mut ledger = Ledger::default();
+        run(&mut ledger, sql, Reply { told_apart: states, explained: true, ..CHANGED });
+        ledger.pins.contains(PinReason::UnknownState)
+    };
+    let save = "SET autocommit = 1; INSERT INTO t VALUES (1); SELECT a FROM t";
+    for (sql, states, expected) in [
+        (save, Some(&[by(0, 0, true)][..]), false),
+        (save, Some(&[by(0, 0, true), by(1, 1, true)]), false),
+        (save, None, true),
+        (save, Some(&[by(0, 0, true), by(1, 1, false)]), true),
+        (save, Some(&[by(0, 0, true), by(2, 2, false)]), true),
+        (save, Some(&[by(0, 1, true)]), true),
+        (save, Some(&[by(0, 3, true)]), true),
+        ("SET a = 1; SELECT f()", Some(&[by(0, 0, true), by(1, 1, true)]), true),
+        ("SET a = 1; SELECT f()", Some(&[by(0, 0, true)]), false),
+        ("SET a = 1; CALL p()", Some(&[by(0, 0, true)]), true),
+    ] {
+        assert_eq!(pinned(sql, states), expected, "{sql} {states:?}");
+    }
 }

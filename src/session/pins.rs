@@ -80,6 +80,29 @@ impl PinReason {
             PinReason::UnknownState => "unknown_state",
         }
     }
+
+    /// What the application can do so that the session need not keep its connection.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            PinReason::TemporaryTable => "DROP TEMPORARY TABLE when it is no longer needed",
+            PinReason::GetLock => "RELEASE_LOCK when it is no longer needed",
+            PinReason::PreparedStatement => {
+                "DEALLOCATE PREPARE, or prepare by the protocol instead of the text PREPARE"
+            }
+            PinReason::Handler => "HANDLER ... CLOSE, or SELECT instead",
+            PinReason::LockTables => "UNLOCK TABLES when they are no longer needed",
+            PinReason::BackupLock => "end it: UNLOCK INSTANCE, BACKUP STAGE END, BACKUP UNLOCK",
+            PinReason::Xa => "XA COMMIT or XA ROLLBACK",
+            PinReason::UserVariable => "set user variables to literals; it ends by itself when the session is idle",
+            PinReason::SessionSetting => "set it back to its usual value",
+            PinReason::NextTransaction => "begin the transaction, or SET SESSION TRANSACTION",
+            PinReason::OpenCursor => "fetch all of its rows or close the statement",
+            PinReason::LongData => "execute the statement or reset it",
+            PinReason::StoredProcedure => "COM_RESET_CONNECTION; leave no session state behind in procedures",
+            PinReason::UnknownState => "COM_RESET_CONNECTION; SET what is to change in a statement of its own",
+        }
+    }
 }
 
 impl Pins {

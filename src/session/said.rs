@@ -3,7 +3,8 @@
 //!
 //! Knows texts. Must not know what the session remembers of them.
 
-use crate::sql::{self, Facts, Kind, Statement, details};
+use crate::sql::{self, Facts, Kind, Span, Statement, details};
+use crate::wire::ok::StateTold;
 
 /// Whether a text says all that it changes; several statements say so if each does.
 pub(super) fn says_what_changes(statement: &Statement, sql: &[u8]) -> bool {
@@ -53,6 +54,28 @@ fn each_says_what_changes(statement: &Statement, sql: &[u8]) -> bool {
     };
     let parts = details::parts(sql, statement.dialect);
     parts.is_some_and(|parts| parts.iter().all(|part| says(&sql::classify(part.of(sql), &statement.dialect))))
+}
+
+/// Whether of several statements each says what it has changed of whose result a change of state was told. Results are
+/// those of the statements in order, unless one runs what does not stand in the text.
+pub(super) fn each_says_what_it_changed(statement: &Statement, sql: &[u8], states: &[StateTold]) -> bool {
+    if !statement.has(Facts::SEVERAL) || !statement.has_readable_parts() {
+        return false;
+    }
+    let Some(parts) = details::parts(sql, statement.dialect) else { return false };
+    let classified = |part: &Span| sql::classify(part.of(sql), &statement.dialect);
+    let says = |part: &Span, named: bool| {
+        let it = classified(part);
+        (named && !it.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS) && !it.has(Facts::SETS_FOR_ITSELF))
+            || says_what_changes(&it, part.of(sql))
+    };
+    let in_order = parts.iter().all(|part| !classified(part).runs_unseen());
+    in_order
+        && states.iter().all(|told| {
+            let range = usize::from(told.first)..=usize::from(told.last);
+            let alone = told.first == told.last;
+            parts.get(range).is_some_and(|parts| parts.iter().all(|part| says(part, told.named && alone)))
+        })
 }
 
 /// A read behind `SET STATEMENT … FOR` has changed the session for as long as it lasted; behind a write a trigger may

@@ -11,7 +11,7 @@ use crate::{
     wire::{
         StatusFlags,
         gtid::{GtidKind, GtidSet},
-        ok::Change,
+        ok::{Change, StateTold},
     },
 };
 
@@ -90,6 +90,8 @@ pub struct Told<'a> {
     pub failed: bool,
     /// What the trackers said.
     pub changes: &'a [Change],
+    /// Which of several results told that the session's state has changed.
+    pub states: &'a [StateTold],
     /// `LAST_INSERT_ID` of the OK; 0: none.
     pub last_insert_id: u64,
     /// Rows ended with a classic EOF, which has no room for trackers.
@@ -215,7 +217,9 @@ impl Session {
             self.last_insert_id = told.last_insert_id;
         }
         if let Some((statement, sql)) = statement {
+            let states = told.changes.iter().filter(|change| **change == Change::State).count();
             let reply = LedgerReply {
+                told_apart: Some(told.states).filter(|told_apart| told_apart.len() == states),
                 ok: !told.failed,
                 in_transaction: self.transaction != Transaction::None,
                 state_changed,
@@ -406,6 +410,7 @@ mod tests {
             status: Some(StatusFlags::AUTOCOMMIT),
             failed: false,
             changes: &[],
+            states: &[],
             last_insert_id: 0,
             untracked: false,
             has_trackers: true,

@@ -79,6 +79,12 @@ impl UserVariables {
         unread.map(|(name, _)| [b"@`", &**name, b"`"].concat())
     }
 
+    /// Those whose values only their connection knows, as `@name`.
+    pub fn unknown(&self) -> impl Iterator<Item = Vec<u8>> {
+        let unknown = self.values.iter().filter(|(_, value)| value.text().is_none());
+        unknown.map(|(name, _)| [b"@`", &**name, b"`"].concat())
+    }
+
     fn find(&self, name: &[u8]) -> Option<&(Box<[u8]>, UserValue)> {
         self.values.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
     }

@@ -56,6 +56,17 @@ pub enum Tracked<'a> {
     },
 }
 
+/// That a session's state has changed, as one of several results told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateTold {
+    /// The first result that it may be said of: rows that end with a classic EOF leave it to the next OK.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+    /// A tracker in the same packet named what has changed.
+    pub named: bool,
+}
+
 /// A tracked change of the session, kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {

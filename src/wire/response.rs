@@ -231,6 +231,12 @@ impl Response {
         }
     }
 
+    /// Whether the packet that was seen last has ended a result: another one follows, or none.
+    #[must_use]
+    pub const fn is_between_results(&self) -> bool {
+        matches!(self.state, State::First | State::Done)
+    }
+
     /// The payload of a packet for which [`Need::Whole`] was said.
     pub fn on_payload<'a>(&mut self, payload: &'a [u8]) -> Result<Seen<'a>, ProtocolViolation> {
         if payload.first() == Some(&ERR) && self.state != State::Text {
