@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use mysql_proxy::admin::{Observed, Readiness, StatusReport, Summary};
 use mysql_proxy::metrics::{
-    AuthFailure, CausalRead, ClientOutcome, Direction, MemberRow, Metrics, Outcome, ReloadOutcome, RetryVerdict,
-    RouteNames, Scrape, Side,
+    AuthFailure, CausalRead, ClientOutcome, CountedPins, Direction, MemberRow, Metrics, Outcome, ReloadOutcome,
+    RetryVerdict, RouteNames, Scrape, Side,
 };
-use mysql_proxy::session::PinReason;
+use mysql_proxy::session::{PinReason, Pins};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ use crate::exposition::Exposition;
 const NAMES: RouteNames = RouteNames { targets: &["primary", "replica"], reasons: &["write", "read"] };
 
 struct StandIn {
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     readiness: Mutex<Readiness>,
 }
 
@@ -80,7 +80,7 @@ struct Served {
 
 impl Served {
     fn start() -> Served {
-        let metrics = Metrics::new(NAMES);
+        let metrics = Arc::new(Metrics::new(NAMES));
         (0..40).for_each(|_| metrics.query(0, 0, Outcome::Ok));
         let proxy = Arc::new(StandIn { metrics, readiness: Mutex::new(Readiness::Ready) });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -207,7 +207,10 @@ fn metrics_are_those_of_the_contract_in_a_form_that_prometheus_takes() {
     metrics.proxy_overhead(Duration::from_micros(7));
     metrics.bytes(Side::Client, Direction::In, 1 << 40);
     metrics.client(ClientOutcome::Accepted);
-    metrics.pinned(PinReason::GetLock);
+    let mut pins = CountedPins::new(Arc::clone(metrics));
+    let mut stands = Pins::default();
+    stands.insert(PinReason::GetLock);
+    pins.follow(&stands);
     metrics.causal_read(CausalRead::Applied);
     metrics.retry(RetryVerdict::Retried);
     metrics.reload(ReloadOutcome::Refused);

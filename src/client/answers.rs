@@ -38,7 +38,7 @@ impl Client {
                 self.show(incoming, &table).await?;
             }
             Answer::ShowProxyRoute => {
-                let table = self.last_route.table(self.session.causality.gtids());
+                let table = self.last_route.table(self.session.causality.gtids(), &self.session.ledger.pins);
                 self.show(incoming, &table).await?;
             }
             Answer::Kill { id, means } => {

@@ -261,9 +261,7 @@ impl Client {
         }
         self.connections = Connections::default();
         self.unasked = Unasked::default();
-        let pins = self.session.ledger.pins.clone();
         self.session.ledger.reset();
-        self.count_pins(&pins);
         self.session.transaction = Transaction::None;
         held
     }

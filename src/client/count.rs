@@ -6,14 +6,13 @@ use super::{connections::Side, order::Finish, run::Client};
 use crate::{
     metrics::{CausalRead, IgnoredHint, Outcome},
     route::{Freshness, Route},
-    session::Pins,
     sql::Hint,
     topology::PickReason,
 };
 
 impl Client {
     /// A statement has ended.
-    pub(super) fn count(&mut self, route: &Route, finish: &Finish, took: Duration, before: &Pins) {
+    pub(super) fn count(&mut self, route: &Route, finish: &Finish, took: Duration) {
         let outcome = match finish {
             Finish::Replied(reply) if reply.error.is_some() => Outcome::Error,
             Finish::Replied(_) if self.retried => Outcome::Retried,
@@ -25,9 +24,6 @@ impl Client {
         metrics.query(route.target as usize, route.reason as usize, outcome);
         self.count_hint(route);
         metrics.query_duration(route.target as usize, took);
-        if *before != self.session.ledger.pins {
-            self.count_pins(before);
-        }
     }
 
     /// A statement that the proxy answered itself.
@@ -58,10 +54,14 @@ impl Client {
         side == Side::Replica && route.freshness == Freshness::OwnWrites && !self.session.causality.gtids().is_empty()
     }
 
-    /// Pins that began and ended since `before`.
-    pub(super) fn count_pins(&self, before: &Pins) {
-        let now = &self.session.ledger.pins;
-        now.iter().filter(|reason| !before.contains(*reason)).for_each(|reason| self.proxy.metrics.pinned(reason));
-        before.iter().filter(|reason| !now.contains(*reason)).for_each(|reason| self.proxy.metrics.unpinned(reason));
+    /// Counts the session's pins as they stand, and tells of new ones.
+    pub(super) fn count_pins(&mut self) {
+        let new = self.pins.follow(&self.session.ledger.pins);
+        if !new.is_empty() {
+            let statement = self.last_route.decided.map_or("command", |(_, reason)| reason.name());
+            for reason in new.iter() {
+                self.proxy.pin_log.pinned(reason, self.registered.handle.id.get(), &self.account.user, statement);
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     connections::{Side, Used},
     memory::Memory,
     order::Order,
+    pin_log::named,
     refusal,
     run::Client,
     settle::give_back,
@@ -230,7 +231,15 @@ impl Client {
             LeaseError::Dial(_) => self.proxy.topology.recheck(),
             LeaseError::Exhausted { .. } | LeaseError::Crowded(_) => {}
         }
-        attempts.failed(choice.member.id, format!("{} ({}): {error}", choice.member.name, choice.member.address));
+        let mut problem = format!("{} ({}): {error}", choice.member.name, choice.member.address);
+        if matches!(error, LeaseError::Exhausted { .. }) {
+            let pins = self.proxy.metrics.pins_now();
+            if !pins.is_empty() {
+                problem += &format!("; sessions keep connections of their own by {}", named(&pins));
+            }
+            self.proxy.pin_log.exhausted(&choice.member.name, &pins);
+        }
+        attempts.failed(choice.member.id, problem);
         Ok(())
     }
 

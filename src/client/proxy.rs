@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accounts::Accounts, lookup::Lookups, memory::Memory, registry::Registry, seldom::Seldom, texts::StatementTexts,
+    accounts::Accounts, lookup::Lookups, memory::Memory, pin_log::PinLog, registry::Registry, seldom::Seldom,
+    texts::StatementTexts,
 };
 use crate::{
     backend::KeyPair,
@@ -39,6 +40,8 @@ pub struct Proxy {
     pub clients: Arc<Registry>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// What was told of sessions that keep their connections.
+    pub pin_log: PinLog,
     /// How statements are routed.
     pub policy: Policy,
     /// Cancelled when the proxy begins to go down.

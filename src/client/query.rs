@@ -171,9 +171,8 @@ impl Client {
             order.preface = Some("START TRANSACTION READ ONLY");
         }
         order.statement = Some((statement, sql));
-        let before = self.session.ledger.pins.clone();
         let finish = self.run(order).await?;
-        self.count(route, &finish, began.elapsed(), &before);
+        self.count(route, &finish, began.elapsed());
         let done = finish.reply().is_some_and(|reply| reply.error.is_none());
         Ok(if done { Outcome::Ok } else { Outcome::Error })
     }

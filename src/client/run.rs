@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     backend::Account,
+    metrics::CountedPins,
     net::{PacketStream, Patience},
     pool::Identity,
     session::Session,
@@ -49,6 +50,10 @@ pub(super) struct Client {
     pub previous: Previous,
     /// What a member must still be asked.
     pub unasked: Unasked,
+    /// The pins that stand, as they are counted.
+    pub pins: CountedPins,
+    /// The connection has been asked for what it is kept for, since the last command.
+    pub asked_in_vain: bool,
     /// The last command was tried more than once.
     pub retried: bool,
     /// `COMMIT RELEASE`: the connection ends with the reply.
@@ -83,6 +88,7 @@ impl Authenticated {
             write: proxy.policy.client_write_timeout,
             end: registered.handle.kill.clone(),
         });
+        let pins = CountedPins::new(Arc::clone(&proxy.metrics));
         let mut client = Client {
             proxy,
             stream,
@@ -99,6 +105,8 @@ impl Authenticated {
             last_status: StatusFlags::empty(),
             previous: Previous::default(),
             unasked: Unasked::default(),
+            pins,
+            asked_in_vain: false,
             retried: false,
             released: false,
             salt,
@@ -144,7 +152,9 @@ impl Client {
         let kill = self.registered.handle.kill.clone();
         while let Some(mut incoming) = self.next_command(&stop, &kill).await? {
             self.registered.handle.command_begins();
+            self.asked_in_vain = false;
             let stays = self.obey(&mut incoming).await?;
+            self.count_pins();
             self.registered.handle.command_ends();
             if !stays {
                 break;
@@ -163,17 +173,20 @@ impl Client {
         stop: &CancellationToken,
         kill: &CancellationToken,
     ) -> Result<Option<Incoming>, Gone> {
-        // A client in the middle of a transaction may finish it while the proxy drains.
-        let may_stop = !self.session.is_tied();
         loop {
+            // A client in the middle of a transaction may finish it while the proxy drains.
+            let may_stop = !self.session.is_tied();
+            let may_unpin = self.may_unpin();
             tokio::select! {
                 biased;
                 incoming = Incoming::read(&mut self.stream) => return Ok(incoming?),
                 () = kill.cancelled() => return self.send_away(&refusal::killed()).await,
                 () = stop.cancelled(), if may_stop => return self.send_away(&refusal::draining()).await,
-                () = tokio::time::sleep(LINGER), if self.previous.lingers_since.is_some() => {}
+                () = tokio::time::sleep(LINGER), if self.previous.lingers_since.is_some() || may_unpin => {}
             }
-            if !self.may_linger_on() {
+            if may_unpin {
+                self.unpin().await;
+            } else if !self.may_linger_on() {
                 self.end_lingering().await;
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     route::{Reason, Target},
+    session::{PinReason, Pins},
     topology::PickReason,
     wire::{
         gtid::GtidSet,
@@ -27,10 +28,10 @@ pub struct LastRoute {
 }
 
 impl LastRoute {
-    /// One row: target, member, reason, `member_reason`, lag, gtid.
+    /// One row: target, member, reason, `member_reason`, lag, gtid, the pins that hold now and what would end them.
     #[must_use]
-    pub fn table(&self, written: &GtidSet) -> TextResult {
-        let columns = ["target", "member", "reason", "member_reason", "lag_seconds", "gtid"];
+    pub fn table(&self, written: &GtidSet, pins: &Pins) -> TextResult {
+        let columns = ["target", "member", "reason", "member_reason", "lag_seconds", "gtid", "pins", "pins_end_with"];
         let columns: Vec<_> = columns.iter().map(|name| (name.as_bytes(), ColumnType::Text)).collect();
         let target = self.decided.map(|(target, _)| target.name().to_owned());
         let reason = self.decided.map(|(_, reason)| reason.name().to_owned());
@@ -38,7 +39,11 @@ impl LastRoute {
         let because = self.because.map(|because| because.as_str().to_owned());
         let lag = self.lag.map(|lag| lag.as_secs().to_string());
         let gtid = self.sees_own_writes.then(|| written.to_string());
-        let values = [target, member, reason, because, lag, gtid];
+        let of_pins = |text: fn(PinReason) -> &'static str| {
+            (!pins.is_empty()).then(|| pins.iter().map(text).collect::<Vec<_>>().join("; "))
+        };
+        let (pinned, remedies) = (of_pins(PinReason::name), of_pins(PinReason::remedy));
+        let values = [target, member, reason, because, lag, gtid, pinned, remedies];
         let row: Vec<_> = values.iter().map(|value| value.as_deref().map(str::as_bytes)).collect();
         TextResult::new(&columns).row(&row)
     }

@@ -11,6 +11,7 @@ mod histogram;
 mod hot;
 mod labels;
 mod members;
+mod pins;
 mod text;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use self::family::{Counters, Gauges, gauge};
 use self::hot::Shards;
+use self::pins::PinnedNow;
 use self::text::Text;
 use crate::session::PinReason;
 
@@ -27,6 +29,7 @@ pub use self::labels::{
     AuthFailure, CausalRead, ClientOutcome, Direction, IgnoredHint, Label, Outcome, ReloadOutcome, RetryVerdict, Side,
 };
 pub use self::members::{MemberRow, Scrape};
+pub use self::pins::CountedPins;
 
 /// The names of what statements are counted by; a position in a table is the number that counting takes.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,7 @@ pub struct Metrics {
     client_outcomes: Counters<ClientOutcome>,
     pins: Counters<PinReason>,
     pinned_sessions: Gauges<PinReason>,
+    pinned_now: PinnedNow,
     causal_reads: Counters<CausalRead>,
     ignored_hints: Counters<IgnoredHint>,
     retries: Counters<RetryVerdict>,
@@ -93,6 +97,7 @@ impl Metrics {
                 "reason",
                 "Sessions that keep their backend connection now; one with two reasons counts under both",
             ),
+            pinned_now: PinnedNow::default(),
             causal_reads: Counters::new(
                 of,
                 "mysql_proxy_causal_reads_total",
@@ -153,15 +158,23 @@ impl Metrics {
         self.client_outcomes.add(outcome);
     }
 
-    /// A session began to keep its backend connection for this reason.
-    pub fn pinned(&self, reason: PinReason) {
+    /// A session began to keep its backend connection for this reason. See [`CountedPins`].
+    fn pinned(&self, reason: PinReason) {
         self.pins.add(reason);
         self.pinned_sessions.raise(reason);
+        self.pinned_now.raise(reason);
     }
 
     /// The reason has ended, or the session has.
-    pub fn unpinned(&self, reason: PinReason) {
+    fn unpinned(&self, reason: PinReason) {
         self.pinned_sessions.lower(reason);
+        self.pinned_now.lower(reason);
+    }
+
+    /// The reasons for which any session keeps its connection now, with their number, the most frequent first.
+    #[must_use]
+    pub fn pins_now(&self) -> Vec<(PinReason, u64)> {
+        self.pinned_now.most_first()
     }
 
     /// A read that had to see an earlier write.

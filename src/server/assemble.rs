@@ -54,6 +54,7 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         texts: crate::client::texts::StatementTexts::default(),
         clients: Arc::new(Registry::new(random_number()?)),
         metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
+        pin_log: crate::client::pin_log::PinLog::default(),
         policy: policy(config),
         drain: CancellationToken::new(),
     }))

@@ -6,8 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mysql_proxy::demo::{Cluster, Flavor};
+use mysql_proxy::wire::Command;
 
 use crate::support::raw::Raw;
+use crate::support::reply::Kind;
+use crate::support::statement::execution;
 use crate::support::{self, Proxy, http, on_both};
 
 /// Connections to each member; one session more has each program's start behind it.
@@ -122,7 +125,13 @@ fn nothing_that_is_said_at_the_start_keeps_a_connection(flavor: Flavor) {
             each_alone(&proxy, program, &mut problems);
         }
     }
-    all_together(&proxy(&cluster, 200), &programs, &mut problems);
+    {
+        let proxy = proxy(&cluster, 200);
+        all_together(&proxy, &programs, &mut problems);
+        counts_do_not_drift(&proxy);
+        what_an_idle_session_has_set_is_the_same_when_it_comes_back(&proxy);
+    }
+    who_finds_none_is_told_why(&proxy(&cluster, 2));
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
@@ -155,5 +164,89 @@ fn all_together(proxy: &Proxy, programs: &[Program], problems: &mut Vec<String>)
     let left = pinned_in_the_end(proxy, &[]);
     if !left.is_empty() {
         problems.push(format!("of {} idle sessions {left:?} are pinned", sessions.len()));
+    }
+}
+
+fn stand(proxy: &Proxy, wanted: &[&str]) {
+    let wanted: Vec<String> = wanted.iter().map(|&pin| pin.to_owned()).collect();
+    assert_eq!(pinned_in_the_end(proxy, &wanted), wanted);
+}
+
+/// Pins that begin and end in the middle of commands, in transactions elsewhere, and with the protocol's statements.
+fn counts_do_not_drift(proxy: &Proxy) {
+    let mut session = Raw::app(proxy.read_write);
+    for _ in 0..2 {
+        session.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+        stand(proxy, &["next_transaction 1"]);
+        session.run("START TRANSACTION READ ONLY");
+        session.run("COMMIT");
+        stand(proxy, &[]);
+        session.run("START TRANSACTION READ ONLY");
+        session.run("SET @a = NOW(), @b = (SELECT MAX(a) FROM t)");
+        session.say("SELECT @c := 1");
+        session.run("COMMIT");
+        stand(proxy, &[]);
+        let id = session.prepare("SELECT 1 UNION SELECT 2").unwrap();
+        session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Cursor).unwrap();
+        stand(proxy, &["open_cursor 1"]);
+        let fetch = [id.to_le_bytes(), 9_u32.to_le_bytes()].concat();
+        session.ask(Command::StmtFetch, &fetch, Kind::Rows).unwrap();
+        stand(proxy, &[]);
+        session.ask(Command::StmtExecute, &execution(id, 1, &[]), Kind::Cursor).unwrap();
+        session.close(id);
+        stand(proxy, &[]);
+        let id = session.prepare("SELECT CONCAT(?, 'x')").unwrap();
+        session.send(Command::StmtSendLongData, &[&id.to_le_bytes()[..], &[0, 0], b"ahead"].concat()).unwrap();
+        stand(proxy, &["long_data 1"]);
+        session.ask(Command::StmtReset, &id.to_le_bytes(), Kind::One).unwrap();
+        stand(proxy, &[]);
+        let id = session.prepare("SELECT ROW_COUNT()").unwrap();
+        stand(proxy, &["prepared_statement 1"]);
+        session.close(id);
+        stand(proxy, &[]);
+    }
+    session.prepare("SELECT ROW_COUNT()").unwrap();
+    session.run("CREATE TEMPORARY TABLE app.mine (a INT)");
+    stand(proxy, &["temporary_table 1", "prepared_statement 1"]);
+    drop(session);
+    stand(proxy, &[]);
+}
+
+const VALUES: &str = "SELECT @i, @u, @d, @f, @s, @b, @t, @n, @l, HEX(@s), CHARSET(@s), COLLATION(@s), CHARSET(@b), \
+                      @d + 1, @f / 3, @i DIV 2, @u - 1, @s = 'A', @none, LENGTH(@l), @old, @row";
+
+/// The connection that knew what user variables are goes back while the session is idle, and others use it.
+fn what_an_idle_session_has_set_is_the_same_when_it_comes_back(proxy: &Proxy) {
+    let mut session = Raw::app(proxy.read_write);
+    session.run("SET @i = 3 - 10, @u = CAST(7 AS UNSIGNED) + 18446744073709551600, @d = 1.50 * 2, @f = 1e0 / 7");
+    session.run(
+        "SET @s = CONVERT(_latin1 X'E9' USING latin1) COLLATE latin1_german1_ci, @b = UNHEX('00FF27'), @t = TIME('10:00:00.5')",
+    );
+    session.run("SET @n = NULLIF(1, 1), @l = REPEAT('x', 3000), @old = @@sql_mode");
+    session.say("SELECT @row := a FROM t LIMIT 1");
+    let types =
+        |session: &mut Raw| format!("{:?}", session.ask(Command::Query, VALUES.as_bytes(), Kind::Results).unwrap());
+    let before = types(&mut session);
+    stand(proxy, &[]);
+    for n in 0..5 {
+        Raw::app(proxy.read_write).run(&format!("SET @i = {n}, @none = {n}, sql_mode = ''"));
+    }
+    assert_eq!(types(&mut session), before);
+    session.run("INSERT INTO t (b) VALUES (@i)");
+    assert_eq!(session.say("SELECT b FROM t ORDER BY a DESC LIMIT 1"), "-7");
+}
+
+fn who_finds_none_is_told_why(proxy: &Proxy) {
+    let mut keepers: Vec<Raw> = (0..2).map(|_| Raw::app(proxy.read_write)).collect();
+    keepers[0].run("CREATE TEMPORARY TABLE app.kept (a INT)");
+    assert_eq!(keepers[1].say("SELECT GET_LOCK('kept', 0)"), "1");
+    let route = keepers[1].say("SHOW PROXY ROUTE");
+    assert!(route.ends_with(" get_lock RELEASE_LOCK when it is no longer needed"), "{route}");
+    let said = Raw::app(proxy.read_write).say("INSERT INTO t (b) VALUES ('in vain')");
+    assert!(said.contains("ERROR 9001"), "{said}");
+    assert!(said.contains("sessions keep connections of their own by temporary_table 1, get_lock 1"), "{said}");
+    let log = proxy.log();
+    for wanted in ["a session keeps its connection", "no connection came free while sessions keep theirs"] {
+        assert!(log.contains(wanted), "{wanted} is not in the log:\n{log}");
     }
 }
