@@ -26,7 +26,7 @@ pub struct Connection {
     pub(super) greeting: Greeting,
     /// Who has logged in, and with which collation: to do it again.
     pub(super) account: Account,
-    pub(super) collation: u8,
+    pub(super) collation: u16,
     pub(super) capabilities: Capabilities,
     pub(super) in_flight: bool,
     pub(super) scissors: Arc<Scissors>,

@@ -66,7 +66,7 @@ pub struct DialOptions {
     /// Of MariaDB's, likewise.
     pub extensions: Extensions,
     /// The collation to start with; `None`: the member's own.
-    pub collation: Option<u8>,
+    pub collation: Option<u16>,
 }
 
 /// Why a member could not be reached or would not let us in.
@@ -153,12 +153,19 @@ impl Connection {
         // A client says by leaving this bit out that it speaks of extensions.
         let extensions = options.extensions & greeting.extensions;
         capabilities.set(Capabilities::LONG_PASSWORD, extensions.is_empty());
-        let collation = options.collation.unwrap_or(greeting.collation);
-        login::log_in(&mut stream, seq.wrapping_add(1), &greeting, account, (capabilities, extensions), collation)
-            .await?;
+        let collation = options.collation.unwrap_or(u16::from(greeting.collation));
+        // A login has no room for a greater one: it begins with the member's own, and is said again.
+        let first = u8::try_from(collation).unwrap_or(greeting.collation);
+        let seq = seq.wrapping_add(1);
+        login::log_in(&mut stream, seq, &greeting, account, (capabilities, extensions), first.into()).await?;
         let scissors = Arc::new(stream.scissors());
         let account = account.clone();
-        Ok(Connection { stream, address, greeting, account, collation, capabilities, in_flight: false, scissors })
+        let mut connection =
+            Connection { stream, address, greeting, account, collation, capabilities, in_flight: false, scissors };
+        if collation != u16::from(first) {
+            login::log_in_again(&mut connection).await?;
+        }
+        Ok(connection)
     }
 
     /// Whether the member has what the client was promised. Looked at behind the login only: there is no other way to

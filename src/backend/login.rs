@@ -31,7 +31,7 @@ pub(super) async fn log_in(
     greeting: &Greeting,
     account: &Account,
     (capabilities, extensions): (Capabilities, Extensions),
-    collation: u8,
+    collation: u16,
 ) -> Result<(), DialError> {
     let salt = greeting.salt;
     let (plugin, response) = account.secret.first_response(&greeting.plugin, &salt);

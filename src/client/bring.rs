@@ -22,7 +22,7 @@ use crate::{
 
 /// Character sets and the collation of the connection, in the order of [`BASELINE`], and the SQL mode.
 const ASK_DEFAULTS: &str = "SELECT @@character_set_client, @@character_set_connection, @@character_set_results, \
-                            @@collation_connection, @@sql_mode";
+                            @@collation_connection, @@sql_mode, @@autocommit";
 const BASELINE: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
 
@@ -34,6 +34,7 @@ struct Defaults {
     /// A reset may not bring them back.
     character_sets: BTreeMap<Vec<u8>, Vec<u8>>,
     sql_mode: Vec<u8>,
+    autocommit: bool,
 }
 
 /// Why a connection could not be brought to the wanted settings.
@@ -114,7 +115,7 @@ pub async fn bring(
         }
     }
     close_statements(connection, memory).await?;
-    let messages = messages(difference);
+    let messages = messages(difference, memory.client_character_set());
     if !messages.is_empty() {
         connection.ask_all(&messages).await?;
         // Some settings are warned of, and not for the client to see.
@@ -169,15 +170,47 @@ pub async fn prepared_id(
     }
 }
 
-fn messages(difference: Difference) -> Vec<(Vec<u8>, Shape)> {
+fn messages(difference: Difference, client_character_set: Option<&[u8]>) -> Vec<(Vec<u8>, Shape)> {
     let multi =
         difference.multi_statements.map(|on| set_option(if on { MultiStatements::On } else { MultiStatements::Off }));
     // A role may be what opens the database.
     let role = difference.role.map(|sql| message(Command::Query, &sql));
-    let database = difference.database.map(|name| message(Command::InitDb, &name));
+    let database = difference.database.map(|name| enter(&name, client_character_set)).unwrap_or_default();
     let [set, set_users] =
         [difference.set, difference.set_users].map(|set| set.map(|sql| message(Command::Query, &sql)));
-    [multi, role, database, set, set_users].into_iter().flatten().map(|bytes| (bytes, Shape::Acknowledgement)).collect()
+    let before = [multi, role].into_iter().flatten();
+    let all = before.chain(database).chain([set, set_users].into_iter().flatten());
+    all.map(|bytes| (bytes, Shape::Acknowledgement)).collect()
+}
+
+/// Enters a database. Its name is known as trackers tell it, in UTF-8, and read under `character_set_client`.
+fn enter(name: &[u8], client_character_set: Option<&[u8]>) -> Vec<Vec<u8>> {
+    let enter = message(Command::InitDb, name);
+    if name.is_ascii() {
+        return vec![enter];
+    }
+    let under =
+        |character_set: &[u8]| message(Command::Query, &[b"SET SESSION character_set_client=", character_set].concat());
+    let back = client_character_set.filter(|name| name.iter().all(u8::is_ascii_alphanumeric)).map(under);
+    [Some(under(b"utf8mb4")), Some(enter), back].into_iter().flatten().collect()
+}
+
+/// Enters the database of a login, whose name is in the login's character set, on a connection that still has that. Gives
+/// the name as trackers would tell it.
+pub async fn enter_at_login(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    name: &[u8],
+) -> Result<Vec<u8>, QueryError> {
+    memory.condition = Condition::Tainted;
+    connection.ask(&message(Command::InitDb, name), Shape::Acknowledgement).await?;
+    let result = connection.query("SELECT HEX(CONVERT(DATABASE() USING utf8mb4))").await?;
+    let hex = result.rows.first().and_then(|row| row.first()?.as_deref()).unwrap_or_default();
+    let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let name: Vec<u8> = hex.chunks(2).filter_map(digits).collect();
+    Arc::make_mut(&mut memory.settings).database = Some(name.clone());
+    memory.condition = Condition::Known;
+    Ok(name)
 }
 
 /// Closes statements that nobody needs any more (`COM_STMT_CLOSE`, which has no reply).
@@ -195,6 +228,7 @@ async fn set_up(connection: &mut Connection, memory: &mut Memory) -> Result<(), 
     memory.has_trackers = connection.capabilities().contains(Capabilities::SESSION_TRACK);
     let defaults = track_and_ask(connection).await?;
     if memory.condition == Condition::Fresh {
+        commit_by_itself(connection, &defaults).await?;
         memory.baseline = defaults.character_sets;
         memory.sql_mode = defaults.sql_mode;
     }
@@ -227,7 +261,9 @@ async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
         Arc::make_mut(&mut memory.settings).database = None;
     }
     enter_again(connection, memory).await?;
-    memory.sql_mode = track_and_ask(connection).await?.sql_mode;
+    let defaults = track_and_ask(connection).await?;
+    commit_by_itself(connection, &defaults).await?;
+    memory.sql_mode = defaults.sql_mode;
     let restore = Settings { variables: memory.baseline.clone(), ..Settings::default() };
     if let (Some(sql), _) = restore.set_after_reset(&BTreeMap::new()) {
         connection.ask(&message(Command::Query, &sql), Shape::Acknowledgement).await?;
@@ -236,10 +272,22 @@ async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
     Ok(())
 }
 
+/// A session that was told that it begins with `autocommit` off has that among its settings; all others rely on its being
+/// on, whatever the member has made of its global one since.
+async fn commit_by_itself(connection: &mut Connection, defaults: &Defaults) -> Result<(), QueryError> {
+    if defaults.autocommit {
+        return Ok(());
+    }
+    let sql = message(Command::Query, b"SET SESSION autocommit=1");
+    connection.ask(&sql, Shape::Acknowledgement).await.map(drop)
+}
+
 /// A reset leaves the database where it is, but `character_set_database` is no longer the database's.
 async fn enter_again(connection: &mut Connection, memory: &Memory) -> Result<(), QueryError> {
     let Some(name) = &memory.settings.database else { return Ok(()) };
-    match connection.ask(&message(Command::InitDb, name), Shape::Acknowledgement).await {
+    // The character sets are set again next.
+    let messages = enter(name, None).into_iter().map(|bytes| (bytes, Shape::Acknowledgement)).collect::<Vec<_>>();
+    match connection.ask_all(&messages).await {
         // It may have been dropped: nobody who wants it will find it.
         Ok(_) | Err(QueryError::Sql(_)) => Ok(()),
         Err(broken) => Err(broken),
@@ -257,7 +305,9 @@ async fn track_and_ask(connection: &mut Connection) -> Result<Defaults, QueryErr
     let row = results.last().and_then(|result| result.rows.first());
     let mut values = row.into_iter().flatten().map(|value| value.clone().unwrap_or_default());
     let character_sets = BASELINE.iter().map(|name| name.as_bytes().to_vec()).zip(values.by_ref()).collect();
-    Ok(Defaults { character_sets, sql_mode: values.next().unwrap_or_default() })
+    let sql_mode = values.next().unwrap_or_default();
+    let autocommit = values.next().is_none_or(|value| value != b"0");
+    Ok(Defaults { character_sets, sql_mode, autocommit })
 }
 
 /// MySQL names GTIDs by a tracker of its own, MariaDB by the variable `last_gtid`.

@@ -1,31 +1,34 @@
 //! Commands without SQL text.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     auth::{Denial, verify},
-    bring::{BringError, bring, clean, reset_for_session},
+    bring::{BringError, bring, clean, enter_at_login, reset_for_session},
     connections::{Connections, Side, Used},
-    handshake::SHARED,
+    handshake::{SHARED, begins_with_autocommit},
     incoming::Incoming,
     member_choice::Attempts,
     memory::{Condition, Memory},
     order::Order,
     previous::{ASK_LIMIT, Previous},
-    refusal,
+    refusal, refused,
     registry::ClientId,
     run::{Client, Gone, new_session},
     settle::give_back,
     unasked::Unasked,
 };
 use crate::{
-    backend::QueryError,
+    backend::{Account, QueryError},
     pool::Lease,
     route::{Freshness, Loss, Reason, Route, Target},
     session::{Listener, PinReason, Transaction},
-    sql::TextEncoding,
+    sql::{ServerKind, TextEncoding},
     wire::{
         Capabilities,
         err::SqlError,
@@ -35,6 +38,12 @@ use crate::{
         server::knows_reset,
     },
 };
+
+/// How many changes of user may fail on a connection to `MariaDB`, which then knows the command no longer.
+const MOST_FAILED_CHANGES: u8 = 3;
+
+/// How late `MariaDB` answers each of them.
+const AFTER_A_FAILED_CHANGE: Duration = Duration::from_secs(1);
 
 /// The route of a command without SQL.
 pub(super) const fn plain_route(target: Target, reason: Reason) -> Route {
@@ -58,12 +67,23 @@ impl Client {
     pub(super) async fn check_login(&mut self) -> Result<(), SqlError> {
         let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         let mut route = plain_route(Target::Replica, Reason::Metadata);
+        let foreign = self.foreign_database();
         loop {
             let side = self.side(&route);
             let mut used = self.connect(side, &route, &mut attempts).await?;
             let (connection, memory) = used.lease.parts();
-            match bring(connection, memory, &self.session.settings, super::bring::Held::No).await {
-                Ok(()) => {
+            let brought = async {
+                bring(connection, memory, &self.session.settings, super::bring::Held::No).await?;
+                match &foreign {
+                    Some(name) => Ok(Some(enter_at_login(connection, memory, name).await?)),
+                    None => Ok(None),
+                }
+            };
+            match brought.await {
+                Ok(entered) => {
+                    if let Some(name) = entered {
+                        self.session.enter_database(&name);
+                    }
                     if let Some(name) = memory.baseline.get(b"character_set_client".as_slice()) {
                         self.session.dialect.encoding = TextEncoding::from_character_set(name);
                     }
@@ -149,11 +169,19 @@ impl Client {
         self.leave_connections_clean().await;
         self.prepared.clear();
         self.session.reset();
+        self.session.begin_with(begins_with_autocommit(&self.proxy));
         self.previous = Previous::default();
         match self.character_sets_after_reset().await {
             Ok(()) => self.acknowledge(incoming.reply_seq()).await,
             Err(error) => self.answer_error(incoming, &error).await,
         }
+    }
+
+    /// The database of the login if its name is not ASCII: what it says depends on the login's character set, which a
+    /// connection that others have used may not have.
+    fn foreign_database(&mut self) -> Option<Vec<u8>> {
+        let is_foreign = self.session.settings.database.as_ref().is_some_and(|name| !name.is_ascii());
+        if is_foreign { Arc::make_mut(&mut self.session.settings).database.take() } else { None }
     }
 
     /// After a reset, MySQL uses its global character sets and MariaDB those of the login: a member is asked.
@@ -200,34 +228,88 @@ impl Client {
         self.leave_connections_clean().await;
         self.prepared.clear();
         login.capabilities = self.login.capabilities;
+        let user = login.user.clone();
         let mut seq = incoming.reply_seq().wrapping_sub(1);
         let proxy = Arc::clone(&self.proxy);
-        let verified = verify(&proxy, &mut self.stream, &login, self.salt, &mut seq, self.origin.peer).await;
-        let seq_next = |seq: u8| seq.wrapping_add(1);
-        let account = match verified {
-            Ok(account) => account,
-            Err(Denial::Packet(_)) => return Ok(false),
-            Err(Denial::Refused(error)) => {
-                self.refuse(seq_next(seq), &error).await?;
-                return Ok(false);
+        let changed = if self.failed_changes < MOST_FAILED_CHANGES {
+            match verify(&proxy, &mut self.stream, &login, self.salt, &mut seq, self.origin.peer).await {
+                Ok(account) => self.become_user(account, login).await,
+                Err(Denial::Packet(_)) => return Ok(false),
+                Err(Denial::Refused(error)) => Err(error),
             }
+        } else {
+            Err(refusal::command_of_newer_servers())
         };
-        self.identity =
-            proxy.identities.intern(&account, (login.capabilities & SHARED, login.extensions), login.collation);
-        self.account = account;
-        // Another account, but the same application: it has seen its own writes.
-        let causality = std::mem::take(&mut self.session.causality);
-        let multi_statements = self.session.settings.multi_statements;
-        self.session = new_session(&proxy, &self.origin, &login);
-        Arc::make_mut(&mut self.session.settings).multi_statements = multi_statements;
-        self.session.causality = causality;
+        match changed {
+            Ok(()) => {
+                self.registered.handle.belongs_to(&self.account);
+                self.acknowledge_login(seq.wrapping_add(1)).await.map(|()| true)
+            }
+            Err(error) => self.stay_who_it_was(seq.wrapping_add(1), &user, &error).await,
+        }
+    }
+
+    /// The session begins anew as another user's, if members let that one in; otherwise all is as it was.
+    async fn become_user(&mut self, account: Account, login: Login) -> Result<(), SqlError> {
+        let proxy = Arc::clone(&self.proxy);
+        let agreed = (login.capabilities & SHARED, login.extensions);
+        let identity = proxy.identities.intern(&account, agreed, login.collation);
+        let mut session = new_session(&proxy, &self.origin, &login);
+        Arc::make_mut(&mut session.settings).multi_statements = self.session.settings.multi_statements;
+        let before = (
+            std::mem::replace(&mut self.identity, identity),
+            std::mem::replace(&mut self.account, account),
+            std::mem::replace(&mut self.session, session),
+            std::mem::replace(&mut self.login, login),
+        );
+        let entered = self.check_login().await;
+        if entered.is_ok() {
+            // Another account, but the same application: it has seen its own writes.
+            self.session.causality = before.2.causality;
+            self.previous = Previous::default();
+        } else {
+            for used in self.let_connections_go() {
+                used.lease.discard();
+            }
+            (self.identity, self.account, self.session, self.login) = before;
+        }
+        entered
+    }
+
+    /// A change of user that failed. MySQL ends the connection. MariaDB goes on with the user before, whose session has
+    /// lost what it had set and has the collation of its first login, and lets nobody guess for long.
+    async fn stay_who_it_was(&mut self, seq: u8, user: &[u8], error: &SqlError) -> Result<bool, Gone> {
+        refused::note(&self.proxy, Some(user), self.origin.peer, error);
+        if self.session.dialect.server != ServerKind::MariaDb {
+            refused::delay(error).await;
+            return self.refuse(seq, error).await.map(|()| false);
+        }
+        self.failed_changes = self.failed_changes.saturating_add(1);
+        self.begin_anew().await;
+        sleep(AFTER_A_FAILED_CHANGE).await;
+        self.refuse(seq, error).await.map(|()| true)
+    }
+
+    /// The same user's session begins anew, in the same database.
+    async fn begin_anew(&mut self) {
+        let proxy = Arc::clone(&self.proxy);
+        let collation = self.first_collation;
+        let login = Login { collation, database: None, ..self.login.clone() };
+        let agreed = (login.capabilities & SHARED, login.extensions);
+        self.identity = proxy.identities.intern(&self.account, agreed, collation);
+        let session = new_session(&proxy, &self.origin, &login);
+        let before = std::mem::replace(&mut self.session, session);
+        self.session.causality = before.causality;
         self.previous = Previous::default();
         self.login = login;
-        self.registered.handle.belongs_to(&self.account);
-        match self.check_login().await {
-            Ok(()) => self.acknowledge(seq_next(seq)).await.map(|()| true),
-            Err(error) => self.refuse(seq_next(seq), &error).await.map(|()| false),
+        // Should nobody serve now, the next statement says so.
+        let _ = self.check_login().await;
+        if let Some(name) = &before.settings.database {
+            self.session.enter_database(name);
         }
+        let settings = Arc::make_mut(&mut self.session.settings);
+        settings.role.clone_from(&before.settings.role);
+        settings.multi_statements = before.settings.multi_statements;
     }
 
     /// Gives all connections back. What stands on one that is held (a transaction, locks, temporary tables) ends at

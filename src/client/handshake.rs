@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{
     auth::{self, Denial},
     proxy::Proxy,
-    refusal,
+    refusal, refused,
     registry::{ClientId, Registered},
 };
 use crate::{
@@ -27,6 +27,8 @@ use crate::{
 
 /// How long a client may take to log in.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client that does not come in is listened to after it was told.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// The longest packet of a login, in bytes; connection attributes alone may have 64 KiB.
 pub(super) const LOGIN_LIMIT: usize = 128 * 1024;
 
@@ -105,32 +107,81 @@ pub enum LoginError {
     Timeout,
 }
 
-/// Greets a client and lets it log in.
-pub async fn welcome(proxy: Arc<Proxy>, stream: PacketStream, origin: Origin) -> Result<Authenticated, LoginError> {
-    timeout(LOGIN_TIMEOUT, log_in(proxy, stream, origin)).await.unwrap_or(Err(LoginError::Timeout))
+impl LoginError {
+    /// What the client is told; none when it is gone.
+    fn answer(&self) -> Option<SqlError> {
+        match self {
+            LoginError::Refused(error) => Some(error.clone()),
+            LoginError::Timeout => Some(refusal::login_too_slow()),
+            LoginError::Packet(PacketError::TooLong { .. }) => Some(refusal::login_too_large()),
+            LoginError::Packet(PacketError::Io(_)) => None,
+        }
+    }
 }
 
-async fn log_in(proxy: Arc<Proxy>, mut stream: PacketStream, origin: Origin) -> Result<Authenticated, LoginError> {
-    let id = proxy.clients.new_id();
-    let greeting = greeting(&proxy, id)?;
-    stream.write_message(0, &greeting.encode()).await.map_err(PacketError::Io)?;
-    let (seq, payload) = stream.read_packet(LOGIN_LIMIT).await?;
-    let mut login = match FirstPacket::parse(&payload) {
-        Ok(FirstPacket::Login(login)) => login,
-        Ok(FirstPacket::SslRequest) => return refuse(stream, seq, refusal::no_tls()).await,
-        Err(_) => return refuse(stream, seq, refusal::bad_handshake()).await,
-    };
-    login.capabilities &= greeting.capabilities;
-    login.extensions &= greeting.extensions;
-    let mut seq = seq;
-    match auth::verify(&proxy, &mut stream, &login, greeting.salt, &mut seq, origin.peer).await {
-        Ok(account) => {
-            let registered = proxy.clients.enter(id, &account, origin.peer, proxy.drain.child_token());
-            let (seq, salt) = (seq.wrapping_add(1), greeting.salt);
+/// A login while it goes on: what is left of it when it fails.
+struct Progress {
+    stream: PacketStream,
+    /// Of the last packet received or sent.
+    seq: u8,
+    /// Who wants to come in, once that is known.
+    user: Option<Vec<u8>>,
+}
+
+/// Greets a client and lets it log in.
+pub async fn welcome(proxy: Arc<Proxy>, stream: PacketStream, origin: Origin) -> Result<Authenticated, LoginError> {
+    let mut progress = Progress { stream, seq: 0, user: None };
+    let outcome = timeout(LOGIN_TIMEOUT, log_in(&proxy, &mut progress, origin)).await;
+    let Progress { stream, seq, user } = progress;
+    match outcome.unwrap_or(Err(LoginError::Timeout)) {
+        Ok(Entered { login, account, registered, salt }) => {
+            let seq = seq.wrapping_add(1);
             Ok(Authenticated { proxy, stream, login, account, origin, registered, seq, salt })
         }
+        Err(error) => {
+            if let Some(answer) = error.answer() {
+                refused::note(&proxy, user.as_deref(), origin.peer, &answer);
+                refused::delay(&answer).await;
+                send_away(stream, seq, &answer).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Who has come in.
+struct Entered {
+    login: Login,
+    account: Account,
+    registered: Registered,
+    salt: Salt,
+}
+
+async fn log_in(proxy: &Arc<Proxy>, progress: &mut Progress, origin: Origin) -> Result<Entered, LoginError> {
+    let id = proxy.clients.new_id();
+    let greeting = greeting(proxy, id)?;
+    let Progress { stream, seq, user } = progress;
+    stream.write_message(0, &greeting.encode()).await.map_err(PacketError::Io)?;
+    let (first, payload) = stream.read_packet(LOGIN_LIMIT).await?;
+    if first != 1 {
+        return Err(LoginError::Refused(refusal::out_of_order()));
+    }
+    *seq = first;
+    let mut login = match FirstPacket::parse(&payload) {
+        Ok(FirstPacket::Login(login)) => login,
+        Ok(FirstPacket::SslRequest) => return Err(LoginError::Refused(refusal::no_tls())),
+        Err(_) => return Err(LoginError::Refused(refusal::bad_handshake())),
+    };
+    *user = Some(login.user.clone());
+    login.capabilities &= greeting.capabilities;
+    login.extensions &= greeting.extensions;
+    match auth::verify(proxy, stream, &login, greeting.salt, seq, origin.peer).await {
+        Ok(account) => {
+            let registered = proxy.clients.enter(id, &account, origin.peer, proxy.drain.child_token());
+            Ok(Entered { login, account, registered, salt: greeting.salt })
+        }
         Err(Denial::Packet(error)) => Err(error.into()),
-        Err(Denial::Refused(error)) => refuse(stream, seq, error).await,
+        Err(Denial::Refused(error)) => Err(LoginError::Refused(error)),
     }
 }
 
@@ -153,7 +204,7 @@ fn greeting(proxy: &Proxy, id: ClientId) -> Result<Greeting, LoginError> {
         capabilities,
         extensions,
         collation: server.map_or(UNKNOWN_COLLATION, |server| server.collation),
-        status: StatusFlags::AUTOCOMMIT,
+        status: server.map_or(StatusFlags::AUTOCOMMIT, |server| server.status),
         plugin: login_method(proxy).to_owned(),
     })
 }
@@ -170,6 +221,11 @@ pub(super) fn login_method(proxy: &Proxy) -> &'static str {
     }
 }
 
+/// Whether sessions on the members begin with `autocommit`.
+pub(super) fn begins_with_autocommit(proxy: &Proxy) -> bool {
+    proxy.topology.view().server().is_none_or(|server| server.autocommit)
+}
+
 /// Random, without the bytes that would end the text or start a plugin's name.
 pub(super) fn new_salt() -> Result<Salt, LoginError> {
     let mut salt = [0; SALT_LEN];
@@ -177,10 +233,17 @@ pub(super) fn new_salt() -> Result<Salt, LoginError> {
     Ok(salt.map(|byte| (byte % 94) + 33))
 }
 
-async fn refuse<T>(mut stream: PacketStream, seq: u8, error: SqlError) -> Result<T, LoginError> {
+/// Tells a client why it does not come in. What it still sends is taken for a moment: a socket that is closed with
+/// unread bytes takes the answer back.
+async fn send_away(mut stream: PacketStream, seq: u8, error: &SqlError) {
     let mut out = Vec::new();
     error.put(&mut out, seq.wrapping_add(1));
-    let _ = stream.write_all(&out).await;
-    stream.shutdown().await;
-    Err(LoginError::Refused(error))
+    let saying = async {
+        let _ = stream.write_all(&out).await;
+        stream.shutdown().await;
+        while stream.fill().await.is_ok_and(|count| count > 0) {
+            stream.consume(stream.inbox().len());
+        }
+    };
+    let _ = timeout(FAREWELL, saying).await;
 }

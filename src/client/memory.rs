@@ -80,6 +80,12 @@ struct Prepared {
 }
 
 impl Memory {
+    /// What `character_set_client` is on the connection.
+    pub fn client_character_set(&self) -> Option<&[u8]> {
+        let name = b"character_set_client".as_slice();
+        self.settings.variables.get(name).or_else(|| self.baseline.get(name)).map(Vec::as_slice)
+    }
+
     /// What `LAST_INSERT_ID()` gives is no longer known, or known for sure.
     pub fn know_insert_id(&mut self, id: Option<u64>) {
         self.insert_id = id;

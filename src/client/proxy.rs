@@ -42,6 +42,8 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     /// What was told of sessions that keep their connections.
     pub pin_log: PinLog,
+    /// How often the log tells of clients that were not let in.
+    pub refused_logins: Seldom,
     /// How statements are routed.
     pub policy: Policy,
     /// Cancelled when the proxy begins to go down.

@@ -140,10 +140,29 @@ pub fn no_tls() -> SqlError {
     SqlError::proxy(3159, *b"HY000", "TLS is not offered on this port yet; connect with ssl-mode=DISABLED or PREFERRED")
 }
 
-/// The bytes are not a login.
+/// The bytes are not a login; in the servers' words, as all that concerns the packets of a login.
 #[must_use]
 pub fn bad_handshake() -> SqlError {
-    SqlError::proxy(1043, *b"08S01", "bad handshake: the login is not one of protocol 4.1")
+    SqlError { code: 1043, state: *b"08S01", message: "Bad handshake".to_owned() }
+}
+
+/// The client has not finished its login.
+#[must_use]
+pub fn login_too_slow() -> SqlError {
+    SqlError { code: 1159, state: *b"08S01", message: "Got timeout reading communication packets".to_owned() }
+}
+
+/// A packet of a login that is longer than any.
+#[must_use]
+pub fn login_too_large() -> SqlError {
+    let message = "Got a packet bigger than 'max_allowed_packet' bytes";
+    SqlError { code: 1153, state: *b"08S01", message: message.to_owned() }
+}
+
+/// A packet of a login with a sequence number that is not its turn.
+#[must_use]
+pub fn out_of_order() -> SqlError {
+    SqlError { code: 1156, state: *b"08S01", message: "Got packets out of order".to_owned() }
 }
 
 /// More prepared statements than there may be, in the words of the servers.

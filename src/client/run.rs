@@ -6,11 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connections::Connections,
-    handshake::{Authenticated, Origin, SHARED},
+    handshake::{Authenticated, Origin, SHARED, begins_with_autocommit},
     incoming::Incoming,
     previous::{LINGER, Previous},
     proxy::Proxy,
-    refusal,
+    refusal, refused,
     registry::Registered,
     shown::LastRoute,
     statements::PreparedStatements,
@@ -60,6 +60,10 @@ pub(super) struct Client {
     pub released: bool,
     /// Of the greeting; a change of user answers to it.
     pub salt: Salt,
+    /// The collation of its first login.
+    pub first_collation: u16,
+    /// Changes of user that failed.
+    pub failed_changes: u8,
 }
 
 /// Why a client's loop ends before the client says goodbye.
@@ -89,6 +93,7 @@ impl Authenticated {
             end: registered.handle.kill.clone(),
         });
         let pins = CountedPins::new(Arc::clone(&proxy.metrics));
+        let first_collation = login.collation;
         let mut client = Client {
             proxy,
             stream,
@@ -110,6 +115,8 @@ impl Authenticated {
             retried: false,
             released: false,
             salt,
+            failed_changes: 0,
+            first_collation,
         };
         let result = client.serve(seq).await;
         if let Err(Gone::Client(error)) = &result {
@@ -133,6 +140,7 @@ pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Sess
     // Known once a member has said what the collation of the login means.
     let mut session = Session::new(origin.listener, proxy.policy.consistency, server, TextEncoding::Unknown);
     session.start_in(login.database.clone());
+    session.begin_with(begins_with_autocommit(proxy));
     session.dialect.release = release;
     session.dialect.ignore_space = login.capabilities.contains(Capabilities::IGNORE_SPACE);
     session
@@ -141,8 +149,10 @@ pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Sess
 impl Client {
     async fn serve(&mut self, seq: u8) -> Result<(), Gone> {
         match self.check_login().await {
-            Ok(()) => self.acknowledge(seq).await?,
+            Ok(()) => self.acknowledge_login(seq).await?,
             Err(error) => {
+                refused::note(&self.proxy, Some(&self.login.user), self.origin.peer, &error);
+                refused::delay(&error).await;
                 self.refuse(seq, &error).await?;
                 self.stream.shutdown().await;
                 return Ok(());
@@ -269,6 +279,18 @@ impl Client {
     pub(super) async fn acknowledge(&mut self, seq: u8) -> Result<(), Gone> {
         let mut out = Vec::new();
         OkPacket::plain(self.status()).put(&mut out, seq, self.login.capabilities, |_| false);
+        self.previous.row_count = 0;
+        Ok(self.stream.write_all(&out).await?)
+    }
+
+    /// The OK to a login. MySQL says `autocommit` there whatever its global one is.
+    pub(super) async fn acknowledge_login(&mut self, seq: u8) -> Result<(), Gone> {
+        let mut status = self.status();
+        if let Some(server) = self.proxy.topology.view().server() {
+            status.set(StatusFlags::AUTOCOMMIT, server.status.contains(StatusFlags::AUTOCOMMIT));
+        }
+        let mut out = Vec::new();
+        OkPacket::plain(status).put(&mut out, seq, self.login.capabilities, |_| false);
         self.previous.row_count = 0;
         Ok(self.stream.write_all(&out).await?)
     }

@@ -32,7 +32,7 @@ pub struct Identity {
     /// Of MariaDB's, likewise.
     pub extensions: Extensions,
     /// The collation at the login.
-    pub collation: u8,
+    pub collation: u16,
 }
 
 impl Identity {
@@ -42,7 +42,7 @@ impl Identity {
         self.id
     }
 
-    fn is(&self, account: &Account, (capabilities, extensions): Wanted, collation: u8) -> bool {
+    fn is(&self, account: &Account, (capabilities, extensions): Wanted, collation: u16) -> bool {
         self.account == *account
             && self.capabilities == capabilities
             && self.extensions == extensions
@@ -60,7 +60,7 @@ pub struct Identities {
 
 impl Identities {
     /// The identity of these properties.
-    pub fn intern(&self, account: &Account, wanted: Wanted, collation: u8) -> Arc<Identity> {
+    pub fn intern(&self, account: &Account, wanted: Wanted, collation: u16) -> Arc<Identity> {
         let (capabilities, extensions) = wanted;
         let hash = self.hashes.hash_one((&account.user, capabilities.bits(), extensions.bits(), collation));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

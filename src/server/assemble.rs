@@ -55,6 +55,7 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         clients: Arc::new(Registry::new(random_number()?)),
         metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
         pin_log: crate::client::pin_log::PinLog::default(),
+        refused_logins: crate::client::Seldom::default(),
         policy: policy(config),
         drain: CancellationToken::new(),
     }))

@@ -159,6 +159,15 @@ impl Session {
         Arc::make_mut(&mut self.settings).database = Some(name.to_vec()).filter(|name| !name.is_empty());
     }
 
+    /// Whether members begin a session with `autocommit`. It is carried like anything that was set: another connection
+    /// may have begun before that changed.
+    pub fn begin_with(&mut self, autocommit: bool) {
+        self.autocommit = autocommit;
+        if !autocommit {
+            self.carry(b"autocommit", b"OFF");
+        }
+    }
+
     /// `COM_RESET_CONNECTION`: only the database, the role and the writes that its reads must see stay.
     pub fn reset(&mut self) {
         let Dialect { server, release, encoding, .. } = self.dialect;

@@ -53,6 +53,8 @@ impl Converse for Connection {
             extensions: greeting.extensions,
             collation: greeting.collation,
             plugin: greeting.plugin.clone(),
+            status: greeting.status,
+            autocommit: true,
             server_id: 0,
         }
     }

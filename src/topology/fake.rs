@@ -59,6 +59,8 @@ impl Converse for FakeConversation {
             extensions: crate::wire::Extensions::empty(),
             collation: 45,
             plugin: "caching_sha2_password".into(),
+            status: crate::wire::StatusFlags::AUTOCOMMIT,
+            autocommit: true,
             server_id: 0,
         }
     }

@@ -16,6 +16,7 @@ use super::grants;
 use super::replication::{BinlogPosition, Replication, UsingGtid};
 use super::settings::ClusterKind;
 use super::state::ServerInfo;
+use crate::wire::StatusFlags;
 use crate::wire::gtid::{GtidKind, GtidSet, Origins};
 use crate::wire::server::{ServerFamily, Version};
 
@@ -63,6 +64,11 @@ pub async fn probe(member: &mut impl Converse, kind: ClusterKind) -> Result<Repo
     let state = status.first().ok_or_else(|| unexpected("no row"))?;
     server.server_id = state.number(&["server_id"]).unwrap_or_default();
     let account = state.text(&["account"]).unwrap_or_else(|| "proxy".to_owned());
+    server.autocommit = state.bytes(&["autocommit"]).is_none() || is_on(state, "autocommit");
+    if server.family == ServerFamily::MariaDb {
+        // MySQL greets before it knows; what MariaDB greeted with may have been changed since.
+        server.status.set(StatusFlags::AUTOCOMMIT, server.autocommit);
+    }
     let galera = if may_be_galera(kind, &server) { ask_galera(member).await? } else { None };
     let replication = match kind {
         ClusterKind::Galera => Replication::None,
@@ -130,13 +136,13 @@ fn unexpected(what: &str) -> AskError {
 fn state_query(server: &ServerInfo) -> &'static str {
     match server.family {
         ServerFamily::MySql => {
-            "SELECT @@global.server_id AS server_id, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
+            "SELECT @@global.server_id AS server_id, @@global.autocommit AS autocommit, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
              @@global.gtid_mode AS gtid_mode, @@global.gtid_executed AS gtid_executed, \
              @@global.server_uuid AS server_uuid, @@global.max_connections AS max_connections, \
              CURRENT_USER() AS account"
         }
         ServerFamily::MariaDb => {
-            "SELECT @@global.server_id AS server_id, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
+            "SELECT @@global.server_id AS server_id, @@global.autocommit AS autocommit, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
              @@global.gtid_slave_pos AS slave_pos, @@global.gtid_current_pos AS current_pos, \
              @@global.gtid_binlog_pos AS binlog_pos, @@global.gtid_binlog_state AS binlog_state, \
              @@global.max_connections AS max_connections, CURRENT_USER() AS account"

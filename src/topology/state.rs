@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::wire::server::{ServerFamily, Version};
-use crate::wire::{Capabilities, Extensions};
+use crate::wire::{Capabilities, Extensions, StatusFlags};
 
 /// What a member's greeting told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub struct ServerInfo {
     pub collation: u8,
     /// The authentication method that it greets with.
     pub plugin: String,
+    /// The status flags of its greeting.
+    pub status: StatusFlags,
+    /// Its global `autocommit`, with which sessions begin.
+    pub autocommit: bool,
     /// `@@server_id`; 0 before the first answer.
     pub server_id: u64,
 }

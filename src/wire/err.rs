@@ -16,9 +16,10 @@ pub struct SqlError {
     pub message: String,
 }
 
+/// For a line of the log: what a client has put into the text (its name, say) cannot begin another line.
 impl std::fmt::Display for SqlError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({}): {}", self.code, String::from_utf8_lossy(&self.state), self.message)
+        write!(f, "{} ({}): {}", self.code, self.state.escape_ascii(), self.message_for_log())
     }
 }
 
@@ -27,6 +28,19 @@ impl SqlError {
     #[must_use]
     pub fn proxy(code: u16, state: [u8; 5], text: &str) -> Self {
         SqlError { code, state, message: format!("mysql-proxy: {text}") }
+    }
+
+    /// The text without anything that would end a line or move a terminal's cursor.
+    #[must_use]
+    pub fn message_for_log(&self) -> std::borrow::Cow<'_, str> {
+        if !self.message.contains(char::is_control) {
+            return self.message.as_str().into();
+        }
+        let escaped = |char: char| {
+            let plain = (!char.is_control()).then_some(char);
+            plain.into_iter().chain(char.is_control().then(|| char.escape_default()).into_iter().flatten())
+        };
+        self.message.chars().flat_map(escaped).collect::<String>().into()
     }
 
     /// Reads an ERR packet's payload. Errors before the login lack the SQL state; they get `HY000`.

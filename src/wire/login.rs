@@ -23,8 +23,8 @@ pub struct Login {
     pub extensions: Extensions,
     /// The longest packet that the client takes; told to members as it is.
     pub max_packet: u32,
-    /// The low byte of the client's collation.
-    pub collation: u8,
+    /// The client's collation. A login has room for the low byte only, a change of user for both.
+    pub collation: u16,
     /// The account's name, as bytes in the client's character set.
     pub user: Vec<u8>,
     /// The response to the greeting's salt.
@@ -70,7 +70,7 @@ impl Login {
         let mut reader = Reader::new(payload);
         let capabilities = Capabilities::from_bits_retain(reader.u32()?);
         let max_packet = reader.u32()?;
-        let collation = reader.u8()?;
+        let collation = u16::from(reader.u8()?);
         reader.bytes(19)?;
         let extended = Extensions::from_bits_truncate(reader.u32()?);
         let is_mariadb = !capabilities.contains(Capabilities::LONG_PASSWORD);
@@ -105,7 +105,7 @@ impl Login {
         let response = reader.bytes(len)?.to_vec();
         let database = Some(tail_string(&mut reader)).filter(|name| !name.is_empty());
         let collation = match reader.u16() {
-            Some(id) => id as u8,
+            Some(id) => id,
             None => first.collation,
         };
         let plugin = read_plugin(&mut reader, first.capabilities);
@@ -118,7 +118,7 @@ impl Login {
         let mut out = Vec::with_capacity(128);
         out.extend_from_slice(&self.capabilities.bits().to_le_bytes());
         out.extend_from_slice(&self.max_packet.to_le_bytes());
-        out.push(self.collation);
+        out.push(self.collation as u8);
         out.extend_from_slice(&[0; 19]);
         out.extend_from_slice(&self.extensions.bits().to_le_bytes());
         out.extend_from_slice(&self.user);
@@ -155,7 +155,7 @@ impl Login {
         out.extend_from_slice(&self.response);
         out.extend_from_slice(self.database.as_deref().unwrap_or_default());
         out.push(0);
-        out.extend_from_slice(&[self.collation, 0]);
+        out.extend_from_slice(&self.collation.to_le_bytes());
         if self.capabilities.contains(Capabilities::PLUGIN_AUTH) {
             out.extend_from_slice(self.plugin.as_deref().unwrap_or_default().as_bytes());
             out.push(0);
@@ -248,7 +248,10 @@ mod tests {
     #[test]
     fn a_change_of_user_round_trips() {
         let first = Login { user: b"other".to_vec(), collation: 8, ..login() };
-        assert_eq!(Login::parse_change_user(&login().encode_change_user(), &first), Some(login()));
+        for collation in [45, 303] {
+            let login = Login { collation, ..login() };
+            assert_eq!(Login::parse_change_user(&login.encode_change_user(), &first), Some(login));
+        }
     }
 
     proptest! {

@@ -267,6 +267,10 @@ impl Response {
     fn on_first<'a>(&mut self, payload: &'a [u8]) -> Result<Seen<'a>, ProtocolViolation> {
         match payload.first() {
             Some(&OK) => self.on_end(payload),
+            // Whoever has not offered its files must not be asked for one.
+            Some(&LOCAL_INFILE) if !self.capabilities.contains(Capabilities::LOCAL_FILES) => {
+                Err(self.violation(payload))
+            }
             Some(&LOCAL_INFILE) => {
                 self.state = State::LocalInfile;
                 Ok(Seen::LocalInfile)
@@ -431,6 +435,9 @@ mod tests {
     #[test]
     fn a_client_file_is_asked_for_and_answered() {
         let mut response = Response::new(Shape::Results, NONE);
+        response.on_header(Header { len: 3, seq: 1 }, Some(LOCAL_INFILE));
+        assert!(response.on_payload(b"\xfb/x").is_err(), "files were not offered");
+        let mut response = Response::new(Shape::Results, Capabilities::LOCAL_FILES);
         response.on_header(Header { len: 3, seq: 1 }, Some(LOCAL_INFILE));
         assert_eq!(response.on_payload(b"\xfb/x"), Ok(Seen::LocalInfile));
         assert!(response.wants_file());

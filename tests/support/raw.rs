@@ -13,7 +13,7 @@ use mysql_proxy::wire::err::SqlError;
 use mysql_proxy::wire::greeting::{Greeting, GreetingError, Salt};
 use mysql_proxy::wire::login::{AUTH_MORE_DATA, AUTH_SWITCH, Login, parse_auth_switch};
 use mysql_proxy::wire::packet::put_message;
-use mysql_proxy::wire::{Capabilities, Command, Extensions, HEADER_LEN, Header};
+use mysql_proxy::wire::{Capabilities, Command, Extensions, HEADER_LEN, Header, StatusFlags};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -59,7 +59,7 @@ pub struct Who<'a> {
     /// What the client wants of MariaDB's extended capabilities.
     pub extensions: Extensions,
     /// The collation of the login.
-    pub collation: u8,
+    pub collation: u16,
 }
 
 impl<'a> Who<'a> {
@@ -157,12 +157,17 @@ impl Raw {
     }
 
     /// Answers what the server asks until it lets the client in or sends it away.
-    pub fn prove(&mut self, password: &str, mut salt: Salt) -> io::Result<Result<(), SqlError>> {
+    pub fn prove(&mut self, password: &str, salt: Salt) -> io::Result<Result<(), SqlError>> {
+        Ok(self.prove_to_the_end(password, salt)?.map(drop))
+    }
+
+    /// The same; gives the OK.
+    fn prove_to_the_end(&mut self, password: &str, mut salt: Salt) -> io::Result<Result<Vec<u8>, SqlError>> {
         loop {
             let Message { seqs, payload } = self.read()?;
             let seq = seqs[0].wrapping_add(1);
             match payload.as_slice() {
-                [0, ..] => return Ok(Ok(())),
+                [0, ..] => return Ok(Ok(payload)),
                 [0xff, ..] => return Ok(Err(SqlError::parse(&payload).unwrap())),
                 [AUTH_SWITCH, ..] => {
                     let (plugin, data) = parse_auth_switch(&payload).unwrap();
@@ -181,17 +186,30 @@ impl Raw {
         }
     }
 
+    /// Logs in, and gives the status flags of the OK.
+    pub fn first_status(&mut self, who: &Who<'_>) -> StatusFlags {
+        self.begin_login(who).unwrap();
+        let ok = self.prove_to_the_end(who.password, self.greeting.salt).unwrap().unwrap();
+        StatusFlags::from_bits_retain(u16::from_le_bytes([ok[3], ok[4]]))
+    }
+
     /// Logs in again on the same connection (`COM_CHANGE_USER`).
     pub fn change_user(&mut self, who: &Who<'_>) -> Result<(), SqlError> {
+        self.try_change_user(who).unwrap()
+    }
+
+    /// The same, when the connection may break.
+    pub fn try_change_user(&mut self, who: &Who<'_>) -> io::Result<Result<(), SqlError>> {
         let salt = self.greeting.salt;
         let response = auth::native(who.password.as_bytes(), &salt);
         let mut argument = [who.user.as_bytes(), &[0, response.len() as u8], &response].concat();
         argument.extend_from_slice(who.database.unwrap_or_default().as_bytes());
-        argument.extend_from_slice(&[0, who.collation, 0]);
+        argument.push(0);
+        argument.extend_from_slice(&who.collation.to_le_bytes());
         argument.extend_from_slice(auth::NATIVE.as_bytes());
         argument.push(0);
-        self.send(Command::ChangeUser, &argument).unwrap();
-        self.prove(who.password, salt).unwrap()
+        self.send(Command::ChangeUser, &argument)?;
+        self.prove(who.password, salt)
     }
 
     /// The id in the greeting.
