@@ -50,24 +50,27 @@ pub(super) async fn log_in(
     prove(stream, account, plugin, salt).await
 }
 
-/// Answers what the member asks of a login or a change of user, until it says OK.
+/// Answers what the member asks of a login or a change of user, until it says OK. MariaDB asks for one method after the
+/// other where the account has several, so one that is not ours is answered wrong, and what follows is listened to.
 async fn prove(
     stream: &mut PacketStream,
     account: &Account,
     mut plugin: String,
     mut salt: Salt,
 ) -> Result<(), DialError> {
+    // The methods that are not ours, of which the last one is still asked for if there is a `Some`.
+    let (mut strange, mut unspoken) = (0, None);
     loop {
         let (seq, payload) = stream.read_packet(CONNECTION_PHASE_LIMIT).await?;
         let seq = seq.wrapping_add(1);
         let step = match payload.first() {
             Some(&OK) => return Ok(()),
-            Some(&ERR) => return Err(refusal(&payload)),
+            Some(&ERR) => return Err(unspoken.map_or_else(|| refusal(&payload), DialError::Plugin)),
             // Without a name: the method of servers before 4.1.
             Some(&AUTH_SWITCH) if payload.len() == 1 => Err(DialError::Plugin(OLD_PASSWORD.to_owned())),
             Some(&AUTH_SWITCH) => match switch(&payload, account) {
                 Ok((named, its_salt, response)) => {
-                    (plugin, salt) = (named, its_salt);
+                    (plugin, salt, unspoken) = (named, its_salt, None);
                     Ok((seq, response))
                 }
                 Err(error) => Err(error),
@@ -87,6 +90,12 @@ async fn prove(
         };
         match step {
             Ok((seq, answer)) => stream.write_message(seq, &answer).await.map_err(PacketError::Io)?,
+            Err(DialError::Plugin(named)) if strange < MOST_QUESTIONS => {
+                strange += 1;
+                stream.write_message(seq, auth::wrong_response(&named)).await.map_err(PacketError::Io)?;
+                plugin.clone_from(&named);
+                unspoken = Some(named);
+            }
             Err(error) => return Err(give_up(stream, seq, error).await),
         }
     }

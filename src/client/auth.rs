@@ -121,6 +121,12 @@ fn method_for(stored: &Stored, given: &str, usual: &'static str) -> Option<&'sta
     }
 }
 
+/// Whether it is known that no account of this name has a method that is not ours.
+fn has_no_other(stored: &Stored) -> bool {
+    let is_other = |method: &StoredMethod| matches!(method, StoredMethod::Other(_));
+    matches!(stored, Stored::Known(methods) if !methods.iter().any(is_other))
+}
+
 impl Case<'_> {
     /// The client has proven itself; the members must still say that they let the account in.
     async fn confirm(&self, talk: &mut Conversation<'_>, entry: &Arc<Entry>) -> Result<Account, Denial> {
@@ -179,6 +185,10 @@ impl Case<'_> {
         let account = Account { user: self.login.user.clone(), secret };
         let asked = Instant::now();
         let verdict = ask(self.proxy, self.login, &account, self.patience).await;
+        if matches!(verdict, Verdict::Unspoken(_)) && has_no_other(&stored) {
+            // Servers ask those whom they do not know for any method that somebody has.
+            return Err(self.deny(talk, reason));
+        }
         self.judge(verdict.clone(), reason)?;
         self.proxy.accounts.learn(&account, asked, &verdict);
         Ok(account)

@@ -48,7 +48,11 @@ fn failures(proxy: &Proxy, reason: &str) -> String {
 
 #[test]
 fn clients_that_know_only_mysql_native_password_come_in_as_at_the_server() {
-    let Some(cluster) = support::cluster(Flavor::MariaDb, |options| options.replicas = 1) else { return };
+    let with_ed25519 = |options: &mut mysql_proxy::demo::Options| {
+        options.replicas = 1;
+        options.extra_cnf = "plugin-load-add=auth_ed25519\n".to_owned();
+    };
+    let Some(cluster) = support::cluster(Flavor::MariaDb, with_ed25519) else { return };
     let native = |text: &str| format!("mysql_native_password USING PASSWORD('{text}')");
     let accounts = format!(
         "CREATE USER nat@'%' IDENTIFIED BY 'nat'; CREATE USER nat@'10.%' IDENTIFIED BY 'other'; \
@@ -95,6 +99,17 @@ fn clients_that_know_only_mysql_native_password_come_in_as_at_the_server() {
     assert_eq!(failures(&proxy, "unknown_user"), "2");
     assert_eq!(failures(&proxy, "wrong_password"), "5");
     assert!(!proxy.log().contains("WARN"), "{}", proxy.log());
+
+    // From now on the server asks for a method first that neither the client nor the proxy speaks, also those whom it
+    // does not know.
+    let several = format!("IDENTIFIED VIA ed25519 USING PASSWORD('x') OR {}", native("several"));
+    cluster.sql(0, &format!("CREATE USER several@'%' {several}")).unwrap();
+    let mut session = native_only(proxy.read_write, &who("several", "several")).unwrap();
+    assert_eq!(session.say("SELECT CURRENT_USER()"), "several@%");
+    for number in 0..6 {
+        let error = native_only(proxy.read_write, &who(&format!("nobody{number}"), "x")).err().unwrap();
+        assert!(error.code == 1045 && error.message.ends_with("(using password: YES)"), "{error}");
+    }
 }
 
 #[test]
