@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use mysql_proxy::demo::{Cluster, Flavor, Signal};
-use mysql_proxy::wire::StatusFlags;
 use mysql_proxy::wire::err::SqlError;
 
 use crate::support::raw::{Raw, Who, greeted};
