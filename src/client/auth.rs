@@ -11,7 +11,7 @@ use super::{
     lookup::{Stored, look_up},
     proxy::Proxy,
     refusal,
-    verdict::{Patience, Verdict, ask, confirm},
+    verdict::{Patience, Verdict, ask, confirm, is_about_the_character_set},
 };
 use crate::{
     backend::{Account, StoredMethod},
@@ -158,7 +158,8 @@ impl Case<'_> {
 
     async fn confirm_learned(&self, talk: &mut Conversation<'_>, entry: &Arc<Entry>) -> Result<Account, Denial> {
         let verdict = confirm(self.proxy, self.login, entry, self.patience).await;
-        if matches!(verdict, Verdict::Refused(_) | Verdict::Unspoken(_)) {
+        let says_nothing = matches!(&verdict, Verdict::Refused(error) if is_about_the_character_set(error));
+        if !says_nothing && matches!(verdict, Verdict::Refused(_) | Verdict::Unspoken(_)) {
             self.proxy.accounts.forget(entry);
         }
         self.admit(talk, verdict, entry).await

@@ -11,9 +11,10 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{accounts::Entry, handshake::SHARED, proxy::Proxy};
+use super::{accounts::Entry, handshake::SHARED, memory::Memory, proxy::Proxy};
 use crate::{
     backend::{Account, Connection, DialError, DialOptions, QueryError},
+    pool::Permit,
     topology::View,
     wire::{err::SqlError, login::Login},
 };
@@ -100,7 +101,9 @@ pub(super) async fn confirm(proxy: &Proxy, login: &Login, entry: &Arc<Entry>, pa
         return verdict;
     }
     let verdict = ask(proxy, login, &entry.account, patience).await;
-    entry.note(Instant::now(), &verdict);
+    if !matches!(&verdict, Verdict::Refused(error) if is_about_the_character_set(error)) {
+        entry.note(Instant::now(), &verdict);
+    }
     verdict
 }
 
@@ -109,13 +112,26 @@ pub(super) async fn ask(proxy: &Proxy, login: &Login, account: &Account, patienc
     let mut problems = Vec::new();
     let mut refusal = None;
     for (judge, address) in judges(&proxy.topology.view()) {
-        match try_out(address, login, account, patience.next()).await {
+        // Not beyond the member's limit, and in a queue: a crowd that logs in leaves sessions their connections.
+        let permit = match timeout(patience.next(), proxy.pools.member(address).permit()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(error)) => {
+                problems.push(format!("{address}: {error}"));
+                continue;
+            }
+            Err(_) => {
+                problems.push(format!("{address}: no turn within {:.1?}", patience.spent()));
+                continue;
+            }
+        };
+        match try_out(address, login, account, (patience.next(), permit)).await {
             Ok(()) => return Verdict::Accepted(judge),
             Err(DialError::Refused(error)) if has_proven_itself(error.code) => return Verdict::Accepted(judge),
             Err(DialError::Refused(error)) if is_about_the_account(&error) => match judge {
                 Judge::Primary => return Verdict::Refused(error),
                 Judge::Replica => refusal = refusal.or(Some(Verdict::Refused(error))),
             },
+            Err(DialError::Refused(error)) if is_about_the_character_set(&error) => return Verdict::Refused(error),
             Err(DialError::Plugin(plugin)) => match judge {
                 Judge::Primary => return Verdict::Unspoken(plugin),
                 Judge::Replica => refusal = refusal.or(Some(Verdict::Unspoken(plugin))),
@@ -129,8 +145,14 @@ pub(super) async fn ask(proxy: &Proxy, login: &Login, account: &Account, patienc
 
 /// Logs in, and runs a statement that does nothing: MariaDB lets an account in whose password has expired, and refuses
 /// what it says then (1820).
-async fn try_out(address: SocketAddr, login: &Login, account: &Account, limit: Duration) -> Result<(), DialError> {
-    let mut connection = Connection::dial(address, account, &options(login, limit)).await?;
+async fn try_out(
+    address: SocketAddr,
+    login: &Login,
+    account: &Account,
+    (limit, permit): (Duration, Permit<Memory>),
+) -> Result<(), DialError> {
+    let options = options(login, limit);
+    let (mut connection, _permit) = Connection::dial_holding(address, account, &options, permit).await?;
     match timeout(limit, connection.query("DO 0")).await {
         Ok(Err(QueryError::Sql(error))) if is_about_the_account(&error) => Err(DialError::Refused(error)),
         Ok(Ok(_) | Err(QueryError::Sql(_))) => {
@@ -147,6 +169,11 @@ async fn try_out(address: SocketAddr, login: &Login, account: &Account, limit: D
 /// The session may find one of them in the pool.
 const fn has_proven_itself(code: u16) -> bool {
     matches!(code, 1203 | 1226)
+}
+
+/// 1115 and 1231: a character set that no client may have, such as `ucs2`. It says nothing of the account.
+pub(super) const fn is_about_the_character_set(error: &SqlError) -> bool {
+    matches!(error.code, 1115 | 1231)
 }
 
 /// Whether a member refuses the account, and not the proxy's host or any connection. Beside those of class 28000: 1044 no
