@@ -1,14 +1,18 @@
 //! Brings a leased connection to a session's settings.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, future::Future, io, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use super::{
+    idle::seconds,
     memory::{Condition, Memory},
     takeover::is_unprepared,
     texts::StatementText,
 };
 use crate::{
     backend::{Connection, Database, MultiStatements, QueryError, Reply, set_option},
+    net::PacketError,
     session::{Difference, Settings, Unreachable},
     wire::{
         Capabilities, Command,
@@ -20,14 +24,18 @@ use crate::{
     },
 };
 
-/// Character sets and the collation of the connection, in the order of [`BASELINE`], and the SQL mode.
+/// Character sets and the collation of the connection, in the order of [`BASELINE`], the SQL mode, and how long a session may
+/// be idle.
 const ASK_DEFAULTS: &str = "SELECT @@character_set_client, @@character_set_connection, @@character_set_results, \
-                            @@collation_connection, @@sql_mode, @@autocommit";
+                            @@collation_connection, @@sql_mode, @@autocommit, @@wait_timeout";
 const BASELINE: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
 
 /// `ER_MAX_PREPARED_STMT_COUNT_REACHED`: those of all connections of the member together.
 const TOO_MANY_PREPARED: u16 = 1461;
+
+/// How long a member may take for it. A reset may undo what somebody else has left; then the connection is closed instead.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// What a fresh connection has.
 struct Defaults {
@@ -35,6 +43,7 @@ struct Defaults {
     character_sets: BTreeMap<Vec<u8>, Vec<u8>>,
     sql_mode: Vec<u8>,
     autocommit: bool,
+    wait_timeout: Duration,
 }
 
 /// Why a connection could not be brought to the wanted settings.
@@ -98,6 +107,21 @@ pub async fn bring(
     if memory.has(wanted) {
         return Ok(());
     }
+    within_limit(bring_now(connection, memory, wanted, held)).await
+}
+
+/// Work that is given up when the member does not answer; its connection is then in flight, and so never used again.
+async fn within_limit<T, E: From<QueryError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, "the member did not answer in time");
+    timeout(LIMIT, work).await.unwrap_or_else(|_| Err(QueryError::Broken(PacketError::Io(late())).into()))
+}
+
+async fn bring_now(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    wanted: &Arc<Settings>,
+    held: Held,
+) -> Result<(), BringError> {
     memory.row_count = None;
     match memory.condition {
         Condition::Fresh | Condition::Untracked => set_up(connection, memory).await?,
@@ -231,6 +255,7 @@ async fn set_up(connection: &mut Connection, memory: &mut Memory) -> Result<(), 
         commit_by_itself(connection, &defaults).await?;
         memory.baseline = defaults.character_sets;
         memory.sql_mode = defaults.sql_mode;
+        memory.wait_timeout = defaults.wait_timeout;
     }
     memory.condition = Condition::Known;
     Ok(())
@@ -238,7 +263,7 @@ async fn set_up(connection: &mut Connection, memory: &mut Memory) -> Result<(), 
 
 /// Takes everything away that a session left on the connection.
 pub async fn clean(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
-    reset(connection, memory).await
+    within_limit(reset(connection, memory)).await
 }
 
 /// `COM_RESET_CONNECTION` for the session's own sake; gives the character sets that the member now says.
@@ -247,9 +272,12 @@ pub async fn reset_for_session(
     memory: &mut Memory,
 ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, QueryError> {
     memory.condition = Condition::Tainted;
-    connection.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
-    memory.was_reset();
-    Ok(track_and_ask(connection).await?.character_sets)
+    within_limit(async {
+        connection.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
+        memory.was_reset();
+        Ok(track_and_ask(connection).await?.character_sets)
+    })
+    .await
 }
 
 /// `COM_RESET_CONNECTION` or its like, then what it took away that the proxy needs, and the character sets of the login,
@@ -263,7 +291,7 @@ async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), Q
     enter_again(connection, memory).await?;
     let defaults = track_and_ask(connection).await?;
     commit_by_itself(connection, &defaults).await?;
-    memory.sql_mode = defaults.sql_mode;
+    (memory.sql_mode, memory.wait_timeout) = (defaults.sql_mode, defaults.wait_timeout);
     let restore = Settings { variables: memory.baseline.clone(), ..Settings::default() };
     if let (Some(sql), _) = restore.set_after_reset(&BTreeMap::new()) {
         connection.ask(&message(Command::Query, &sql), Shape::Acknowledgement).await?;
@@ -307,7 +335,8 @@ async fn track_and_ask(connection: &mut Connection) -> Result<Defaults, QueryErr
     let character_sets = BASELINE.iter().map(|name| name.as_bytes().to_vec()).zip(values.by_ref()).collect();
     let sql_mode = values.next().unwrap_or_default();
     let autocommit = values.next().is_none_or(|value| value != b"0");
-    Ok(Defaults { character_sets, sql_mode, autocommit })
+    let wait_timeout = seconds(&values.next().unwrap_or_default());
+    Ok(Defaults { character_sets, sql_mode, autocommit, wait_timeout })
 }
 
 /// MySQL names GTIDs by a tracker of its own, MariaDB by the variable `last_gtid`.

@@ -88,6 +88,7 @@ impl Client {
                         self.session.dialect.encoding = TextEncoding::from_character_set(name);
                     }
                     self.session.start_under(&memory.sql_mode);
+                    self.wait_timeout = memory.wait_timeout;
                     self.session.login_collation = memory.baseline.get(b"collation_connection".as_slice()).cloned();
                     self.settle(side, used).await;
                     return Ok(());

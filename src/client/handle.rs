@@ -55,6 +55,15 @@ pub struct Place {
     pub thread_id: u32,
 }
 
+/// What becomes of a statement whose member is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfLost {
+    /// Another member does it.
+    Repeated,
+    /// Its client is told.
+    Ended,
+}
+
 /// Where a client's statement runs at this moment.
 #[derive(Clone, Debug)]
 pub struct Running {
@@ -62,8 +71,10 @@ pub struct Running {
     pub place: Place,
     /// When the client's command began: who used a connection last is whose it is.
     pub began: Instant,
-    /// For a statement that may be repeated elsewhere: cuts its connection.
+    /// Cuts its connection.
     pub scissors: Option<Arc<Scissors>>,
+    /// What becomes of it then.
+    pub if_lost: IfLost,
 }
 
 /// Whether a statement may be sent.
@@ -237,15 +248,12 @@ impl Handle {
         places.map(|place| place.filter(|(place, _)| place.address == address))
     }
 
-    /// Cuts the connection on which a statement runs, if it may be repeated elsewhere and its member is one of these.
-    pub fn cut_from(&self, lost: &[SocketAddr]) -> bool {
+    /// Cuts the connection on which a statement runs, if its member is one of these; gives what becomes of it.
+    pub fn cut_from(&self, lost: &[SocketAddr]) -> Option<IfLost> {
         let state = self.state();
-        let running = state.running.as_ref().filter(|running| lost.contains(&running.place.address));
-        let scissors = running.and_then(|running| running.scissors.as_ref());
-        scissors.is_some_and(|scissors| {
-            scissors.cut();
-            true
-        })
+        let running = state.running.as_ref().filter(|running| lost.contains(&running.place.address))?;
+        running.scissors.as_ref()?.cut();
+        Some(running.if_lost)
     }
 
     /// What a kill would strike.
@@ -277,6 +285,14 @@ impl Handle {
             state.unwanted = Some(command);
         }
         prevented
+    }
+
+    /// The client ends, and its statement with it: the drain's deadline has passed.
+    pub fn expire(&self) {
+        self.doom();
+        if let Some(scissors) = self.state().running.as_ref().and_then(|running| running.scissors.as_ref()) {
+            scissors.cut();
+        }
     }
 
     /// The client ends: at once if it is idle, else when its command has.
@@ -327,7 +343,7 @@ mod tests {
 
     fn running(thread_id: u32) -> Running {
         let place = Place { address: ([127, 0, 0, 1], 3306).into(), thread_id };
-        Running { place, began: Instant::now(), scissors: None }
+        Running { place, began: Instant::now(), scissors: None, if_lost: IfLost::Ended }
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use super::texts::StatementText;
@@ -26,6 +27,8 @@ pub struct Memory {
     pub baseline: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The SQL mode of a fresh connection.
     pub sql_mode: Vec<u8>,
+    /// How long a fresh session may be idle (`wait_timeout`).
+    pub wait_timeout: Duration,
     /// Whether the member tells changes of the session.
     pub has_trackers: bool,
     /// Something may stand on it that its session does not know of: once let go, it must be reset.

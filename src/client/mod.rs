@@ -14,6 +14,7 @@ mod connections;
 mod count;
 pub mod handle;
 mod handshake;
+mod idle;
 mod ids;
 mod incoming;
 mod kept;
@@ -48,6 +49,7 @@ mod values;
 pub mod verdict;
 
 pub use handshake::{Authenticated, LoginError, Origin, welcome};
+pub use idle::LAST_WORD;
 pub(crate) use incoming::HELD;
 pub use proxy::{Policy, Proxy};
 pub use run::Gone;

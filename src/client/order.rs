@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::{
     bring::{BringError, bring, close_statements, prepared_id},
     connections::{Side, Used},
-    handle::{Begun, Place, Running},
+    handle::{Begun, IfLost, Place, Running},
     ids::Ids,
     incoming::Incoming,
     kept::Numbers,
@@ -219,9 +219,10 @@ impl Client {
         attempts: &mut Attempts,
     ) -> Result<Attempt, Gone> {
         let waited = used.lease.waited() || !used.lease.parts().1.has(&self.session.settings);
-        if waited && !used.held {
+        if waited || self.asks_before(&mut used, order) {
             // Nothing of the statement has been sent: a member that hangs now may be left for another.
-            if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, true)) {
+            let if_lost = if used.held { IfLost::Ended } else { IfLost::Repeated };
+            if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, if_lost)) {
                 return self.killed_before_it_began(side, used, scope, order).await;
             }
         }
@@ -239,7 +240,8 @@ impl Client {
             self.proxy.metrics.proxy_overhead(attempts.began.elapsed());
         }
         let repeatable = order.route.is_repeatable() && !used.held && order.end.is_done();
-        if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, repeatable)) {
+        let if_lost = if repeatable { IfLost::Repeated } else { IfLost::Ended };
+        if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, if_lost)) {
             return self.killed_before_it_began(side, used, scope, order).await;
         }
         let mut translation = order.ids.map(|ids| self.translation(&mut used, ids));
@@ -301,6 +303,13 @@ impl Client {
                 None => self.member_lost((side, used), &cause, progress, order, attempts).await,
             },
         }
+    }
+
+    /// Whether the member is asked something before the command, though the connection has the session's settings.
+    fn asks_before(&self, used: &mut Used, order: &Order<'_>) -> bool {
+        order.preface.is_some()
+            || order.prepared.is_some_and(|text| used.lease.parts().1.prepared(text).is_none())
+            || self.connections.wrote_at.is_some_and(|wrote_at| used.on_primary && wrote_at != used.member)
     }
 
     /// On which side a transaction is open; the other one does not know of it.
@@ -432,11 +441,11 @@ impl Client {
     }
 }
 
-/// What others may know of a connection in use; `may_be_cut`: what runs there can be repeated elsewhere.
-fn running(used: &mut Used, attempts: &Attempts, may_be_cut: bool) -> Running {
+/// What others may know of a connection in use.
+fn running(used: &mut Used, attempts: &Attempts, if_lost: IfLost) -> Running {
     let address = used.address;
     let (connection, _) = used.lease.parts();
-    let scissors = may_be_cut.then(|| Arc::clone(connection.scissors()));
+    let scissors = Some(Arc::clone(connection.scissors()));
     let place = Place { address, thread_id: connection.thread_id() };
-    Running { place, began: attempts.began, scissors }
+    Running { place, began: attempts.began, scissors, if_lost }
 }

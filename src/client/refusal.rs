@@ -64,10 +64,12 @@ pub fn draining() -> SqlError {
     SqlError::proxy(1053, *b"08S01", "the proxy is shutting down; connect again")
 }
 
-/// The connection was killed.
+/// What `MySQL` says, unasked, when `wait_timeout` has passed.
 #[must_use]
-pub fn killed() -> SqlError {
-    SqlError::proxy(1927, *b"70100", "the connection was killed")
+pub fn idle_for_too_long() -> SqlError {
+    let message = "The client was disconnected by the server because of inactivity. See wait_timeout and \
+                   interactive_timeout for configuring this behavior.";
+    SqlError { code: 4031, state: *b"HY000", message: message.to_owned() }
 }
 
 /// A statement, or a connection with its statement, that was killed; in the words of the servers.

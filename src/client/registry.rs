@@ -13,7 +13,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 pub use super::handle::ClientId;
-use super::handle::{Handle, Place};
+use super::handle::{Handle, IfLost, Place};
 use crate::backend::Account;
 
 /// The highest bits of the ids of proxies' clients. Members count their connections from one and do not come so far. The sign
@@ -111,9 +111,17 @@ impl Registry {
         self.clients().get(&id).cloned()
     }
 
-    /// Cuts the reads that wait for members which do not answer, so that they are repeated elsewhere; gives their number.
-    pub fn cut_from(&self, lost: &[SocketAddr]) -> usize {
-        self.clients().values().filter(|handle| handle.cut_from(lost)).count()
+    /// Cuts the statements that wait for members which do not answer; gives how many of them are repeated elsewhere, and
+    /// of how many the client is told.
+    pub fn cut_from(&self, lost: &[SocketAddr]) -> (usize, usize) {
+        let cut: Vec<IfLost> = self.clients().values().filter_map(|handle| handle.cut_from(lost)).collect();
+        let repeated = cut.iter().filter(|if_lost| **if_lost == IfLost::Repeated).count();
+        (repeated, cut.len() - repeated)
+    }
+
+    /// Ends all clients, with what they do.
+    pub fn expire(&self) {
+        self.clients().values().for_each(|handle| handle.expire());
     }
 
     /// How many clients there are.
@@ -196,6 +204,7 @@ mod tests {
                 place: Place { address, thread_id },
                 began: began + std::time::Duration::from_secs(after),
                 scissors: None,
+                if_lost: IfLost::Ended,
             };
             assert_eq!(clients[client].handle.begin(running), Begun::Running);
         }

@@ -1,14 +1,13 @@
 //! The loop of one client: read a command, do it, until the client leaves, is killed, or the proxy goes down.
 
-use std::{io, sync::Arc};
-
-use tokio_util::sync::CancellationToken;
+use std::{io, sync::Arc, time::Duration};
 
 use super::{
     connections::Connections,
     handshake::{Authenticated, Origin, SHARED, begins_with_autocommit},
+    idle::IdleClock,
     incoming::Incoming,
-    previous::{LINGER, Previous},
+    previous::Previous,
     proxy::Proxy,
     refusal, refused,
     registry::Registered,
@@ -58,6 +57,9 @@ pub(super) struct Client {
     pub retried: bool,
     /// `COMMIT RELEASE`: the connection ends with the reply.
     pub released: bool,
+    /// How long it may be idle, unless its session says otherwise.
+    pub wait_timeout: Duration,
+    pub idle_clock: IdleClock,
     /// Of the greeting; a change of user answers to it.
     pub salt: Salt,
     /// The collation of its first login.
@@ -114,6 +116,8 @@ impl Authenticated {
             asked_in_vain: false,
             retried: false,
             released: false,
+            wait_timeout: Duration::MAX,
+            idle_clock: IdleClock::default(),
             salt,
             failed_changes: 0,
             first_collation,
@@ -175,36 +179,6 @@ impl Client {
         }
         self.stream.shutdown().await;
         Ok(())
-    }
-
-    /// The next command; `None` when the client has left or is sent away.
-    async fn next_command(
-        &mut self,
-        stop: &CancellationToken,
-        kill: &CancellationToken,
-    ) -> Result<Option<Incoming>, Gone> {
-        loop {
-            // A client in the middle of a transaction may finish it while the proxy drains.
-            let may_stop = !self.session.is_tied();
-            let may_unpin = self.may_unpin();
-            tokio::select! {
-                biased;
-                incoming = Incoming::read(&mut self.stream) => return Ok(incoming?),
-                () = kill.cancelled() => return self.send_away(&refusal::killed()).await,
-                () = stop.cancelled(), if may_stop => return self.send_away(&refusal::draining()).await,
-                () = tokio::time::sleep(LINGER), if self.previous.lingers_since.is_some() || may_unpin => {}
-            }
-            if may_unpin {
-                self.unpin().await;
-            } else if !self.may_linger_on() {
-                self.end_lingering().await;
-            }
-        }
-    }
-
-    async fn send_away(&mut self, error: &SqlError) -> Result<Option<Incoming>, Gone> {
-        self.refuse(0, error).await?;
-        Ok(None)
     }
 
     /// Does what a command says; false when the client leaves.

@@ -186,10 +186,39 @@ impl Client {
         progress: Progress,
         order: &mut Order<'_>,
     ) -> Result<Attempt, Gone> {
-        let error = refusal::killed_by(scope, self.session.dialect.server);
+        let killed = || refusal::killed_by(scope, self.session.dialect.server);
+        let error = if self.is_over() { refusal::draining() } else { killed() };
+        self.tell_loss(progress, order, &error).await
+    }
+
+    /// The proxy waits for the statement no longer. Its member is told, as it may go on for long.
+    async fn ended_by_the_drain(
+        &mut self,
+        (side, used): (Side, Used),
+        progress: Progress,
+        order: &mut Order<'_>,
+    ) -> Result<Attempt, Gone> {
+        let (address, held) = (used.address, used.held);
+        self.abandon(used, &std::io::Error::other("the drain's deadline has passed"));
+        if held {
+            self.lose_what_stood(side);
+        }
+        let error = match order.route.commits() {
+            true => refusal::outcome_unknown(&address.to_string(), "the proxy is shutting down"),
+            false => refusal::draining(),
+        };
+        self.tell_loss(progress, order, &error).await
+    }
+
+    async fn tell_loss(
+        &mut self,
+        progress: Progress,
+        order: &mut Order<'_>,
+        error: &SqlError,
+    ) -> Result<Attempt, Gone> {
         match progress {
-            Progress::Nothing => self.tell(order, &error).await?,
-            Progress::Packets(seq) => self.refuse(seq, &error).await?,
+            Progress::Nothing => self.tell(order, error).await?,
+            Progress::Packets(seq) => self.refuse(seq, error).await?,
             Progress::MidPacket => return Err(Gone::MidPacket),
         }
         Ok(Attempt::Done(Finish::Lost))
@@ -203,6 +232,9 @@ impl Client {
         order: &mut Order<'_>,
         attempts: &mut Attempts,
     ) -> Result<Attempt, Gone> {
+        if self.is_over() {
+            return self.ended_by_the_drain((side, used), progress, order).await;
+        }
         let Used { lease, member, address, held, .. } = used;
         lease.discard();
         self.proxy.topology.recheck();
@@ -223,12 +255,7 @@ impl Client {
         } else {
             refusal::member_lost(&member, &cause)
         };
-        match progress {
-            Progress::Nothing => self.tell(order, &error).await?,
-            Progress::Packets(seq) => self.refuse(seq, &error).await?,
-            Progress::MidPacket => return Err(Gone::MidPacket),
-        }
-        Ok(Attempt::Done(Finish::Lost))
+        self.tell_loss(progress, order, &error).await
     }
 }
 

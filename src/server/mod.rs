@@ -22,7 +22,7 @@ pub use assemble::{account, monitor_account, topology_settings};
 pub use runtime::runtime;
 
 use crate::{
-    client::{Proxy, close_unused_statements},
+    client::{LAST_WORD, Proxy, close_unused_statements},
     config::Config,
     session::Listener,
     topology::{Health, MemberView},
@@ -30,6 +30,9 @@ use crate::{
 
 /// How often idle connections are looked through, and members that are gone are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// How long clients that are ended may take for it.
+const ENDING: Duration = Duration::from_millis(500);
 
 /// Why the proxy cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -113,10 +116,12 @@ async fn drain(proxy: &Proxy, clients: &TaskTracker, deadline: Duration) {
     clients.close();
     if tokio::time::timeout(deadline, clients.wait()).await.is_err() {
         warn!(clients = proxy.clients.len(), "the drain's deadline has passed; closing what is left");
+        proxy.clients.expire();
+        let _ = tokio::time::timeout(LAST_WORD + ENDING, clients.wait()).await;
     }
 }
 
-/// Closes idle connections that are old or dead, forgets the pools of members that are gone, and takes reads away from
+/// Closes idle connections that are old or dead, forgets the pools of members that are gone, and takes statements away from
 /// members that are down: a member that hangs, or whose machine is gone, does not close its connections.
 async fn housekeeping(proxy: Arc<Proxy>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(HOUSEKEEPING);
@@ -132,9 +137,9 @@ async fn housekeeping(proxy: Arc<Proxy>, stop: CancellationToken) {
         proxy.pools.retain(&addresses(&mut view.members.iter()));
         let lost = addresses(&mut view.members.iter().filter(|member| matches!(member.health, Health::Down(_))));
         if !lost.is_empty() {
-            let cut = proxy.clients.cut_from(&lost);
-            if cut > 0 {
-                warn!(reads = cut, members = ?lost, "repeating the reads that wait for members which are down");
+            let (repeated, ended) = proxy.clients.cut_from(&lost);
+            if repeated + ended > 0 {
+                warn!(repeated, ended, members = ?lost, "repeating or ending the statements that wait for members which are down");
             }
             proxy.pools.clear(&lost);
         }

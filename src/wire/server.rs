@@ -51,6 +51,13 @@ pub fn knows_reset(version_text: &str) -> bool {
         }
 }
 
+/// Whether a server of this version text says why (error 4031) before it closes a connection that was idle for too long.
+#[must_use]
+pub fn tells_idle_end(version_text: &str) -> bool {
+    let (family, version) = read_version(version_text);
+    family == ServerFamily::MySql && version >= Version(8, 0, 24)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +91,14 @@ mod tests {
             ("11.4.2-MariaDB", true),
         ] {
             assert_eq!(knows_reset(text), knows, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_idle_clients_is_told_by_new_servers() {
+        for (text, tells) in [("8.0.23", false), ("8.0.24", true), ("9.7.4-2", true), ("5.5.5-10.11.19-MariaDB", false)]
+        {
+            assert_eq!(tells_idle_end(text), tells, "{text}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! A proxy that is told to stop.
 
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use mysql_proxy::demo::{Cluster, Flavor, Signal};
-use mysql_proxy::wire::Command;
-use mysql_proxy::wire::err::SqlError;
+use mysql_proxy::wire::{Capabilities, Command};
 
-use crate::support::raw::Raw;
+use crate::support::raw::{Raw, USUAL, Who};
 use crate::support::{self, Proxy, on_both, wait_for};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -15,15 +15,15 @@ const SOON: Duration = Duration::from_secs(10);
 on_both!(
     a_drain_lets_transactions_finish_and_sends_idle_clients_away,
     a_drain_ends_at_its_deadline,
+    idle_clients_end_as_at_a_server,
     a_second_signal_ends_it_at_once,
 );
 
-/// The error that comes without a question, and then the end.
-pub fn sent_away(session: &mut Raw) -> SqlError {
+/// The end, without a word: an error that nobody has asked for would be the answer to the next command.
+pub fn sent_away(session: &mut Raw) {
     session.patience(SOON);
-    let error = SqlError::parse(&session.read().unwrap().payload).unwrap();
-    assert!(session.is_closed());
-    error
+    let said = session.read().map_err(|error| error.kind());
+    assert_eq!(said, Err(ErrorKind::UnexpectedEof));
 }
 
 fn a_drain_lets_transactions_finish_and_sends_idle_clients_away(flavor: Flavor) {
@@ -40,15 +40,14 @@ fn a_drain_lets_transactions_finish_and_sends_idle_clients_away(flavor: Flavor) 
     wait_for("the statement runs", SOON, || (1..=2).any(|member| runs_on(&cluster, member - 1, "SLEEP(1)")));
 
     proxy.signal(Signal::Terminate);
-    let error = sent_away(&mut idle);
-    assert_eq!((error.code, &error.state), (1053, b"08S01"), "{error}");
+    sent_away(&mut idle);
     wait_for("no new clients", SOON, || TcpStream::connect(proxy.read_write).is_err());
     assert_eq!(busy.hear().unwrap(), "done 0");
-    assert_eq!(sent_away(&mut busy).code, 1053);
+    sent_away(&mut busy);
     writing.run("INSERT INTO t VALUES (2)");
     assert_eq!(writing.say("SELECT COUNT(*) FROM t"), "2");
     writing.run("COMMIT");
-    assert_eq!(sent_away(&mut writing).code, 1053);
+    sent_away(&mut writing);
     assert_eq!(proxy.exit_code(SOON), Some(0), "{}", proxy.log());
     assert_eq!(cluster.sql(0, "SELECT COUNT(*) FROM app.t").unwrap(), [["2"]]);
 }
@@ -56,13 +55,82 @@ fn a_drain_lets_transactions_finish_and_sends_idle_clients_away(flavor: Flavor) 
 fn a_drain_ends_at_its_deadline(flavor: Flavor) {
     let Some(cluster) = support::cluster(flavor, |options| options.replicas = 0) else { return };
     let mut proxy = Proxy::start(&cluster, "limits.drain_timeout = '1s'");
-    let mut never_ending = Raw::app(proxy.read_write);
-    never_ending.run("BEGIN");
+    cluster.sql(0, "CREATE TABLE app.t (a INT)").unwrap();
+    let [mut silent, mut going_on, mut in_transaction] = [(); 3].map(|()| {
+        let mut session = Raw::app(proxy.read_write);
+        session.run("BEGIN");
+        session
+    });
+    let statements = ["SELECT SLEEP(81)", "INSERT INTO t SELECT SLEEP(82) FROM (SELECT 1 UNION SELECT 2) x"];
+    let mut running = statements.map(|sql| {
+        let mut session = Raw::app(proxy.read_write);
+        session.send(Command::Query, sql.as_bytes()).unwrap();
+        session
+    });
+    in_transaction.send(Command::Query, b"INSERT INTO t VALUES (SLEEP(83))").unwrap();
+    for marker in ["SLEEP(81)", "SLEEP(82)", "SLEEP(83)"] {
+        wait_for("the statement runs", SOON, || runs_on(&cluster, 0, marker));
+    }
     let began = Instant::now();
     proxy.signal(Signal::Terminate);
-    assert_eq!(proxy.exit_code(SOON), Some(0), "{}", proxy.log());
+    wait_for("the deadline", SOON, || proxy.log().contains("deadline has passed"));
     assert!(began.elapsed() >= Duration::from_secs(1), "it did not wait");
-    while never_ending.read().is_ok() {}
+    let said = going_on.say("INSERT INTO t VALUES (1)");
+    assert!(said.starts_with("ERROR 1053 (08S01): mysql-proxy: "), "{said}");
+    for (session, code) in running.iter_mut().zip(["1053 (08S01)", "1180 (HY000)"]) {
+        let said = session.hear().unwrap();
+        assert!(said.starts_with(&format!("ERROR {code}: mysql-proxy: ")), "{said}");
+    }
+    let said = in_transaction.hear().unwrap();
+    assert!(said.starts_with("ERROR 1053 (08S01): mysql-proxy: "), "{said}");
+    [&mut silent, &mut going_on, &mut in_transaction, &mut running[0]].into_iter().for_each(sent_away);
+    assert_eq!(proxy.exit_code(SOON), Some(0), "{}", proxy.log());
+    for marker in ["SLEEP(81)", "SLEEP(82)", "SLEEP(83)"] {
+        wait_for("the member ends what nobody waits for", SOON, || !runs_on(&cluster, 0, marker));
+    }
+    assert_eq!(cluster.sql(0, "SELECT COUNT(*) FROM app.t").unwrap(), [["0"]]);
+}
+
+/// What comes when a session is idle for longer than it may: the same from the proxy as from the server.
+fn idle_clients_end_as_at_a_server(flavor: Flavor) {
+    let Some(cluster) = support::cluster(flavor, |options| {
+        options.replicas = 0;
+        options.extra_cnf = "interactive-timeout=2\n".into();
+    }) else {
+        return;
+    };
+    let proxy = Proxy::start(&cluster, "");
+    let interactive = Who { capabilities: USUAL | Capabilities::INTERACTIVE, ..Who::named("app") };
+    let ends: Vec<_> = [cluster.primary().address(), proxy.read_write]
+        .into_iter()
+        .map(|address| {
+            let mut stays = Raw::app(address);
+            let mut sessions: Vec<Raw> = (0..4).map(|_| Raw::app(address)).collect();
+            sessions.push(Raw::connect(address, &interactive).unwrap());
+            assert_eq!(sessions[4].say("SELECT @@wait_timeout"), "2");
+            sessions[0].run("SET SESSION wait_timeout = 1");
+            sessions[1].run("SET wait_timeout = 2");
+            sessions[2].run("BEGIN");
+            sessions[2].run("SET SESSION wait_timeout = 1");
+            sessions[3].run("SET SESSION wait_timeout = 2");
+            assert_eq!(sessions[3].say("DO SLEEP(2.5)"), "OK", "working is not being idle");
+            let began = Instant::now();
+            // A word, or none.
+            let ended: Vec<_> = sessions
+                .iter_mut()
+                .map(|session| {
+                    session.patience(SOON);
+                    let word = session.read().map(|word| (word.seqs, word.payload)).ok();
+                    assert!(session.is_closed());
+                    word
+                })
+                .collect();
+            assert!((1..6).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+            assert_eq!(stays.say("SELECT @@wait_timeout"), "28800");
+            ended
+        })
+        .collect();
+    assert_eq!(ends[0], ends[1]);
 }
 
 /// Whether a member runs a statement of the application's.

@@ -67,7 +67,7 @@ fn kill_works_with_the_ids_of_the_proxy(flavor: Flavor) {
 
     let mut idle = Raw::app(proxy.read_write);
     killer.run(&format!("KILL {}", idle.id()));
-    assert_eq!(sent_away(&mut idle).code, 1927);
+    sent_away(&mut idle);
     assert_eq!(cluster.sql(0, "SELECT COUNT(*) FROM app.t").unwrap(), [["0"]]);
 
     for kill in ["KILL QUERY CONNECTION_ID()", "KILL CONNECTION_ID()"] {
@@ -184,10 +184,10 @@ fn who_may_not_kill_marks_nobody(flavor: Flavor) {
 
     // Who has the privilege may, whether it is idle or not; and whose it is may change.
     boss.run(&format!("KILL {}", idle.id()));
-    assert_eq!(sent_away(&mut idle).code, 1927);
+    sent_away(&mut idle);
     if flavor == Flavor::MariaDb {
         session.change_user(&Who { database: None, ..Who::named("bob") }).unwrap();
         bob.run(&format!("KILL {id}"));
-        assert_eq!(sent_away(&mut session).code, 1927);
+        sent_away(&mut session);
     }
 }

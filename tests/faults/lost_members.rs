@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mysql_proxy::demo::{Cluster, Flavor, Signal};
 
+use crate::soak::relay::{Afterwards, Relay};
 use crate::support::raw::Raw;
 use crate::support::{self, Proxy, on_both, wait_for};
 
@@ -16,6 +17,7 @@ on_both!(
     a_killed_replica_costs_nobody_an_error_after_the_statement_in_flight,
     a_frozen_replica_is_left_and_taken_back,
     a_killed_primary_leaves_the_outcome_of_a_write_unknown_and_ends_transactions,
+    a_primary_that_vanishes_ends_what_waits_for_it,
 );
 
 /// Clients that read all the time.
@@ -175,5 +177,67 @@ fn a_killed_primary_leaves_the_outcome_of_a_write_unknown_and_ends_transactions(
         session.run(&format!("INSERT INTO t VALUES ({})", 10 + number));
         session.run("ROLLBACK");
         assert_eq!(session.number("SELECT COUNT(*) FROM t"), 1 + number as u64);
+    }
+}
+
+/// No reset, no end: the machine, or the way to it, is gone.
+fn a_primary_that_vanishes_ends_what_waits_for_it(flavor: Flavor) {
+    let Some(cluster) = support::cluster(flavor, |options| options.replicas = 0) else { return };
+    let rows = ["(0)"; 40].join(", ");
+    cluster.sql(0, &format!("CREATE TABLE app.t (a INT); INSERT INTO app.t VALUES {rows}")).unwrap();
+    let way = Relay::before(cluster.primary().address());
+    let proxy = Proxy::start_before(&[way.address], "pool.max_backend_connections = 10");
+    let mut sessions: Vec<Raw> = (0..8).map(|_| Raw::app(proxy.read_write)).collect();
+    sessions[2..].iter_mut().for_each(|session| session.run("BEGIN"));
+    let reading = thread::spawn({
+        let mut reading = sessions.pop().unwrap();
+        move || {
+            reading.try_say("SELECT REPEAT('x', 20000), SLEEP(0.2) FROM t").unwrap_or_else(|error| error.to_string())
+        }
+    });
+    runs(&cluster, "SLEEP(0.2)");
+    let mut writing = sessions.remove(1);
+    let writing = thread::spawn(move || (writing.say("INSERT INTO t SELECT SLEEP(50)"), writing));
+    runs(&cluster, "SLEEP(50)");
+    let prepared = sessions[0].prepare("INSERT INTO t VALUES (?)").unwrap();
+    way.cut();
+    let cut = Instant::now();
+    // It leaves a transaction, which is to be taken away from the connection.
+    drop(sessions.pop());
+    let mut late = sessions.pop().unwrap();
+    let asks: [(&str, &str); 4] =
+        [("", "1180"), ("INSERT INTO t VALUES (1)", "2013"), ("COMMIT", "1180"), ("SELECT COUNT(*) FROM t", "2013")];
+    let waiting: Vec<_> = sessions
+        .into_iter()
+        .zip(asks)
+        .map(|(mut session, (sql, code))| {
+            thread::spawn(move || {
+                let said = if sql.is_empty() {
+                    format!("ERROR {}", session.execute_text(prepared, &["5"]).unwrap_err())
+                } else {
+                    session.say(sql)
+                };
+                assert!(said.starts_with(&format!("ERROR {code} (HY000): mysql-proxy: ")), "{sql}: {said}");
+                session
+            })
+        })
+        .collect();
+    let mut sessions: Vec<Raw> = waiting.into_iter().map(|session| session.join().unwrap()).collect();
+    let (said, writer) = writing.join().unwrap();
+    assert!(said.starts_with("ERROR 1180 (HY000): mysql-proxy: "), "{said}");
+    sessions.push(writer);
+    let read = reading.join().unwrap();
+    // Only in the middle of a packet nothing can follow.
+    assert!(read.contains("ERROR 2013 (HY000): mysql-proxy: ") || !read.contains("xxx"), "{read}");
+    assert!(cut.elapsed() < SOON / 2, "it took {:?}", cut.elapsed());
+    let said = late.say("INSERT INTO t VALUES (3)");
+    assert!(said.starts_with("ERROR 2013 (HY000): mysql-proxy: "), "{said}");
+    way.mend(Afterwards::Forgets);
+    // Every place is free again.
+    sessions.extend((0..5).map(|_| Raw::app(proxy.read_write)));
+    assert_eq!(sessions.len(), 10);
+    for session in &mut sessions {
+        session.patience(SOON);
+        assert_eq!(session.say("BEGIN"), "OK");
     }
 }

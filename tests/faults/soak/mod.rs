@@ -7,7 +7,7 @@
 mod careful;
 mod careless;
 mod figures;
-mod relay;
+pub mod relay;
 
 use std::sync::atomic::Ordering;
 use std::thread;

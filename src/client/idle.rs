@@ -1,0 +1,163 @@
+//! Between two commands: how long a client may be idle, and when it is sent away. Servers close an idle connection without a
+//! word: an error that nobody has asked for is taken for the answer to the next command. (`MySQL` tells 4031 when
+//! `wait_timeout` has passed.)
+//!
+//! Knows clocks and tokens. Must not know what a command says.
+
+use std::{pin::Pin, time::Duration};
+
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    incoming::Incoming,
+    previous::LINGER,
+    refusal,
+    run::{Client, Gone},
+};
+use crate::wire::server::tells_idle_end;
+
+/// How long the next command of a transaction is waited for when the drain's deadline has passed, to be told of it.
+pub const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// The longest time that a server knows.
+const LONGEST: Duration = Duration::from_secs(31_536_000);
+
+/// Ends a client that is idle for too long.
+///
+/// The timer is not set anew with each command: when it strikes, the time since the last one is what counts.
+#[derive(Debug, Default)]
+pub(super) struct IdleClock {
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl IdleClock {
+    /// Returns when `limit` has passed since `since`. Cancel safe.
+    async fn elapsed(&mut self, since: Instant, limit: Duration) {
+        let end = since + limit.min(LONGEST);
+        loop {
+            match &mut self.timer {
+                Some(timer) if !timer.is_elapsed() && timer.deadline() <= end => {}
+                Some(timer) => timer.as_mut().reset(end),
+                None => self.timer = Some(Box::pin(sleep_until(end))),
+            }
+            if let Some(timer) = &mut self.timer {
+                timer.as_mut().await;
+            }
+            if Instant::now() >= end {
+                return;
+            }
+        }
+    }
+}
+
+/// Why a client's wait for a command has ended.
+enum Waited {
+    Command(Option<Incoming>),
+    /// It was killed, or the drain's deadline has passed.
+    Ended,
+    Drained,
+    TooLong,
+    Lingered,
+}
+
+impl Client {
+    /// The next command; `None` when the client has left or is sent away.
+    pub(super) async fn next_command(
+        &mut self,
+        stop: &CancellationToken,
+        kill: &CancellationToken,
+    ) -> Result<Option<Incoming>, Gone> {
+        let since = Instant::now();
+        let limit = self.idle_limit();
+        loop {
+            // A client in the middle of a transaction may finish it while the proxy drains.
+            let may_stop = !self.session.is_tied();
+            let may_unpin = self.may_unpin();
+            let waited = tokio::select! {
+                biased;
+                incoming = Incoming::read(&mut self.stream) => Waited::Command(incoming?),
+                () = kill.cancelled() => Waited::Ended,
+                () = stop.cancelled(), if may_stop => Waited::Drained,
+                () = self.idle_clock.elapsed(since, limit) => Waited::TooLong,
+                () = tokio::time::sleep(LINGER), if self.previous.lingers_since.is_some() || may_unpin => Waited::Lingered,
+            };
+            match waited {
+                Waited::Command(incoming) => return Ok(incoming),
+                Waited::Ended if !may_stop && self.is_over() => return self.tell_of_the_end().await,
+                Waited::Ended | Waited::Drained => return Ok(None),
+                Waited::TooLong => return self.end_idle().await,
+                Waited::Lingered => {}
+            }
+            if may_unpin {
+                self.unpin().await;
+            } else if !self.may_linger_on() {
+                self.end_lingering().await;
+            }
+        }
+    }
+
+    /// How long the client may be idle: its session's `wait_timeout`, which was `interactive_timeout` if it has logged in as
+    /// interactive.
+    fn idle_limit(&self) -> Duration {
+        let set = self.session.settings.variables.get(b"wait_timeout".as_slice());
+        set.map_or(self.wait_timeout, |value| seconds(value))
+    }
+
+    /// As the server does.
+    async fn end_idle(&mut self) -> Result<Option<Incoming>, Gone> {
+        if self.proxy.topology.view().server().is_some_and(|server| tells_idle_end(&server.version_text)) {
+            self.refuse(0, &refusal::idle_for_too_long()).await?;
+        }
+        Ok(None)
+    }
+
+    /// Whether the proxy waits for its clients no longer.
+    pub(super) fn is_over(&self) -> bool {
+        self.proxy.drain.is_cancelled() && self.registered.handle.kill.is_cancelled()
+    }
+
+    /// A client in a transaction that goes on after the drain's deadline gets its end for an answer.
+    async fn tell_of_the_end(&mut self) -> Result<Option<Incoming>, Gone> {
+        if let Ok(Ok(Some(mut incoming))) = timeout(LAST_WORD, Incoming::read(&mut self.stream)).await {
+            self.answer_error(&mut incoming, &refusal::draining()).await?;
+        }
+        Ok(None)
+    }
+}
+
+/// The value of a timeout in seconds; 0, and what is no number, never ends.
+pub(super) fn seconds(value: &[u8]) -> Duration {
+    let seconds = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    if seconds == 0 { LONGEST } else { Duration::from_secs(seconds) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_time_since_the_last_command_counts() {
+        let mut clock = IdleClock::default();
+        let limit = Duration::from_millis(1000);
+        for _ in 0..8 {
+            // A command every 200 ms.
+            let waited = timeout(limit / 5, clock.elapsed(Instant::now(), limit)).await;
+            assert!(waited.is_err());
+        }
+        for limit in [limit, limit / 5] {
+            let since = Instant::now();
+            clock.elapsed(since, limit).await;
+            assert!((limit..limit * 3).contains(&since.elapsed()), "{:?}, not {limit:?}", since.elapsed());
+        }
+        let since = Instant::now();
+        let waited = timeout(limit / 5, clock.elapsed(since, Duration::MAX)).await;
+        assert!(waited.is_err(), "there is a limit that never comes");
+    }
+
+    #[test]
+    fn a_timeout_is_read() {
+        assert_eq!([seconds(b"28800"), seconds(b"1")], [28_800, 1].map(Duration::from_secs));
+        assert_eq!([seconds(b"0"), seconds(b""), seconds(b"x")], [LONGEST; 3]);
+    }
+}
