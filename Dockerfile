@@ -2,7 +2,8 @@
 # Everything in it is pinned: the compiler, the system, and each crate by Cargo.lock. Nothing is installed on the way,
 # paths are always the same and no time is written down, so the same commit gives the same binary.
 
-FROM rust:1.90.0-slim-bookworm AS build
+# The image that has make as well, for the allocator.
+FROM rust:1.90.0-bookworm AS build
 WORKDIR /src
 ENV CARGO_HOME=/cargo \
     CARGO_PROFILE_RELEASE_STRIP=debuginfo \

@@ -19,6 +19,10 @@ use tracing::subscriber::NoSubscriber;
 
 use crate::cli::{Check, Cli, Command, ConfigFile, Demo, Explain, ExplainFormat, Status};
 
+/// Gives memory back to the system when clients have left: `docs/decisions/15-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Why the program ends with an error; says the exit code.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
