@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Account, Connection, CredentialTable, DialError, DialOptions, QueryError};
 use crate::config::{AuthSource, Config, Discovery};
 use crate::server::{self, ServerError};
-use crate::topology::{DownReason, Health, MemberView, Topology, View};
+use crate::topology::{self, DownReason, Health, MemberView, View};
 use crate::wire::{Capabilities, Extensions};
 
 /// How long DNS and the first checks may take.
@@ -65,7 +65,7 @@ fn finding(verdict: Verdict, about: impl Into<String>, text: impl Into<String>) 
 pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     let stop = CancellationToken::new();
     let _ends_with_us = stop.clone().drop_guard();
-    let topology = Topology::start(server::topology_settings(config)?, server::monitor_account(config), stop);
+    let topology = topology::start(server::topology_settings(config)?, server::monitor_account(config), stop);
     let _ = timeout(PATIENCE, topology.wait_for(is_seen)).await;
     let _ = timeout(SECOND_LOOK, topology.wait_for(is_fit)).await;
     let view = topology.view();

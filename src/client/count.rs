@@ -42,10 +42,25 @@ impl Client {
     }
 
     /// A read that must see the session's own writes has found a member.
-    pub(super) fn count_causal_read(&self, side: Side, route: &Route, because: Option<PickReason>) {
-        if side == Side::Replica && route.freshness == Freshness::OwnWrites && !self.session.causality.is_empty() {
+    pub(super) fn count_causal_read(
+        &self,
+        side: Side,
+        route: &Route,
+        because: Option<PickReason>,
+        waited: Option<Duration>,
+    ) {
+        let sees_writes = match route.freshness {
+            Freshness::Any => false,
+            Freshness::OwnWrites => !self.session.causality.is_empty(),
+            Freshness::AllWrites => true,
+        };
+        if side == Side::Replica && sees_writes {
             let on_primary = because.is_some_and(PickReason::is_fallback);
-            self.proxy.metrics.causal_read(if on_primary { CausalRead::Primary } else { CausalRead::Applied });
+            self.proxy.metrics.causal_read(match waited {
+                _ if on_primary => CausalRead::Primary,
+                Some(_) => CausalRead::Waited,
+                None => CausalRead::Applied,
+            });
         }
     }
 

@@ -20,8 +20,7 @@ use super::{
 use crate::{
     backend::DialError,
     pool::{BackendId, LeaseError, Wish},
-    route::{Freshness as Need, Route, Target},
-    session::Causality,
+    route::{Route, Target},
     topology::{Freshness, Member, MemberId, PickReason, View},
     wire::err::SqlError,
 };
@@ -39,19 +38,21 @@ pub(super) struct Attempts {
     pub avoid: Vec<MemberId>,
     /// How each refused.
     problems: Vec<String>,
+    /// How long the statement waited for a replica to have what it must see; `None`: it did not.
+    pub waited: Option<Duration>,
 }
 
 /// The member that was chosen.
-struct Choice {
+pub(super) struct Choice {
     member: Member,
     on_primary: bool,
-    because: Option<PickReason>,
+    pub because: Option<PickReason>,
     lag: Option<Duration>,
 }
 
 impl Attempts {
     pub fn new(now: Instant, allowed: Duration) -> Self {
-        Attempts { deadline: now + allowed, began: now, avoid: Vec::new(), problems: Vec::new() }
+        Attempts { deadline: now + allowed, began: now, avoid: Vec::new(), problems: Vec::new(), waited: None }
     }
 
     /// This member did not serve.
@@ -89,12 +90,13 @@ impl Client {
             self.renew_causality();
             let choice = self.choose(side, route, attempts);
             match choice {
+                Ok(choice) if self.may_wait(&choice, attempts) => self.await_replica(route, attempts).await,
                 Ok(choice) => {
                     if let Some(mut used) = kept.take() {
                         if used.member == choice.member.id {
                             used.on_primary = choice.on_primary;
                             used.in_flight = Some(choice.member.begin());
-                            self.note_choice(side, route, &choice);
+                            self.note_choice(side, route, &choice, attempts);
                             return Ok(used);
                         }
                         self.keep_answers(&mut used).await;
@@ -102,7 +104,7 @@ impl Client {
                     }
                     match self.lease(side, &choice, route).await {
                         Ok(used) => {
-                            self.note_choice(side, route, &choice);
+                            self.note_choice(side, route, &choice, attempts);
                             return Ok(used);
                         }
                         Err(error) => {
@@ -135,8 +137,9 @@ impl Client {
         }
     }
 
-    fn note_choice(&mut self, side: Side, route: &Route, choice: &Choice) {
-        self.count_causal_read(side, route, choice.because);
+    fn note_choice(&mut self, side: Side, route: &Route, choice: &Choice, attempts: &Attempts) {
+        self.count_causal_read(side, route, choice.because, attempts.waited);
+        self.last_route.waited = attempts.waited;
         self.last_route.member = Some(choice.member.address);
         self.last_route.because = choice.because;
         self.last_route.lag = choice.lag;
@@ -153,7 +156,7 @@ impl Client {
         match side {
             Side::Primary => choose_primary(&view, &attempts.avoid),
             Side::Replica => {
-                let need = freshness(route, &self.session.causality);
+                let need = self.freshness(route, attempts);
                 let written_elsewhere = |primary: &MemberId| self.may_miss_own_write(&view, *primary);
                 if !matches!(need, Freshness::Any) && view.assigned_primary.as_ref().is_ok_and(written_elsewhere) {
                     // Nothing is proven of that write, not even of the primary before it has caught up.
@@ -272,17 +275,4 @@ fn choose_primary(view: &View, avoid: &[MemberId]) -> Result<Choice, String> {
         return Err(format!("{}: tried", primary.member.name));
     }
     Ok(Choice { member: primary.member.clone(), on_primary: true, because: None, lag: None })
-}
-
-/// What a read must be able to see.
-fn freshness<'a>(route: &Route, causality: &'a Causality) -> Freshness<'a> {
-    let any = route.freshness == Need::Any && route.target != Target::All;
-    let gtids = Some(causality.gtids()).filter(|gtids| !gtids.is_empty());
-    match (gtids, causality.unknown()) {
-        _ if any => Freshness::Any,
-        (None, None) => Freshness::Any,
-        (None, Some(instant)) => Freshness::After(instant),
-        (Some(gtids), None) => Freshness::Gtid(gtids),
-        (Some(gtids), Some(instant)) => Freshness::GtidAfter(gtids, instant),
-    }
 }

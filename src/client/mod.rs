@@ -9,6 +9,7 @@ mod aftermath;
 mod answers;
 mod auth;
 mod bring;
+mod causal_wait;
 mod commands;
 mod connections;
 mod count;

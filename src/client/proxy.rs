@@ -55,6 +55,8 @@ pub struct Proxy {
 pub struct Policy {
     /// How fresh reads must be.
     pub consistency: Consistency,
+    /// How long a read may wait for a replica to have what it must see, before the primary serves it.
+    pub causal_wait: Duration,
     /// Functions that are known not to write.
     pub trusted: TrustedFunctions,
     /// Whether sessions share connections.

@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// Every key that stands in a section.
-pub(super) const KEYS: [Key; 40] = [
+pub(super) const KEYS: [Key; 41] = [
     key("listen.read_write", Kind::Text("0.0.0.0:3306")),
     key("listen.read_only", Kind::Text("0.0.0.0:3307")),
     key("listen.admin_http", Kind::Text("0.0.0.0:9090")),
@@ -48,6 +48,7 @@ pub(super) const KEYS: [Key; 40] = [
     key("monitor.fall", Kind::Number(3)),
     key("monitor.rise", Kind::Number(2)),
     key("monitor.max_lag", Kind::Duration("10s")),
+    key("monitor.follow_interval", Kind::Duration("1ms")),
     key("auth.source", Kind::Text("auto")),
     key("auth.recheck", Kind::Duration("5s")),
     key("routing.consistency", Kind::Text("session")),

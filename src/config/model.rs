@@ -126,6 +126,8 @@ pub struct Monitor {
     pub rise: u32,
     /// A replica behind by more serves no reads. Default 10 s.
     pub max_lag: Duration,
+    /// The least time between two questions to a replica for what it has applied.
+    pub follow_interval: Duration,
 }
 
 /// Who may log in.

@@ -22,14 +22,13 @@ enum When {
 
 const NO_CLIENT_TLS: &str = "leave it out: clients connect without TLS";
 
-const TABLE: [NotOffered; 9] = [
+const TABLE: [NotOffered; 8] = [
     NotOffered { key: "listen.admin_sql", when: When::NotEmpty, instead: "leave it out or give \"\"" },
     NotOffered {
         key: "cluster.kind",
         when: When::OneOf(&["group_replication"]),
         instead: "give auto, replication, galera or single",
     },
-    NotOffered { key: "routing.consistency", when: When::OneOf(&["global"]), instead: "give session or eventual" },
     NotOffered { key: "tls.client.cert", when: When::NotEmpty, instead: NO_CLIENT_TLS },
     NotOffered { key: "tls.client.key", when: When::NotEmpty, instead: NO_CLIENT_TLS },
     NotOffered { key: "tls.client.ca", when: When::NotEmpty, instead: NO_CLIENT_TLS },

@@ -37,6 +37,7 @@ impl Display for Config {
         write_text(f, "timeout", show_duration(monitor.timeout))?;
         writeln!(f, "fall = {}\nrise = {}", monitor.fall, monitor.rise)?;
         write_text(f, "max_lag", show_duration(monitor.max_lag))?;
+        write_text(f, "follow_interval", show_duration(monitor.follow_interval))?;
 
         writeln!(f, "\n[auth]")?;
         write_text(f, "source", auth.source.word())?;

@@ -112,6 +112,7 @@ fn monitor(settings: &Settings) -> Result<Monitor, ConfigError> {
         fall: settings.number("monitor.fall", 1..=1000)?,
         rise: settings.number("monitor.rise", 1..=1000)?,
         max_lag: settings.duration("monitor.max_lag", Duration::ZERO..=30 * DAY)?,
+        follow_interval: settings.duration("monitor.follow_interval", MILLISECOND..=MINUTE)?,
     })
 }
 

@@ -37,6 +37,7 @@ struct Shard {
     /// By target.
     durations: Box<[Histogram]>,
     overhead: Histogram,
+    causal_wait: Histogram,
     /// By side and direction.
     bytes: [AtomicU64; Side::ALL.len() * DIRECTIONS],
 }
@@ -68,6 +69,12 @@ impl Shards {
         }
     }
 
+    pub(super) fn causal_wait(&self, waited: Duration) {
+        if let Some(it) = self.mine() {
+            it.causal_wait.observe(waited);
+        }
+    }
+
     pub(super) fn bytes(&self, side: Side, direction: Direction, count: usize) {
         if let Some(bytes) = self.mine().and_then(|it| it.bytes.get(side.index() * DIRECTIONS + direction.index())) {
             bytes.fetch_add(count as u64, Ordering::Relaxed);
@@ -94,6 +101,7 @@ impl Shards {
         self.write_queries(text);
         self.write_durations(text);
         self.write_overhead(text);
+        self.write_causal_wait(text);
         self.write_bytes(text);
     }
 
@@ -125,6 +133,14 @@ impl Shards {
         text.head(name, Kind::Histogram, "Time of a statement spent in the proxy, not waiting for a member");
         let mut samples = Samples::none(&OVERHEAD);
         self.shards.iter().for_each(|shard| samples.add(&shard.overhead));
+        text.histogram(name, &[], &samples);
+    }
+
+    fn write_causal_wait(&self, text: &mut Text) {
+        let name = "mysql_proxy_causal_wait_seconds";
+        text.head(name, Kind::Histogram, "Time that reads waited for a replica to have what they must see");
+        let mut samples = Samples::none(&STATEMENT);
+        self.shards.iter().for_each(|shard| samples.add(&shard.causal_wait));
         text.histogram(name, &[], &samples);
     }
 
@@ -172,6 +188,7 @@ impl Shard {
             queries: (0..queries).map(|_| AtomicU64::new(0)).collect(),
             durations: names.targets.iter().map(|_| Histogram::new(&STATEMENT)).collect(),
             overhead: Histogram::new(&OVERHEAD),
+            causal_wait: Histogram::new(&STATEMENT),
             bytes: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }

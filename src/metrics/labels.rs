@@ -97,7 +97,7 @@ labels! {
     CausalRead {
         /// A replica was already known to have applied them.
         Applied = "applied",
-        /// A replica was asked to wait for them.
+        /// It waited until a replica had them.
         Waited = "waited",
         /// The primary served it, since no replica had them in time.
         Primary = "primary",

@@ -182,6 +182,11 @@ impl Metrics {
         self.causal_reads.add(how);
     }
 
+    /// A read waited so long for a replica to have what it must see.
+    pub fn causal_wait(&self, waited: Duration) {
+        self.hot.causal_wait(waited);
+    }
+
     /// A hint could not be followed.
     pub fn ignored_hint(&self, hint: IgnoredHint) {
         self.ignored_hints.add(hint);

@@ -14,7 +14,7 @@ use crate::{
     pool::{PoolSettings, Pools},
     route::{Reason, Target, TrustedFunctions},
     topology::{
-        CheckSettings, ClusterKind, HostPort, MemberSource, MonitorAccount, PrimaryRule, Topology, TopologySettings,
+        self, CheckSettings, ClusterKind, HostPort, MemberSource, MonitorAccount, PrimaryRule, TopologySettings,
     },
 };
 
@@ -44,7 +44,7 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
     let keys = KeyPair::generate().map_err(|error| ServerError::Start(error.to_string()))?;
     let settings = topology_settings(config)?;
     Ok(Arc::new(Proxy {
-        topology: Topology::start(settings, monitor_account(config), stop),
+        topology: topology::start(settings, monitor_account(config), stop),
         pools: Pools::new(pool(&config.pool, each_member)),
         identities: crate::pool::Identities::default(),
         accounts: accounts(&config.auth),
@@ -98,6 +98,7 @@ const fn pool(pool: &config::Pool, max_backend_connections: usize) -> PoolSettin
 fn policy(config: &Config) -> Policy {
     Policy {
         consistency: config.routing.consistency,
+        causal_wait: config.routing.causal_wait,
         trusted: TrustedFunctions::new(&config.routing.trusted_functions),
         multiplexing: config.pool.multiplexing == Multiplexing::On,
         max_allowed_packet: config.limits.max_allowed_packet.bytes() as usize,
@@ -140,6 +141,7 @@ pub fn topology_settings(config: &Config) -> Result<TopologySettings, ServerErro
         fall: monitor.fall,
         rise: monitor.rise,
         max_lag: monitor.max_lag,
+        follow_interval: monitor.follow_interval,
     };
     Ok(TopologySettings { kind, members, primary, dns_servers, check })
 }

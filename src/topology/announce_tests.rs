@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::topology::member::{Member, MemberId};
+use crate::topology::member::Member;
+use crate::topology::member_id::MemberId;
 use crate::topology::state::DownReason;
 
 fn member(id: u32, role: Role, health: Health) -> MemberView {

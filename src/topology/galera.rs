@@ -91,9 +91,6 @@ impl Node {
         }
         let text = |name| value(status, name).unwrap_or_default();
         let is_on = |name| text(name).eq_ignore_ascii_case("on");
-        let applied = Position::new(&text("wsrep_local_state_uuid"), &text("wsrep_last_committed"));
-        let checkpoint = text("wsrep_checkpoint_position");
-        let checkpoint = checkpoint.split_once(':').and_then(|(cluster, sequence)| Position::new(cluster, sequence));
         Some(Self {
             ready: is_on("wsrep_ready"),
             connected: is_on("wsrep_connected"),
@@ -104,8 +101,8 @@ impl Node {
             },
             component: text("wsrep_cluster_status"),
             rejects: value(variables, "wsrep_reject_queries").is_some_and(|word| !word.eq_ignore_ascii_case("none")),
-            confirmed: checkpoint.map(|checkpoint| newest(checkpoint, applied.as_ref())),
-            applied,
+            confirmed: confirmed(status),
+            applied: applied(status),
         })
     }
 
@@ -164,6 +161,20 @@ pub fn judge(node: Option<&Node>, primary: Option<&Node>, around: &Circumstances
 fn other_cluster(node: &Node, primary: &Node) -> Option<Proof> {
     let (own, primary) = (&node.applied.as_ref()?.cluster, &primary.applied.as_ref()?.cluster);
     (own != primary).then(|| Proof::Galera { own: own.clone(), primary: primary.clone() })
+}
+
+/// What a node surely has, by its status.
+#[must_use]
+pub fn applied(status: &Answer) -> Option<Position> {
+    Position::new(&value(status, "wsrep_local_state_uuid")?, &value(status, "wsrep_last_committed")?)
+}
+
+/// What a node may have confirmed to its clients, by its status; `None` where it does not say.
+#[must_use]
+pub fn confirmed(status: &Answer) -> Option<Position> {
+    let checkpoint = value(status, "wsrep_checkpoint_position")?;
+    let (cluster, sequence) = checkpoint.split_once(':')?;
+    Some(newest(Position::new(cluster, sequence)?, applied(status).as_ref()))
 }
 
 /// The later of two in one history; of two histories the first.

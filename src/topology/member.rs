@@ -8,15 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Names a member for as long as its address stays; never used again for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemberId(pub u32);
+use arc_swap::{ArcSwapOption, Guard};
 
-impl fmt::Display for MemberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use super::member_id::MemberId;
+use super::place::Place;
 
 /// What a member is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,7 +39,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// A server of the cluster. Cheap to clone; clones share the count of what is in flight.
+/// A server of the cluster. Cheap to clone; clones share the count of what is in flight and the place that is known.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// Who it is.
@@ -54,6 +49,7 @@ pub struct Member {
     /// Where it listens.
     pub address: SocketAddr,
     load: Arc<Load>,
+    place: Arc<ArcSwapOption<Place>>,
 }
 
 /// How busy the proxy keeps a member, shared by all clones.
@@ -68,7 +64,7 @@ impl Member {
     /// A member with nothing in flight.
     #[must_use]
     pub fn new(id: MemberId, name: &str, address: SocketAddr) -> Self {
-        Self { id, name: name.into(), address, load: Arc::default() }
+        Self { id, name: name.into(), address, load: Arc::default(), place: Arc::default() }
     }
 
     /// The same member under another name.
@@ -91,6 +87,22 @@ impl Member {
     /// It is chosen among equals now.
     pub(super) fn take_turn(&self, now: usize) {
         self.load.turn.store(now, Ordering::Relaxed);
+    }
+
+    /// How far its follower last saw it; `None` while that is not known.
+    #[must_use]
+    pub fn place(&self) -> Guard<Option<Arc<Place>>> {
+        self.place.load()
+    }
+
+    /// Its follower has seen it here.
+    pub(super) fn reach(&self, place: Arc<Place>) {
+        self.place.store(Some(place));
+    }
+
+    /// It may have less than it was seen to have.
+    pub(super) fn forget_place(&self) {
+        self.place.store(None);
     }
 
     /// Counts one exchange until the returned value is dropped.

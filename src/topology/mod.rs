@@ -7,12 +7,14 @@
 //! ```text
 //! discovery ─ addresses ─▶ monitor ─▶ cluster ─ View ─▶ everybody
 //! prober (one a member) ─ reports ─▶ │          │
+//! follower (one a member) ─ place ─▶ board ─▶ reads that wait
 //!   probe, health                    │        character, roles, lineage, history, progress, fitness, galera
 //! ```
 
 mod account;
 mod announce;
 mod ask;
+mod board;
 mod character;
 mod cluster;
 mod discovery;
@@ -20,18 +22,22 @@ mod discovery;
 #[allow(clippy::unwrap_used, missing_docs)]
 mod fake;
 mod fitness;
+mod follow;
 mod galera;
 mod grants;
 mod health;
 mod history;
 mod lineage;
 mod member;
+mod member_id;
 mod monitor;
 mod names;
 mod pick;
+mod place;
 mod probe;
 mod prober;
 mod progress;
+mod published;
 mod replication;
 mod resolve;
 mod roles;
@@ -42,10 +48,14 @@ mod view;
 
 pub use account::MonitorAccount;
 pub use ask::{Answer, Ask, AskError, Converse};
+pub use board::{Board, Wait};
 pub use character::Character;
-pub use member::{InFlight, Member, MemberId, Role};
-pub use monitor::Topology;
+pub use member::{InFlight, Member, Role};
+pub use member_id::MemberId;
+pub use monitor::start;
 pub use pick::{Freshness, NoMember, Pick, PickReason};
+pub use place::{Mark, Need, Place};
+pub use published::Topology;
 pub use resolve::DiscoveryError;
 pub use settings::{CheckSettings, ClusterKind, HostPort, MemberSource, PrimaryRule, TopologySettings};
 pub use state::{BlindReason, Doubt, DownReason, Health, Proof, ServerInfo, Unfit};

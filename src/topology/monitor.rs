@@ -1,102 +1,34 @@
-//! The task that keeps the snapshot current: discovery, one prober for each member, and what follows from both.
+//! The task that keeps the snapshot current: discovery, a prober and a follower for each member, and what follows from them.
 //!
 //! Knows tasks and channels. Must not know what the answers mean.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use arc_swap::{ArcSwap, Guard};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::announce::announce;
 use super::ask::Ask;
 use super::cluster::{Cluster, Turnover};
 use super::discovery::Discovery;
-use super::member::MemberId;
+use super::follow::{FollowSettings, Follower};
+use super::member_id::MemberId;
 use super::names::Found;
 use super::prober::{Checked, Prober};
-use super::settings::TopologySettings;
+use super::published::Topology;
+use super::settings::{CheckSettings, TopologySettings};
 use super::view::View;
 
 /// Checks that wait to be looked at; a prober that finds it full waits.
 const QUEUE: usize = 64;
 
-/// The newest snapshot of the cluster, and the tasks that keep it so.
-#[derive(Debug)]
-pub struct Topology {
-    view: ArcSwap<View>,
-    changed: watch::Sender<u64>,
-    recheck: watch::Sender<u64>,
-}
-
-impl Topology {
-    /// Starts the tasks; they end with `cancel`. The first snapshot knows nobody.
-    pub fn start<A: Ask>(settings: TopologySettings, asker: A, cancel: CancellationToken) -> Arc<Self> {
-        let topology = Arc::new(Self::fixed(View::default()));
-        let monitor = Monitor::new(Arc::clone(&topology), settings, Arc::new(asker));
-        tokio::spawn(async move { cancel.run_until_cancelled_owned(monitor.run()).await });
-        topology
-    }
-
-    /// A snapshot that nobody replaces, for tests of what reads it.
-    #[must_use]
-    pub fn fixed(view: View) -> Self {
-        let generation = view.generation;
-        Self {
-            view: ArcSwap::from_pointee(view),
-            changed: watch::Sender::new(generation),
-            recheck: watch::Sender::new(0),
-        }
-    }
-
-    /// The newest snapshot. Hold it for one decision, not for long.
-    #[must_use]
-    pub fn view(&self) -> Guard<Arc<View>> {
-        self.view.load()
-    }
-
-    /// Tells each new snapshot's generation.
-    #[must_use]
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
-    }
-
-    /// Waits until a snapshot is as wanted, and gives it. Dropping the future ends the waiting.
-    pub async fn wait_for(&self, wanted: impl Fn(&View) -> bool) -> Arc<View> {
-        let mut changed = self.changed();
-        loop {
-            changed.borrow_and_update();
-            let view = self.view.load_full();
-            if wanted(&view) {
-                return view;
-            }
-            if changed.changed().await.is_err() {
-                // Cannot be: this topology holds the sender.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
-    /// A connection to a member failed or was lost: look at DNS and check all members now. Cheap, and never more often
-    /// than a part of the interval, so it may be called for each failure.
-    pub fn recheck(&self) {
-        self.recheck.send_modify(|asked| *asked = asked.wrapping_add(1));
-    }
-
-    /// Replaces the snapshot.
-    pub fn publish(&self, mut view: View) {
-        let generation = view.generation;
-        let before = self.view.load();
-        // Equals go on taking turns, however rarely one is asked for.
-        view.turns = before.turns.load(Ordering::Relaxed).into();
-        let view = Arc::new(view);
-        announce(&before, &view);
-        self.view.store(view);
-        self.changed.send_replace(generation);
-    }
+/// Starts the tasks that keep a snapshot current; they end with `cancel`. The first snapshot knows nobody.
+pub fn start<A: Ask>(settings: TopologySettings, asker: A, cancel: CancellationToken) -> Arc<Topology> {
+    let topology = Arc::new(Topology::fixed(View::default()));
+    let monitor = Monitor::new(Arc::clone(&topology), settings, Arc::new(asker));
+    tokio::spawn(async move { cancel.run_until_cancelled_owned(monitor.run()).await });
+    topology
 }
 
 struct Monitor<A: Ask> {
@@ -104,7 +36,7 @@ struct Monitor<A: Ask> {
     settings: Arc<TopologySettings>,
     asker: Arc<A>,
     cluster: Cluster,
-    /// Dropping one stops that member's prober.
+    /// Dropping one stops that member's prober and its follower.
     probers: HashMap<MemberId, DropGuard>,
     tasks: JoinSet<()>,
 }
@@ -145,14 +77,25 @@ impl<A: Ask> Monitor<A> {
                 kind: self.settings.kind,
                 settings: self.settings.check,
             };
-            let run = prober.run(results.clone(), self.topology.recheck.subscribe());
-            let stopped = stop.clone();
-            self.tasks.spawn(async move {
-                stopped.run_until_cancelled_owned(run).await;
-            });
+            self.spawn(&stop, prober.run(results.clone(), self.topology.recheck.subscribe()));
+            let CheckSettings { follow_interval: interval, timeout, .. } = self.settings.check;
+            let follower = Follower {
+                member: member.clone(),
+                asker: Arc::clone(&self.asker),
+                topology: Arc::clone(&self.topology),
+                settings: FollowSettings { interval, timeout },
+            };
+            self.spawn(&stop, follower.run());
             self.probers.insert(member.id, stop.drop_guard());
         }
         self.topology.publish(self.cluster.view());
+    }
+
+    fn spawn(&mut self, stop: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled_owned(task).await;
+        });
     }
 
     fn checked(&mut self, check: Checked) {

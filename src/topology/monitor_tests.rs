@@ -41,7 +41,7 @@ async fn members_are_followed_from_the_first_check_to_the_last() {
     put(&members, 1, mariadb_primary("1-1-8"));
     put(&members, 2, mariadb_replica("1-1-8", "0"));
     let cancel = CancellationToken::new();
-    let topology = Topology::start(settings(Duration::from_millis(20)), members.clone(), cancel.clone());
+    let topology = start(settings(Duration::from_millis(20)), members.clone(), cancel.clone());
     assert!(!topology.view().can_serve());
 
     let view =
@@ -70,7 +70,7 @@ async fn a_recheck_does_not_wait_for_the_interval() {
     let members = FakeMembers::default();
     put(&members, 1, mariadb_primary("1-1-8"));
     put(&members, 2, mariadb_replica("1-1-8", "0"));
-    let topology = Topology::start(settings(Duration::from_secs(3)), members.clone(), CancellationToken::new());
+    let topology = start(settings(Duration::from_secs(3)), members.clone(), CancellationToken::new());
     let view = soon(&topology, |view| view.members.iter().all(|member| member.health == Health::Up)).await;
     put(&members, 1, mariadb_primary("1-1-9"));
     let begun = tokio::time::Instant::now();

@@ -5,7 +5,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::member::MemberId;
+use super::member_id::MemberId;
+use super::place::Need;
 use super::state::Unfit;
 use super::view::{MemberView, NoPrimary, View};
 use crate::wire::gtid::GtidSet;
@@ -40,6 +41,19 @@ pub enum PickReason {
     AllLagging,
     /// The primary: no replica is known to have applied the session's last write.
     NotCaughtUp,
+}
+
+impl Freshness<'_> {
+    /// The same for who waits for it.
+    #[must_use]
+    pub fn need(&self) -> Need {
+        match *self {
+            Self::Any => Need::default(),
+            Self::Gtid(gtids) => Need { gtids: gtids.clone(), after: None },
+            Self::After(write) => Need { gtids: GtidSet::default(), after: Some(write) },
+            Self::GtidAfter(gtids, write) => Need { gtids: gtids.clone(), after: Some(write) },
+        }
+    }
 }
 
 impl PickReason {
@@ -92,7 +106,7 @@ impl View {
         avoid: &[MemberId],
     ) -> Result<Pick<'_>, NoMember> {
         let fresh =
-            |view: &&MemberView| view.serves_reads() && !avoid.contains(&view.member.id) && is_fresh_enough(view, need);
+            |view: &&MemberView| view.serves_reads() && !avoid.contains(&view.member.id) && self.is_fresh(view, need);
         let Some(idlest) = self.idlest(fresh) else {
             return self.fall_back(avoid);
         };
@@ -118,6 +132,24 @@ impl View {
         }
     }
 
+    /// Whether its last check or its follower shows that it has what is needed.
+    fn is_fresh(&self, view: &MemberView, need: &Freshness<'_>) -> bool {
+        let place = view.member.place();
+        let place = place.as_deref();
+        let primary = self.assigned_primary.as_ref().ok().copied();
+        let has = |wanted: &GtidSet| view.applied.covers(wanted) || place.is_some_and(|place| place.has(wanted));
+        let caught_up = |write: Instant| {
+            view.caught_up_to.is_some_and(|proven| proven >= write)
+                || place.is_some_and(|place| place.is_past(write, primary))
+        };
+        match need {
+            Freshness::Any => true,
+            Freshness::Gtid(wanted) => has(wanted),
+            Freshness::After(write) => caught_up(*write),
+            Freshness::GtidAfter(wanted, write) => has(wanted) && caught_up(*write),
+        }
+    }
+
     fn why_no_replica(&self, avoid: &[MemberId]) -> PickReason {
         let mut lagging = false;
         for view in self.members.iter().filter(|view| !avoid.contains(&view.member.id)) {
@@ -127,16 +159,6 @@ impl View {
             lagging |= view.is_up() && matches!(view.unfit, Some(Unfit::Lag { .. } | Unfit::LagUnknown));
         }
         if lagging { PickReason::AllLagging } else { PickReason::NoReplica }
-    }
-}
-
-fn is_fresh_enough(view: &MemberView, need: &Freshness<'_>) -> bool {
-    let caught_up = |write: &Instant| view.caught_up_to.is_some_and(|proven| proven >= *write);
-    match need {
-        Freshness::Any => true,
-        Freshness::Gtid(wanted) => view.applied.covers(wanted),
-        Freshness::After(write) => caught_up(write),
-        Freshness::GtidAfter(wanted, write) => view.applied.covers(wanted) && caught_up(write),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::ask::{Ask, AskError, Converse};
 use super::health::{Failure, Hysteresis};
-use super::member::MemberId;
+use super::member_id::MemberId;
 use super::probe::{Report, open, probe};
 use super::settings::{CheckSettings, ClusterKind};
 use super::state::{BlindReason, DownReason, Health};

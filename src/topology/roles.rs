@@ -13,7 +13,8 @@
 use std::sync::Arc;
 
 use super::galera::{Ability, Node};
-use super::member::{Member, MemberId};
+use super::member::Member;
+use super::member_id::MemberId;
 use super::names;
 use super::state::{Health, Unfit};
 use super::view::NoPrimary;

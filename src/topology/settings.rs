@@ -93,6 +93,8 @@ pub struct CheckSettings {
     pub rise: u32,
     /// A replica behind by more serves no reads.
     pub max_lag: Duration,
+    /// The least time between two questions to a member for how far it is.
+    pub follow_interval: Duration,
 }
 
 impl Default for CheckSettings {
@@ -103,6 +105,7 @@ impl Default for CheckSettings {
             fall: 3,
             rise: 2,
             max_lag: Duration::from_secs(10),
+            follow_interval: Duration::from_millis(1),
         }
     }
 }

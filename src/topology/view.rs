@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use super::character::Character;
-use super::member::{Member, MemberId, Role};
+use super::member::{Member, Role};
+use super::member_id::MemberId;
 use super::state::{BlindReason, Doubt, DownReason, Health, ServerInfo, Unfit};
 use crate::wire::Capabilities;
 use crate::wire::gtid::GtidSet;

@@ -1,0 +1,64 @@
+//! What a read must be able to see, and the waiting for a replica that has it.
+//!
+//! Knows the session's writes and `routing.causal_wait`. Must not know how replicas are asked: the topology's followers do that,
+//! once for all who wait.
+
+use std::time::Instant;
+
+use tokio::time::timeout;
+
+use super::{
+    member_choice::{Attempts, Choice},
+    run::Client,
+};
+use crate::{
+    route::{Freshness as Wanted, Route, Target},
+    topology::{Freshness, MemberId, PickReason},
+};
+
+impl Client {
+    /// What a read must be able to see. Of everybody's writes: all that the primary has executed when the statement begins.
+    pub(super) fn freshness(&self, route: &Route, attempts: &Attempts) -> Freshness<'_> {
+        let causality = &self.session.causality;
+        let after = match route.freshness {
+            Wanted::Any if route.target != Target::All => return Freshness::Any,
+            Wanted::AllWrites => Some(attempts.began),
+            Wanted::Any | Wanted::OwnWrites => causality.unknown(),
+        };
+        let gtids = Some(causality.gtids()).filter(|gtids| !gtids.is_empty());
+        match (gtids, after) {
+            (None, None) => Freshness::Any,
+            (None, Some(instant)) => Freshness::After(instant),
+            (Some(gtids), None) => Freshness::Gtid(gtids),
+            (Some(gtids), Some(instant)) => Freshness::GtidAfter(gtids, instant),
+        }
+    }
+
+    /// Whether the primary would serve only because no replica is known to have what the statement must see, and it has not
+    /// waited for one.
+    pub(super) fn may_wait(&self, choice: &Choice, attempts: &Attempts) -> bool {
+        let view = self.proxy.topology.view();
+        let proves_nothing = |primary: &MemberId| self.may_miss_own_write(&view, *primary);
+        choice.because == Some(PickReason::NotCaughtUp)
+            && attempts.waited.is_none()
+            && !self.proxy.policy.causal_wait.is_zero()
+            && !view.assigned_primary.as_ref().is_ok_and(proves_nothing)
+    }
+
+    /// Waits until a replica has what the statement must see, for `routing.causal_wait` at most; not at all where that usually
+    /// takes longer. Then a member is chosen again.
+    pub(super) async fn await_replica(&self, route: &Route, attempts: &mut Attempts) {
+        let allowed = self.proxy.policy.causal_wait;
+        let begun = Instant::now();
+        let need = self.freshness(route, attempts).need();
+        if let Some(mut wait) = self.proxy.topology.board().wait(need, allowed, begun) {
+            tokio::select! {
+                _ = timeout(allowed, wait.served()) => {}
+                () = self.registered.handle.kill.cancelled() => {}
+                () = self.proxy.drain.cancelled() => {}
+            }
+            self.proxy.metrics.causal_wait(begun.elapsed());
+        }
+        attempts.waited = Some(begun.elapsed());
+    }
+}

@@ -1,0 +1,87 @@
+use super::*;
+use crate::wire::gtid::GtidKind;
+
+const PRIMARY: MemberId = MemberId(0);
+const REPLICA: MemberId = MemberId(1);
+const ALLOWED: Duration = Duration::from_millis(50);
+
+fn gtids(text: &str) -> GtidSet {
+    GtidSet::parse(GtidKind::MariaDb, text.as_bytes()).unwrap()
+}
+
+fn at(text: &str) -> Mark {
+    Mark::Gtids(gtids(text).into())
+}
+
+fn written(text: &str) -> Need {
+    Need { gtids: gtids(text), after: None }
+}
+
+fn take(wait: &mut Wait<'_>) -> Option<MemberId> {
+    let member = wait.served.try_recv().ok();
+    wait.is_served |= member.is_some();
+    member
+}
+
+#[test]
+fn one_answer_serves_all_who_waited_for_as_much_and_nobody_else() {
+    let board = Board::default();
+    let now = Instant::now();
+    let mut waits: Vec<_> =
+        ["0-1-5", "0-1-7", "0-1-6"].iter().map(|text| board.wait(written(text), ALLOWED, now).unwrap()).collect();
+    assert_eq!(board.target(None, Some(PRIMARY)), Some(at("0-1-5")), "who has waited longest comes first");
+    let place = board.place(at("0-1-6"));
+    assert_eq!(board.target(Some(&place), Some(PRIMARY)), Some(at("0-1-7")));
+    board.serve(REPLICA, &place, Some(PRIMARY), now);
+    assert_eq!(waits.iter_mut().map(take).collect::<Vec<_>>(), [Some(REPLICA), None, Some(REPLICA)]);
+    drop(waits);
+    assert_eq!(board.target(None, Some(PRIMARY)), None, "who gives up is not asked for any more");
+}
+
+#[test]
+fn a_write_that_nobody_named_waits_for_what_the_primary_says_afterwards() {
+    let board = Board::default();
+    let write = Instant::now();
+    let (before, later) = (write.checked_sub(Duration::from_millis(1)).unwrap(), write + Duration::from_millis(1));
+    let mut wait = board.wait(Need { gtids: GtidSet::default(), after: Some(write) }, ALLOWED, write).unwrap();
+    board.mark(PRIMARY, before, at("0-1-8"));
+    assert!(board.wants_mark(PRIMARY), "asked before the write");
+    assert_eq!(board.target(None, Some(PRIMARY)), None);
+    board.mark(PRIMARY, later, at("0-1-9"));
+    assert!(!board.wants_mark(PRIMARY));
+    assert_eq!(board.target(None, Some(PRIMARY)), Some(at("0-1-9")));
+    board.serve(REPLICA, &board.place(at("0-1-8")), Some(PRIMARY), later);
+    assert_eq!(take(&mut wait), None);
+    board.serve(REPLICA, &board.place(at("0-1-9")), Some(PRIMARY), later);
+    assert_eq!(take(&mut wait), Some(REPLICA));
+}
+
+#[test]
+fn what_one_primary_said_proves_nothing_of_another() {
+    let board = Board::default();
+    let now = Instant::now();
+    board.mark(PRIMARY, now, at("0-1-9"));
+    let place = board.place(at("0-1-9"));
+    let need = Need { gtids: GtidSet::default(), after: Some(now) };
+    assert!(place.satisfies(&need, Some(PRIMARY)));
+    assert!(!place.satisfies(&need, Some(MemberId(7))) && !place.satisfies(&need, None));
+    board.mark(MemberId(7), now, at("0-7-1"));
+    assert_eq!(board.place(at("0-1-9")).caught_up_to, None);
+}
+
+#[test]
+fn where_reads_wait_in_vain_only_a_trial_waits_now_and_then() {
+    let board = Board::default();
+    let mut now = Instant::now() + Duration::from_secs(1);
+    let long_ago = now.checked_sub(Duration::from_millis(500)).unwrap();
+    drop(board.wait(written("0-1-5"), ALLOWED, long_ago));
+    assert!(board.usual() > ALLOWED);
+    let trial = board.wait(written("0-1-5"), ALLOWED, now);
+    assert!(trial.is_some() && board.wait(written("0-1-5"), ALLOWED, now).is_none(), "one in a while");
+    for _ in 0..20 {
+        now += TRIAL;
+        let _quick = board.wait(written("0-1-5"), ALLOWED, now);
+        board.serve(REPLICA, &board.place(at("0-1-5")), Some(PRIMARY), now);
+    }
+    assert!(board.usual() < ALLOWED, "{:?}", board.usual());
+}

@@ -1,0 +1,119 @@
+//! The task that follows one member: while somebody waits it asks the member how far it is, one question at a time.
+//!
+//! Knows when to ask and whom to tell. Must not know sessions. Without anybody who waits, nothing is asked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep_until, timeout};
+
+use super::question::Question;
+use crate::topology::ask::{Ask, Converse};
+use crate::topology::board::Board;
+use crate::topology::member::Member;
+use crate::topology::place::Mark;
+use crate::topology::published::Topology;
+use crate::topology::view::View;
+
+/// How long a member may keep an answer back until it has what is asked for.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// After a question that was not answered.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// When a member is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowSettings {
+    /// The least time between two questions to one member.
+    pub interval: Duration,
+    /// For connecting, and again for answering.
+    pub timeout: Duration,
+}
+
+/// Follows one member until dropped.
+pub struct Follower<A: Ask> {
+    /// Whom.
+    pub member: Member,
+    /// With what.
+    pub asker: Arc<A>,
+    /// Who says what it is for, and where to tell.
+    pub topology: Arc<Topology>,
+    /// When.
+    pub settings: FollowSettings,
+}
+
+/// What to ask next.
+enum Task {
+    /// A primary: what it has executed.
+    Mark(Question),
+    /// A replica: whether it has this.
+    Reach(Question, Mark),
+}
+
+impl<A: Ask> Follower<A> {
+    /// Asks while somebody waits.
+    pub async fn run(self) {
+        let mut news = self.board().news();
+        let mut kept = None;
+        while news.changed().await.is_ok() {
+            while let Some(task) = self.task(&self.topology.view()) {
+                let begun = Instant::now();
+                if self.ask(&mut kept, &task, begun).await.is_none() {
+                    // It may come back with less than it had.
+                    kept = None;
+                    self.member.forget_place();
+                    tokio::time::sleep(PAUSE).await;
+                }
+                sleep_until((begun + self.settings.interval).into()).await;
+            }
+        }
+    }
+
+    fn board(&self) -> &Board {
+        self.topology.board()
+    }
+
+    fn task(&self, view: &View) -> Option<Task> {
+        let own = view.member(self.member.id)?;
+        let server = own.server.as_ref()?;
+        let primary = view.assigned_primary.as_ref().ok().copied();
+        if primary == Some(self.member.id) {
+            let question = Question::of(server, view.character, true);
+            let tells = if view.is_galera() { !own.hides_confirmed } else { own.names_writes };
+            return (tells && self.board().wants_mark(self.member.id)).then_some(Task::Mark(question));
+        }
+        if !own.serves_reads() {
+            return None;
+        }
+        let target = self.board().target(self.member.place().as_deref(), primary)?;
+        Some(Task::Reach(Question::of(server, view.character, false), target))
+    }
+
+    /// `None`: no answer.
+    async fn ask(&self, kept: &mut Option<A::Conversation>, task: &Task, begun: Instant) -> Option<()> {
+        let limit = self.settings.timeout;
+        let mut conversation = match kept.take() {
+            Some(kept) => kept,
+            None => timeout(limit, self.asker.connect(self.member.address)).await.ok()?.ok()?,
+        };
+        let (question, wanted) = match task {
+            Task::Mark(question) => (question, None),
+            Task::Reach(question, wanted) => (question, wanted.gtids()),
+        };
+        let sql = question.sql(wanted.map(Arc::as_ref), PATIENCE);
+        let answer = timeout(limit + PATIENCE, conversation.query(&sql)).await.ok()?.ok()?;
+        let mark = question.read(&answer)?;
+        *kept = Some(conversation);
+        match task {
+            Task::Mark(_) => self.board().mark(self.member.id, begun, mark),
+            Task::Reach(..) => self.publish(mark),
+        }
+        Some(())
+    }
+
+    fn publish(&self, mark: Mark) {
+        let place = Arc::new(self.board().place(mark));
+        let primary = self.topology.view().assigned_primary.as_ref().ok().copied();
+        self.member.reach(Arc::clone(&place));
+        self.board().serve(self.member.id, &place, primary, Instant::now());
+    }
+}

@@ -1,0 +1,88 @@
+//! The newest snapshot of the cluster, for everybody to read.
+//!
+//! Knows how snapshots are swapped and who is told. Must not know how they come about.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
+
+use super::announce::announce;
+use super::board::Board;
+use super::view::View;
+
+/// The newest snapshot of the cluster, and where to ask for a newer one.
+#[derive(Debug)]
+pub struct Topology {
+    view: ArcSwap<View>,
+    changed: watch::Sender<u64>,
+    pub(super) recheck: watch::Sender<u64>,
+    board: Board,
+}
+
+impl Topology {
+    /// A snapshot that nobody replaces, for tests of what reads it.
+    #[must_use]
+    pub fn fixed(view: View) -> Self {
+        let generation = view.generation;
+        Self {
+            view: ArcSwap::from_pointee(view),
+            changed: watch::Sender::new(generation),
+            recheck: watch::Sender::new(0),
+            board: Board::default(),
+        }
+    }
+
+    /// The newest snapshot. Hold it for one decision, not for long.
+    #[must_use]
+    pub fn view(&self) -> Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// Where reads wait for a replica that is fresh enough.
+    #[must_use]
+    pub const fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Tells each new snapshot's generation.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Waits until a snapshot is as wanted, and gives it. Dropping the future ends the waiting.
+    pub async fn wait_for(&self, wanted: impl Fn(&View) -> bool) -> Arc<View> {
+        let mut changed = self.changed();
+        loop {
+            changed.borrow_and_update();
+            let view = self.view.load_full();
+            if wanted(&view) {
+                return view;
+            }
+            if changed.changed().await.is_err() {
+                // Cannot be: this topology holds the sender.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// A connection to a member failed or was lost: look at DNS and check all members now. Cheap, and never more often
+    /// than a part of the interval, so it may be called for each failure.
+    pub fn recheck(&self) {
+        self.recheck.send_modify(|asked| *asked = asked.wrapping_add(1));
+    }
+
+    /// Replaces the snapshot.
+    pub fn publish(&self, mut view: View) {
+        let generation = view.generation;
+        let before = self.view.load();
+        // Equals go on taking turns, however rarely one is asked for.
+        view.turns = before.turns.load(Ordering::Relaxed).into();
+        let view = Arc::new(view);
+        announce(&before, &view);
+        self.view.store(view);
+        self.changed.send_replace(generation);
+    }
+}
