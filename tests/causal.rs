@@ -1,0 +1,226 @@
+//! Replicas serve the reads of sessions that write, and never from a state that is older than what the session wrote, or has
+//! read. A checker that can fail: with `consistency = "eventual"` it finds stale reads.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mysql_proxy::demo::{Cluster, Flavor};
+use support::raw::Raw;
+use support::{Proxy, on_both};
+
+const SOON: Duration = Duration::from_secs(20);
+
+on_both!(
+    reads_behind_writes_run_on_replicas,
+    nobody_reads_the_past_while_replicas_fall_behind_and_come_back,
+    global_reads_see_what_was_written_through_another_proxy,
+);
+
+fn counters(flavor: Flavor, sessions: usize) -> Option<Cluster> {
+    let cluster = support::cluster(flavor, |options| options.general_log = true)?;
+    cluster.sql(0, "CREATE TABLE app.counters (id INT PRIMARY KEY, v BIGINT NOT NULL)").unwrap();
+    for id in 0..sessions {
+        cluster.sql(0, &format!("INSERT INTO app.counters VALUES ({id}, 0)")).unwrap();
+    }
+    for replica in [1, 2] {
+        cluster.catch_up(replica, SOON).unwrap();
+    }
+    Some(cluster)
+}
+
+/// A session that raises a counter of its own and reads it back, as text and prepared.
+struct Counting {
+    session: Raw,
+    id: usize,
+    value: u64,
+    select: u32,
+}
+
+impl Counting {
+    fn new(address: SocketAddr, id: usize) -> Self {
+        let mut session = Raw::app(address);
+        let select = session.prepare(&format!("SELECT v FROM counters WHERE id = {id} AND 1 = ?")).unwrap();
+        Self { session, id, value: 0, select }
+    }
+
+    fn write(&mut self) {
+        self.value += 1;
+        let Self { id, value, .. } = self;
+        self.session.run(&format!("UPDATE counters SET v = {value} WHERE id = {id}"));
+    }
+
+    /// The counter as it is read.
+    fn read(&mut self, prepared: bool) -> u64 {
+        if prepared {
+            let row = self.session.execute_text(self.select, &["1"]).unwrap();
+            return row[0].parse().unwrap();
+        }
+        self.session.number(&format!("SELECT v FROM counters WHERE id = {}", self.id))
+    }
+}
+
+fn served(proxy: &Proxy, how: &str) -> f64 {
+    proxy.metric(&format!("mysql_proxy_causal_reads_total{{how=\"{how}\"}}"))
+}
+
+/// How often the replicas were asked how far they are by somebody who waits for it.
+fn questions(cluster: &Cluster) -> usize {
+    let asked = |member: &mysql_proxy::demo::Member| {
+        let log = std::fs::read_to_string(member.general_log().unwrap()).unwrap();
+        log.matches("MASTER_GTID_WAIT(").count() + log.matches("WAIT_FOR_EXECUTED_GTID_SET(").count()
+    };
+    asked(cluster.member(1)) + asked(cluster.member(2))
+}
+
+fn reads_behind_writes_run_on_replicas(flavor: Flavor) {
+    let sessions = if support::long() { 64 } else { 8 };
+    let Some(cluster) = counters(flavor, sessions) else { return };
+    let proxy = Proxy::start(&cluster, "routing.causal_wait = '1s'");
+    let mut reader = Raw::app(proxy.read_write);
+    for _ in 0..50 {
+        assert_eq!(reader.number("SELECT v FROM counters WHERE id = 0"), 0);
+    }
+    assert_eq!(questions(&cluster), 0, "nobody has written, so nothing is to be asked");
+
+    let rounds = if support::long() { 300 } else { 40 };
+    let threads: Vec<_> = (0..sessions)
+        .map(|id| {
+            let mut counting = Counting::new(proxy.read_write, id);
+            thread::spawn(move || {
+                for _ in 0..rounds {
+                    counting.write();
+                    for read in 0..9 {
+                        assert_eq!(counting.read(read % 2 == 0), counting.value, "session {id} missed its write");
+                    }
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let (applied, waited, primary) = (served(&proxy, "applied"), served(&proxy, "waited"), served(&proxy, "primary"));
+    let share = (applied + waited) / (applied + waited + primary);
+    println!("{flavor:?}: {applied} reads at once, {waited} waited, {primary} on the primary; {questions} questions",
+        questions = questions(&cluster));
+    assert!(share >= 0.95, "only {share:.3} of the reads ran on replicas");
+    assert!(waited > 0.0, "somebody must have come before the replicas had it");
+    let asked = questions(&cluster);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(questions(&cluster), asked, "nobody waits any more");
+}
+
+/// What happens to the replicas meanwhile: delays, a stopped SQL thread, a replica that is killed and comes back.
+fn trouble(cluster: &Mutex<Cluster>, until: Instant) {
+    let mut turn = 0;
+    while Instant::now() < until {
+        let replica = 1 + turn % 2;
+        turn += 1;
+        let mut cluster = cluster.lock().unwrap();
+        match turn % 4 {
+            0 => cluster.set_delay(replica, Duration::from_secs(1)).unwrap(),
+            1 => {
+                let word = if cluster.sql(replica, "SELECT VERSION()").unwrap()[0][0].contains("Maria") { "SLAVE" } else { "REPLICA" };
+                cluster.sql(replica, &format!("STOP {word} SQL_THREAD")).unwrap();
+                thread::sleep(Duration::from_millis(700));
+                cluster.sql(replica, &format!("START {word} SQL_THREAD")).unwrap();
+            }
+            2 => cluster.set_delay(replica, Duration::ZERO).unwrap(),
+            _ => {
+                cluster.kill(replica).unwrap();
+                thread::sleep(Duration::from_millis(300));
+                cluster.restart(replica).unwrap();
+            }
+        }
+        drop(cluster);
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// Stale reads, reads that went back, and all of them.
+#[derive(Debug, Default)]
+struct Found {
+    stale: AtomicU64,
+    back: AtomicU64,
+    checks: AtomicU64,
+}
+
+fn check(address: SocketAddr, id: usize, others: usize, until: Instant, found: &Found) {
+    let mut counting = Counting::new(address, id);
+    let mut seen = vec![0u64; others];
+    while Instant::now() < until {
+        counting.write();
+        for read in 0..6usize {
+            found.checks.fetch_add(1, Ordering::Relaxed);
+            if counting.read(read % 2 == 0) != counting.value {
+                found.stale.fetch_add(1, Ordering::Relaxed);
+            }
+            let other = (id + read + 1) % others;
+            let value = counting.session.number(&format!("SELECT v FROM counters WHERE id = {other}"));
+            found.checks.fetch_add(1, Ordering::Relaxed);
+            if value < seen[other] {
+                found.back.fetch_add(1, Ordering::Relaxed);
+            }
+            seen[other] = value;
+        }
+    }
+}
+
+fn run_checks(cluster: Cluster, settings: &str, sessions: usize, time: Duration) -> (Cluster, Arc<Found>) {
+    let proxy = Proxy::start(&cluster, settings);
+    let until = Instant::now() + time;
+    let found = Arc::new(Found::default());
+    let threads: Vec<_> = (0..sessions)
+        .map(|id| {
+            let (address, found) = (proxy.read_write, Arc::clone(&found));
+            thread::spawn(move || check(address, id, sessions, until, &found))
+        })
+        .collect();
+    let cluster = Mutex::new(cluster);
+    trouble(&cluster, until);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let applied = served(&proxy, "applied") + served(&proxy, "waited");
+    println!("{settings:?}: {found:?}, {applied} reads on replicas, {} on the primary", served(&proxy, "primary"));
+    (cluster.into_inner().unwrap(), found)
+}
+
+fn nobody_reads_the_past_while_replicas_fall_behind_and_come_back(flavor: Flavor) {
+    let (sessions, time) = if support::long() { (64, Duration::from_secs(600)) } else { (8, Duration::from_secs(10)) };
+    let Some(cluster) = counters(flavor, sessions) else { return };
+    let (cluster, found) = run_checks(cluster, "", sessions, time);
+    assert_eq!(found.stale.load(Ordering::Relaxed), 0, "a session did not see its own write: {found:?}");
+    assert_eq!(found.back.load(Ordering::Relaxed), 0, "a session saw the past: {found:?}");
+
+    // The same checks find what they look for.
+    for replica in [1, 2] {
+        cluster.set_delay(replica, Duration::from_secs(1)).unwrap();
+    }
+    let (_, found) = run_checks(cluster, "routing.consistency = 'eventual'", sessions.min(8), Duration::from_secs(3));
+    assert!(found.stale.load(Ordering::Relaxed) > 0, "the checker cannot fail: {found:?}");
+}
+
+fn global_reads_see_what_was_written_through_another_proxy(flavor: Flavor) {
+    let Some(cluster) = counters(flavor, 1) else { return };
+    let settings = "routing = { consistency = 'global', causal_wait = '1s' }";
+    let (one, other) = (Proxy::start(&cluster, settings), Proxy::start(&cluster, settings));
+    let (mut writer, mut reader) = (Raw::app(one.read_write), Raw::app(other.read_write));
+    let id = reader.prepare("SELECT v FROM counters WHERE id = ?").unwrap();
+    let times = if support::long() { 100_000 } else { 300 };
+    for value in 1..=times {
+        writer.run(&format!("UPDATE counters SET v = {value} WHERE id = 0"));
+        let seen = if value % 2 == 0 {
+            reader.number("SELECT v FROM counters WHERE id = 0")
+        } else {
+            reader.execute_text(id, &["0"]).unwrap()[0].parse().unwrap()
+        };
+        assert_eq!(seen, value, "{}", reader.say("SHOW PROXY ROUTE"));
+    }
+    let (replicas, primary) = (served(&other, "applied") + served(&other, "waited"), served(&other, "primary"));
+    println!("{flavor:?}: {replicas} on replicas, {primary} on the primary");
+    assert!(replicas > 9.0 * primary, "{replicas} reads on replicas, {primary} on the primary");
+}
