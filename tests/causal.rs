@@ -106,8 +106,10 @@ fn reads_behind_writes_run_on_replicas(flavor: Flavor) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let (applied, waited, primary) = (served(&proxy, "applied"), served(&proxy, "waited"), served(&proxy, "primary"));
     let share = (applied + waited) / (applied + waited + primary);
-    println!("{flavor:?}: {applied} reads at once, {waited} waited, {primary} on the primary; {questions} questions",
-        questions = questions(&cluster));
+    println!(
+        "{flavor:?}: {applied} reads at once, {waited} waited, {primary} on the primary; {questions} questions",
+        questions = questions(&cluster)
+    );
     assert!(share >= 0.95, "only {share:.3} of the reads ran on replicas");
     assert!(waited > 0.0, "somebody must have come before the replicas had it");
     let asked = questions(&cluster);
@@ -125,7 +127,11 @@ fn trouble(cluster: &Mutex<Cluster>, until: Instant) {
         match turn % 4 {
             0 => cluster.set_delay(replica, Duration::from_secs(1)).unwrap(),
             1 => {
-                let word = if cluster.sql(replica, "SELECT VERSION()").unwrap()[0][0].contains("Maria") { "SLAVE" } else { "REPLICA" };
+                let word = if cluster.sql(replica, "SELECT VERSION()").unwrap()[0][0].contains("Maria") {
+                    "SLAVE"
+                } else {
+                    "REPLICA"
+                };
                 cluster.sql(replica, &format!("STOP {word} SQL_THREAD")).unwrap();
                 thread::sleep(Duration::from_millis(700));
                 cluster.sql(replica, &format!("START {word} SQL_THREAD")).unwrap();

@@ -41,7 +41,7 @@ impl Client {
         };
         let told = Told {
             status: reply.status.filter(|_| !elsewhere),
-            failed: reply.error.is_some(),
+            error: reply.error,
             changes: &reply.changes,
             states: &reply.states,
             last_insert_id: reply.last_insert_id,

@@ -1,5 +1,5 @@
 //! Whether a statement's text says what it changes in the session, so that a change which the server tells without a name
-//! has an explanation.
+//! has an explanation; and whether it may have written at all.
 //!
 //! Knows texts. Must not know what the session remembers of them.
 
@@ -84,4 +84,33 @@ fn sets_only_for_itself(statement: &Statement) -> bool {
     statement.has(Facts::SETS_FOR_ITSELF)
         && statement.is_read()
         && !statement.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS)
+}
+
+/// Whether a statement that ended so may have written.
+pub(super) fn may_write(statement: &Statement, error: Option<u16>) -> bool {
+    let calls = statement.has(Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS);
+    let only_shows = statement.is_read()
+        || matches!(
+            statement.kind,
+            Kind::Instance | Kind::ExplainConnection | Kind::Diagnostics | Kind::Profile | Kind::Kill
+        );
+    let sure = statement.doubt.is_none() && !statement.has(Facts::VERSIONED);
+    (calls || !only_shows) && !(sure && !calls && error.is_some_and(|code| is_refused_before_it_runs(statement, code)))
+}
+
+/// Whether this error is given before the statement has done anything. In what runs stored code, or is several statements,
+/// another one may have come before.
+fn is_refused_before_it_runs(statement: &Statement, code: u16) -> bool {
+    const PARSE_ERROR: u16 = 1064;
+    const EMPTY_QUERY: u16 = 1065;
+    /// Access denied: to the database, no database, unknown database, to the table, to a column, a privilege.
+    const ACCESS: [u16; 6] = [1044, 1046, 1049, 1142, 1143, 1227];
+    const NO_SUCH_TABLE: u16 = 1146;
+    /// In a read-only transaction, on a read-only server.
+    const READ_ONLY: [u16; 3] = [1290, 1792, 1836];
+    let alone = !statement.runs_unseen() && !matches!(statement.kind, Kind::Several | Kind::Do);
+    alone
+        && (matches!(code, PARSE_ERROR | EMPTY_QUERY | NO_SUCH_TABLE)
+            || ACCESS.contains(&code)
+            || READ_ONLY.contains(&code))
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use super::said::may_write;
 use super::{
     Causality, Consistency, Isolation, Ledger, Listener, PinReason, Reply as LedgerReply, ResultsCollation, Settings,
     Transaction,
@@ -86,8 +87,8 @@ pub struct Session {
 pub struct Told<'a> {
     /// The last status flags; none in an error.
     pub status: Option<StatusFlags>,
-    /// Whether the reply ended with an error.
-    pub failed: bool,
+    /// The error with which the reply ended.
+    pub error: Option<u16>,
     /// What the trackers said.
     pub changes: &'a [Change],
     /// Which of several results told that the session's state has changed.
@@ -221,7 +222,10 @@ impl Session {
             self.learn_results_collation(told.changes, collation_before);
         }
         let harmless = was_free && statement.is_some_and(|(statement, _)| keeps_to_the_session(statement));
-        self.learn_write(statement.filter(|_| !harmless), told, wrote);
+        // What commits implicitly has done so before it is refused.
+        let error = told.error.filter(|_| was_free);
+        let may_write = statement.filter(|_| !harmless).is_some_and(|(statement, _)| may_write(statement, error));
+        self.learn_write(may_write || told.may_write, told, wrote);
         if told.last_insert_id != 0 {
             self.last_insert_id = told.last_insert_id;
         }
@@ -229,14 +233,14 @@ impl Session {
             let states = told.changes.iter().filter(|change| **change == Change::State).count();
             let reply = LedgerReply {
                 told_apart: Some(told.states).filter(|told_apart| told_apart.len() == states),
-                ok: !told.failed,
+                ok: told.error.is_none(),
                 in_transaction: self.transaction != Transaction::None,
                 state_changed,
                 explained: explained && !told.told_late,
                 trackers_available: told.has_trackers,
             };
             self.ledger.after(statement, sql, &reply);
-            if statement.has(Facts::SETS_UNTOLD) && !told.failed {
+            if statement.has(Facts::SETS_UNTOLD) && told.error.is_none() {
                 self.ledger.pins.insert(PinReason::UnknownState);
             }
             let changes_meaning = told.changes.iter().any(changes_meaning_of_strings);
@@ -260,16 +264,17 @@ impl Session {
                 _ => Transaction::None,
             };
         }
-        if told.failed && told.status.is_none() && !self.autocommit && self.transaction == Transaction::None {
+        if told.error.is_some() && told.status.is_none() && !self.autocommit && self.transaction == Transaction::None {
             self.transaction = Transaction::ReadWrite;
         }
     }
 
-    /// A write whose GTID the reply could not tell must be assumed where no tracker speaks.
-    fn learn_write(&mut self, statement: Option<(&Statement, &[u8])>, told: &Told<'_>, named: bool) {
-        let silent = !told.has_trackers || told.untracked || told.failed || !told.names_writes;
-        let may_write = told.may_write
-            || statement.is_some_and(|(statement, _)| !statement.is_read() || statement.has(Facts::UNKNOWN_FUNCTION));
+    /// A write whose GTID the reply could not tell must be assumed where no tracker speaks. Behind an error `MySQL` tells with
+    /// its status what was written before.
+    fn learn_write(&mut self, may_write: bool, told: &Told<'_>, named: bool) {
+        let told_after_error = told.status.is_some() && told.gtids == Some(GtidKind::MySql);
+        let silent =
+            !told.has_trackers || told.untracked || (told.error.is_some() && !told_after_error) || !told.names_writes;
         if told.on_primary && !named && silent && may_write {
             self.causality.wrote_unknown(told.now);
         }
@@ -417,7 +422,7 @@ mod tests {
         session.transaction = transaction;
         let mut said = Told {
             status: Some(StatusFlags::AUTOCOMMIT),
-            failed: false,
+            error: None,
             changes: &[],
             states: &[],
             last_insert_id: 0,
@@ -473,13 +478,48 @@ mod tests {
     }
 
     #[test]
+    fn what_never_ran_and_what_only_shows_is_no_write() {
+        let refused = |code| move |told: &mut Told<'_>| (told.status, told.error) = (None, Some(code));
+        for (sql, code, wrote) in [
+            ("select $$", 1064, false),
+            ("SELEC 1", 1064, false),
+            ("INSERT INTO nowhere VALUES (1)", 1146, false),
+            ("INSERT INTO t VALUES (1), (1)", 1062, true),
+            ("DROP TABLE a, b", 1051, true),
+            ("CALL p()", 1064, true),
+            ("CALL p()", 1146, true),
+            ("EXECUTE s", 1064, true),
+            ("BEGIN NOT ATOMIC INSERT INTO t VALUES (1); SIGNAL SQLSTATE '42000'; END", 1064, true),
+            ("INSERT INTO t VALUES (1); SELEC 1", 1064, true),
+            ("DO f()", 1146, true),
+            ("CREATE TABLE a AS SELECT f()", 1142, true),
+        ] {
+            assert_eq!(wrote_unnamed(sql, refused(code)), wrote, "{sql}: {code}");
+        }
+        let ends_with_eof = |told: &mut Told<'_>| told.untracked = true;
+        for (sql, wrote) in [
+            ("SHOW PROCESSLIST", false),
+            ("SHOW WARNINGS", false),
+            ("EXPLAIN FOR CONNECTION 5", false),
+            ("SELECT f() FROM performance_schema.threads", true),
+            ("CALL p()", true),
+        ] {
+            assert_eq!(wrote_unnamed(sql, ends_with_eof), wrote, "{sql}");
+        }
+    }
+
+    #[test]
     fn a_write_that_no_gtid_names_is_remembered_by_its_time() {
         let insert = "INSERT INTO t VALUES (1), (2)";
         assert!(!wrote_unnamed(insert, |_| {}), "it changed nothing, else it had been named");
         assert!(wrote_unnamed(insert, |told| told.names_writes = false), "without GTIDs nothing is named");
-        assert!(wrote_unnamed(insert, |told| told.failed = true), "an error names nothing");
-        assert!(wrote_unnamed("CALL p()", |told| told.failed = true));
-        assert!(!wrote_unnamed("SELECT 1", |told| told.failed = true));
+        let failed = |told: &mut Told<'_>| (told.status, told.error) = (None, Some(1062));
+        assert!(wrote_unnamed(insert, failed), "an error names nothing");
+        assert!(wrote_unnamed("CALL p()", failed));
+        assert!(!wrote_unnamed("SELECT 1", failed));
+        let asked = |told: &mut Told<'_>| told.error = Some(1062);
+        assert!(!wrote_unnamed("CALL p()", asked), "MySQL names behind an error what came before it");
+        assert!(wrote_unnamed("CALL p()", |told| (told.error, told.gtids) = (Some(1062), Some(GtidKind::MariaDb))));
         let galera = |told: &mut Told<'_>| {
             (told.gtids, told.names_writes, told.on_primary) = (None, false, false);
             told.changes = Box::leak(Box::new([Change::Gtids(b"0-1-5".to_vec())]));

@@ -65,15 +65,15 @@ fn what_one_primary_said_proves_nothing_of_another() {
     let need = Need { gtids: GtidSet::default(), after: Some(now) };
     assert!(place.satisfies(&need, Some(PRIMARY)));
     assert!(!place.satisfies(&need, Some(MemberId(7))) && !place.satisfies(&need, None));
-    board.mark(MemberId(7), now, at("0-7-1"));
+    board.mark(MemberId(7), now, at("7-7-1"));
     assert_eq!(board.place(at("0-1-9")).caught_up_to, None);
 }
 
 #[test]
 fn where_reads_wait_in_vain_only_a_trial_waits_now_and_then() {
     let board = Board::default();
+    let long_ago = Instant::now().checked_sub(Duration::from_millis(500)).unwrap();
     let mut now = Instant::now() + Duration::from_secs(1);
-    let long_ago = now.checked_sub(Duration::from_millis(500)).unwrap();
     drop(board.wait(written("0-1-5"), ALLOWED, long_ago));
     assert!(board.usual() > ALLOWED);
     let trial = board.wait(written("0-1-5"), ALLOWED, now);
