@@ -46,7 +46,7 @@ struct Counting {
 impl Counting {
     fn new(address: SocketAddr, id: usize) -> Self {
         let mut session = Raw::app(address);
-        let select = session.prepare(&format!("SELECT v FROM counters WHERE id = {id} AND 1 = ?")).unwrap();
+        let select = session.prepare(&format!("SELECT CAST(v AS CHAR) FROM counters WHERE id = {id} AND 1 = ?")).unwrap();
         Self { session, id, value: 0, select }
     }
 
@@ -83,11 +83,13 @@ fn reads_behind_writes_run_on_replicas(flavor: Flavor) {
     let sessions = if support::long() { 64 } else { 8 };
     let Some(cluster) = counters(flavor, sessions) else { return };
     let proxy = Proxy::start(&cluster, "routing.causal_wait = '1s'");
+    // The cluster's own start has asked, too.
+    let before = questions(&cluster);
     let mut reader = Raw::app(proxy.read_write);
     for _ in 0..50 {
         assert_eq!(reader.number("SELECT v FROM counters WHERE id = 0"), 0);
     }
-    assert_eq!(questions(&cluster), 0, "nobody has written, so nothing is to be asked");
+    assert_eq!(questions(&cluster), before, "nobody has written, so nothing is to be asked");
 
     let rounds = if support::long() { 300 } else { 40 };
     let threads: Vec<_> = (0..sessions)
@@ -215,7 +217,7 @@ fn global_reads_see_what_was_written_through_another_proxy(flavor: Flavor) {
     let settings = "routing = { consistency = 'global', causal_wait = '1s' }";
     let (one, other) = (Proxy::start(&cluster, settings), Proxy::start(&cluster, settings));
     let (mut writer, mut reader) = (Raw::app(one.read_write), Raw::app(other.read_write));
-    let id = reader.prepare("SELECT v FROM counters WHERE id = ?").unwrap();
+    let id = reader.prepare("SELECT CAST(v AS CHAR) FROM counters WHERE id = ?").unwrap();
     let times = if support::long() { 100_000 } else { 300 };
     for value in 1..=times {
         writer.run(&format!("UPDATE counters SET v = {value} WHERE id = 0"));
