@@ -46,7 +46,8 @@ struct Counting {
 impl Counting {
     fn new(address: SocketAddr, id: usize) -> Self {
         let mut session = Raw::app(address);
-        let select = session.prepare(&format!("SELECT CAST(v AS CHAR) FROM counters WHERE id = {id} AND 1 = ?")).unwrap();
+        let select =
+            session.prepare(&format!("SELECT CAST(v AS CHAR) FROM counters WHERE id = {id} AND 1 = ?")).unwrap();
         Self { session, id, value: 0, select }
     }
 

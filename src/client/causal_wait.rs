@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     route::{Freshness as Wanted, Route, Target},
-    topology::{Freshness, MemberId, PickReason},
+    session::Consistency,
+    topology::{Freshness, MemberId, Need, PickReason, Seen},
 };
 
 impl Client {
@@ -34,12 +35,17 @@ impl Client {
         }
     }
 
-    /// Whether the primary would serve only because no replica is known to have what the statement must see, and it has not
-    /// waited for one.
+    /// What it has seen already: no later read goes back.
+    pub(super) fn seen(&self) -> Option<Seen> {
+        self.connections.seen.filter(|_| self.session.consistency != Consistency::Eventual)
+    }
+
+    /// Whether the primary, or a replica that is too busy, would serve only because no other replica is known to have what the
+    /// statement must see, and it has not waited for one.
     pub(super) fn may_wait(&self, choice: &Choice, attempts: &Attempts) -> bool {
         let view = self.proxy.topology.view();
         let proves_nothing = |primary: &MemberId| self.may_miss_own_write(&view, *primary);
-        choice.because == Some(PickReason::NotCaughtUp)
+        matches!(choice.because, Some(PickReason::NotCaughtUp | PickReason::Overloaded))
             && attempts.waited.is_none()
             && !self.proxy.policy.causal_wait.is_zero()
             && !view.assigned_primary.as_ref().is_ok_and(proves_nothing)
@@ -47,10 +53,14 @@ impl Client {
 
     /// Waits until a replica has what the statement must see, for `routing.causal_wait` at most; not at all where that usually
     /// takes longer. Then a member is chosen again.
-    pub(super) async fn await_replica(&self, route: &Route, attempts: &mut Attempts) {
+    pub(super) async fn await_replica(&self, route: &Route, choice: &Choice, attempts: &mut Attempts) {
         let allowed = self.proxy.policy.causal_wait;
         let begun = Instant::now();
-        let need = self.freshness(route, attempts).need();
+        let mut need = Need { seen: self.seen(), ..self.freshness(route, attempts).need() };
+        if choice.because == Some(PickReason::Overloaded) {
+            // It is another member than that one that is wanted.
+            need = Need { after: need.instant_for(None), seen: None, ..need };
+        }
         if let Some(mut wait) = self.proxy.topology.board().wait(need, allowed, begun) {
             tokio::select! {
                 _ = timeout(allowed, wait.served()) => {}

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::memory::Memory;
 use crate::{
     pool::{BackendId, Lease},
-    topology::{InFlight, MemberId},
+    topology::{InFlight, MemberId, Seen},
 };
 
 /// For what a session uses a connection.
@@ -53,6 +53,8 @@ pub struct Connections {
     pub wrote_at: Option<MemberId>,
     /// The history of the primary in which the session's writes have their names.
     pub history: u64,
+    /// Where and when the session read last.
+    pub seen: Option<Seen>,
     /// The open transaction is a read-only one, on the replica's side.
     pub transaction_on_replica: bool,
 }

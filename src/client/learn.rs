@@ -14,6 +14,7 @@ use crate::{
     backend::Reply,
     session::{Listener, Told, Transaction},
     sql::{Facts, Kind, details},
+    topology::Seen,
     wire::{
         StatusFlags,
         gtid::GtidKind,
@@ -55,6 +56,9 @@ impl Client {
             on_primary: used.on_primary,
             now: Instant::now(),
         };
+        if reply.error.is_none() && order.statement.is_some_and(|(statement, _)| statement.may_show_rows()) {
+            self.connections.seen = Some(Seen { member: used.member, at: told.now });
+        }
         let pins = self.session.ledger.pins.clone();
         let insert_id_before = self.session.last_insert_id;
         let unnamed = self.session.causality.unknown();

@@ -90,7 +90,7 @@ impl Client {
             self.renew_causality();
             let choice = self.choose(side, route, attempts);
             match choice {
-                Ok(choice) if self.may_wait(&choice, attempts) => self.await_replica(route, attempts).await,
+                Ok(choice) if self.may_wait(&choice, attempts) => self.await_replica(route, &choice, attempts).await,
                 Ok(choice) => {
                     if let Some(mut used) = kept.take() {
                         if used.member == choice.member.id {
@@ -164,7 +164,9 @@ impl Client {
                     return Ok(Choice { because: Some(PickReason::NotCaughtUp), ..choice });
                 }
                 let prefer = self.connections.last_used(Side::Replica).map(|(member, _)| member);
-                let pick = view.pick_replica(&need, prefer, &attempts.avoid).map_err(|error| error.to_string())?;
+                let pick = view
+                    .pick_replica(&need, self.seen(), prefer, &attempts.avoid)
+                    .map_err(|error| error.to_string())?;
                 let member = pick.member;
                 let on_primary = pick.because.is_fallback();
                 if on_primary && attempts.avoid.contains(&member.member.id) {

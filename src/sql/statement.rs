@@ -300,6 +300,17 @@ impl Statement {
         matches!(self.kind, Kind::Call | Kind::Execute | Kind::Compound)
     }
 
+    /// Whether its reply may show what tables hold.
+    #[must_use]
+    pub fn may_show_rows(&self) -> bool {
+        let calls = Facts::READS_TABLES | Facts::UNKNOWN_FUNCTION | Facts::MANY_FUNCTIONS;
+        match self.kind {
+            Kind::Read | Kind::Metadata => self.has(calls) || self.kind == Kind::Metadata,
+            Kind::Several | Kind::Handler | Kind::Call | Kind::Execute | Kind::Compound => true,
+            _ => false,
+        }
+    }
+
     /// Whether it only reads by its kind, whatever it reads.
     #[must_use]
     pub const fn is_read(&self) -> bool {

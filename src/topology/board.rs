@@ -120,7 +120,7 @@ impl Board {
         let state = self.state();
         let newest = state.marks.back().filter(|_| state.primary == Some(primary)).map(|mark| mark.begun);
         let lacks = |instant: Instant| newest.is_none_or(|newest| newest < instant);
-        state.waiters.iter().filter_map(|waiter| waiter.need.after).any(lacks)
+        state.waiters.iter().filter_map(|waiter| waiter.need.instant_for(None)).any(lacks)
     }
 
     /// The primary has answered what it has executed, to a question that was begun then.
@@ -138,13 +138,16 @@ impl Board {
         self.tell();
     }
 
-    /// What a replica that is here should be asked for next: what the read that has waited longest needs. `None`: nobody
+    /// What a replica that is `here` should be asked for next: what the read that has waited longest needs. `None`: nobody
     /// waits for anything of which it can say more.
     #[must_use]
-    pub fn target(&self, here: Option<&Place>, primary: Option<MemberId>) -> Option<Mark> {
+    pub fn target(&self, member: MemberId, here: Option<&Place>, primary: Option<MemberId>) -> Option<Mark> {
         let state = self.state();
-        state.waiters.iter().filter(|it| here.is_none_or(|here| !here.satisfies(&it.need, primary))).find_map(|it| {
-            let Some(after) = it.need.after else { return Some(Mark::Gtids(it.need.gtids.clone().into())) };
+        let lacks = |need: &Need| here.is_none_or(|here| !here.satisfies(need, member, primary));
+        state.waiters.iter().filter(|it| lacks(&it.need)).find_map(|it| {
+            let Some(after) = it.need.instant_for(Some(member)) else {
+                return Some(Mark::Gtids(it.need.gtids.clone().into()));
+            };
             let marks = state.marks.iter().filter(|_| state.primary == primary);
             let mark = marks.into_iter().find(|mark| mark.begun >= after)?;
             match &mark.mark {
@@ -170,7 +173,7 @@ impl Board {
     /// Serves those who wait for a member that is where this one is.
     pub fn serve(&self, member: MemberId, place: &Place, primary: Option<MemberId>, now: Instant) {
         let mut state = self.state();
-        let served = state.waiters.iter_mut().filter(|waiter| place.satisfies(&waiter.need, primary));
+        let served = state.waiters.iter_mut().filter(|waiter| place.satisfies(&waiter.need, member, primary));
         for waiter in served {
             if let Some(serve) = waiter.served.take() {
                 let _ = serve.send(member);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::topology::place::Seen;
 use crate::wire::gtid::GtidKind;
 
 const PRIMARY: MemberId = MemberId(0);
@@ -14,7 +15,7 @@ fn at(text: &str) -> Mark {
 }
 
 fn written(text: &str) -> Need {
-    Need { gtids: gtids(text), after: None }
+    Need { gtids: gtids(text), ..Need::default() }
 }
 
 fn take(wait: &mut Wait<'_>) -> Option<MemberId> {
@@ -29,13 +30,13 @@ fn one_answer_serves_all_who_waited_for_as_much_and_nobody_else() {
     let now = Instant::now();
     let mut waits: Vec<_> =
         ["0-1-5", "0-1-7", "0-1-6"].iter().map(|text| board.wait(written(text), ALLOWED, now).unwrap()).collect();
-    assert_eq!(board.target(None, Some(PRIMARY)), Some(at("0-1-5")), "who has waited longest comes first");
+    assert_eq!(board.target(REPLICA, None, Some(PRIMARY)), Some(at("0-1-5")), "who has waited longest comes first");
     let place = board.place(at("0-1-6"));
-    assert_eq!(board.target(Some(&place), Some(PRIMARY)), Some(at("0-1-7")));
+    assert_eq!(board.target(REPLICA, Some(&place), Some(PRIMARY)), Some(at("0-1-7")));
     board.serve(REPLICA, &place, Some(PRIMARY), now);
     assert_eq!(waits.iter_mut().map(take).collect::<Vec<_>>(), [Some(REPLICA), None, Some(REPLICA)]);
     drop(waits);
-    assert_eq!(board.target(None, Some(PRIMARY)), None, "who gives up is not asked for any more");
+    assert_eq!(board.target(REPLICA, None, Some(PRIMARY)), None, "who gives up is not asked for any more");
 }
 
 #[test]
@@ -43,13 +44,13 @@ fn a_write_that_nobody_named_waits_for_what_the_primary_says_afterwards() {
     let board = Board::default();
     let write = Instant::now();
     let (before, later) = (write.checked_sub(Duration::from_millis(1)).unwrap(), write + Duration::from_millis(1));
-    let mut wait = board.wait(Need { gtids: GtidSet::default(), after: Some(write) }, ALLOWED, write).unwrap();
+    let mut wait = board.wait(Need { after: Some(write), ..Need::default() }, ALLOWED, write).unwrap();
     board.mark(PRIMARY, before, at("0-1-8"));
     assert!(board.wants_mark(PRIMARY), "asked before the write");
-    assert_eq!(board.target(None, Some(PRIMARY)), None);
+    assert_eq!(board.target(REPLICA, None, Some(PRIMARY)), None);
     board.mark(PRIMARY, later, at("0-1-9"));
     assert!(!board.wants_mark(PRIMARY));
-    assert_eq!(board.target(None, Some(PRIMARY)), Some(at("0-1-9")));
+    assert_eq!(board.target(REPLICA, None, Some(PRIMARY)), Some(at("0-1-9")));
     board.serve(REPLICA, &board.place(at("0-1-8")), Some(PRIMARY), later);
     assert_eq!(take(&mut wait), None);
     board.serve(REPLICA, &board.place(at("0-1-9")), Some(PRIMARY), later);
@@ -62,9 +63,9 @@ fn what_one_primary_said_proves_nothing_of_another() {
     let now = Instant::now();
     board.mark(PRIMARY, now, at("0-1-9"));
     let place = board.place(at("0-1-9"));
-    let need = Need { gtids: GtidSet::default(), after: Some(now) };
-    assert!(place.satisfies(&need, Some(PRIMARY)));
-    assert!(!place.satisfies(&need, Some(MemberId(7))) && !place.satisfies(&need, None));
+    let need = Need { after: Some(now), ..Need::default() };
+    assert!(place.satisfies(&need, REPLICA, Some(PRIMARY)));
+    assert!(!place.satisfies(&need, REPLICA, Some(MemberId(7))) && !place.satisfies(&need, REPLICA, None));
     board.mark(MemberId(7), now, at("7-7-1"));
     assert_eq!(board.place(at("0-1-9")).caught_up_to, None);
 }
@@ -84,4 +85,23 @@ fn where_reads_wait_in_vain_only_a_trial_waits_now_and_then() {
         board.serve(REPLICA, &board.place(at("0-1-5")), Some(PRIMARY), now);
     }
     assert!(board.usual() < ALLOWED, "{:?}", board.usual());
+}
+
+#[test]
+fn what_was_seen_on_one_replica_is_asked_of_the_primary_for_all_others() {
+    let board = Board::default();
+    let read = Instant::now();
+    let need = Need { gtids: gtids("0-1-5"), seen: Some(Seen { member: REPLICA, at: read }), ..Need::default() };
+    let mut wait = board.wait(need.clone(), ALLOWED, read).unwrap();
+    let other = MemberId(2);
+    assert_eq!(board.target(REPLICA, None, Some(PRIMARY)), Some(at("0-1-5")));
+    assert_eq!(board.target(other, None, Some(PRIMARY)), None, "the primary must be asked first");
+    assert!(board.wants_mark(PRIMARY));
+    board.serve(other, &board.place(at("0-1-5")), Some(PRIMARY), read);
+    assert_eq!(take(&mut wait), None);
+    board.mark(PRIMARY, read, at("0-1-7"));
+    assert_eq!(board.target(other, None, Some(PRIMARY)), Some(at("0-1-7")));
+    assert!(board.place(at("0-1-5")).satisfies(&need, REPLICA, Some(PRIMARY)));
+    board.serve(other, &board.place(at("0-1-7")), Some(PRIMARY), read);
+    assert_eq!(take(&mut wait), Some(other));
 }

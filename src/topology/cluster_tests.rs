@@ -62,7 +62,7 @@ fn down() -> Health {
 
 fn who_reads(view: &View, position: &str) -> (u32, PickReason) {
     let wanted = GtidSet::parse(GtidKind::MariaDb, position.as_bytes()).unwrap();
-    let pick = view.pick_replica(&Freshness::Gtid(&wanted), None, &[]).unwrap();
+    let pick = view.pick_replica(&Freshness::Gtid(&wanted), None, None, &[]).unwrap();
     (pick.member.member.id.0, pick.because)
 }
 
@@ -212,7 +212,7 @@ fn the_gtids_of_galera_nodes_are_worth_nothing_and_their_place_in_the_clusters_o
     let view = cluster.view();
     assert!(!view.names_writes());
     assert_eq!(who_reads(&view, "0-1-1"), (1, PickReason::NotCaughtUp), "every node's log is further than that");
-    let serving = |view: &View| view.pick_replica(&Freshness::After(wrote), None, &[]).unwrap().member.member.id;
+    let serving = |view: &View| view.pick_replica(&Freshness::After(wrote), None, None, &[]).unwrap().member.member.id;
     assert_eq!(serving(&view), MemberId(2));
     fails(&mut cluster, 2, down());
     assert_eq!(serving(&cluster.view()), MemberId(1), "the other lacks something");

@@ -54,7 +54,7 @@ pub use member::{InFlight, Member, Role};
 pub use member_id::MemberId;
 pub use monitor::start;
 pub use pick::{Freshness, NoMember, Pick, PickReason};
-pub use place::{Mark, Need, Place};
+pub use place::{Mark, Need, Place, Seen};
 pub use published::Topology;
 pub use resolve::DiscoveryError;
 pub use settings::{CheckSettings, ClusterKind, HostPort, MemberSource, PrimaryRule, TopologySettings};

@@ -47,16 +47,16 @@ async fn members_are_followed_from_the_first_check_to_the_last() {
     let view =
         soon(&topology, |view| view.members.iter().all(|member| member.health == Health::Up) && view.has_primary())
             .await;
-    assert_eq!(view.pick_replica(&Freshness::Any, None, &[]).unwrap().because, PickReason::Replica);
+    assert_eq!(view.pick_replica(&Freshness::Any, None, None, &[]).unwrap().because, PickReason::Replica);
 
     members.0.lock().unwrap().remove(&address(2));
     let view = soon(&topology, |view| !view.members[1].is_up()).await;
-    assert_eq!(view.pick_replica(&Freshness::Any, None, &[]).unwrap().because, PickReason::NoReplica);
+    assert_eq!(view.pick_replica(&Freshness::Any, None, None, &[]).unwrap().because, PickReason::NoReplica);
 
     // It has less than before, so nothing is proven of it: its own word counts.
     put(&members, 2, mariadb_replica("1-1-7", "99"));
     let view = soon(&topology, |view| view.members[1].is_up()).await;
-    assert_eq!(view.pick_replica(&Freshness::Any, None, &[]).unwrap().because, PickReason::AllLagging);
+    assert_eq!(view.pick_replica(&Freshness::Any, None, None, &[]).unwrap().because, PickReason::AllLagging);
 
     cancel.cancel();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -93,7 +93,7 @@ fn equals_take_turns_from_one_snapshot_to_the_next() {
     let served: Vec<u32> = (1..=6)
         .map(|generation| {
             let view = topology.view();
-            let served = view.pick_replica(&Freshness::Any, None, &[]).unwrap().member.member.id.0;
+            let served = view.pick_replica(&Freshness::Any, None, None, &[]).unwrap().member.member.id.0;
             topology.publish(snapshot(generation));
             served
         })

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::member_id::MemberId;
-use super::place::Need;
+use super::place::{Need, Seen};
 use super::state::Unfit;
 use super::view::{MemberView, NoPrimary, View};
 use crate::wire::gtid::GtidSet;
@@ -35,6 +35,8 @@ pub enum PickReason {
     Replica,
     /// The replica that served this session before.
     Sticky,
+    /// The same, although others are less busy: none of them is known to be as new as this one was.
+    Overloaded,
     /// The primary: there is no replica, or none that answers and replicates.
     NoReplica,
     /// The primary: every replica that answers is behind by more than `monitor.max_lag`.
@@ -49,9 +51,9 @@ impl Freshness<'_> {
     pub fn need(&self) -> Need {
         match *self {
             Self::Any => Need::default(),
-            Self::Gtid(gtids) => Need { gtids: gtids.clone(), after: None },
-            Self::After(write) => Need { gtids: GtidSet::default(), after: Some(write) },
-            Self::GtidAfter(gtids, write) => Need { gtids: gtids.clone(), after: Some(write) },
+            Self::Gtid(gtids) => Need { gtids: gtids.clone(), ..Need::default() },
+            Self::After(write) => Need { after: Some(write), ..Need::default() },
+            Self::GtidAfter(gtids, write) => Need { gtids: gtids.clone(), after: Some(write), seen: None },
         }
     }
 }
@@ -63,6 +65,7 @@ impl PickReason {
         match self {
             Self::Replica => "replica",
             Self::Sticky => "sticky",
+            Self::Overloaded => "overloaded",
             Self::NoReplica => "no_replica",
             Self::AllLagging => "all_lagging",
             Self::NotCaughtUp => "not_caught_up",
@@ -72,7 +75,7 @@ impl PickReason {
     /// Whether the primary serves because no replica may.
     #[must_use]
     pub fn is_fallback(self) -> bool {
-        !matches!(self, Self::Replica | Self::Sticky)
+        !matches!(self, Self::Replica | Self::Sticky | Self::Overloaded)
     }
 }
 
@@ -96,24 +99,31 @@ pub struct NoMember {
 }
 
 impl View {
-    /// Who serves a read that must see `need`: the replica in `prefer` while that is fine, else the least busy one,
-    /// else the primary. Never one of `avoid` (members that this statement was tried on already), except that an
-    /// avoided primary is still named when nobody else is left.
+    /// Who serves a read that must see `need` and nothing older than what was `seen`: the replica in `prefer` while that is
+    /// fine, else the least busy one, else the primary. Never one of `avoid` (members that this statement was tried on
+    /// already), except that an avoided primary is still named when nobody else is left.
     pub fn pick_replica(
         &self,
         need: &Freshness<'_>,
+        seen: Option<Seen>,
         prefer: Option<MemberId>,
         avoid: &[MemberId],
     ) -> Result<Pick<'_>, NoMember> {
-        let fresh =
-            |view: &&MemberView| view.serves_reads() && !avoid.contains(&view.member.id) && self.is_fresh(view, need);
+        let as_new =
+            |view: &MemberView| seen.is_none_or(|seen| seen.member == view.member.id || self.is_past(view, seen.at));
+        let serves = |view: &&MemberView| view.serves_reads() && !avoid.contains(&view.member.id);
+        let fresh = |view: &&MemberView| serves(view) && self.is_fresh(view, need) && as_new(view);
         let Some(idlest) = self.idlest(fresh) else {
             return self.fall_back(avoid);
         };
-        let limit = idlest.member.in_flight().saturating_mul(2).saturating_add(STICKY_SLACK);
+        let limit = |of: &MemberView| of.member.in_flight().saturating_mul(2).saturating_add(STICKY_SLACK);
         let preferred = prefer.and_then(|id| self.member(id)).filter(fresh);
-        if let Some(member) = preferred.filter(|view| view.member.in_flight() <= limit) {
-            return Ok(Pick { member, because: PickReason::Sticky });
+        if let Some(member) = preferred.filter(|view| view.member.in_flight() <= limit(idlest)) {
+            // Of those that are less busy none may be known to be as new.
+            let overloaded = member.member.in_flight() > STICKY_SLACK
+                && self.idlest(serves).is_some_and(|any| member.member.in_flight() > limit(any));
+            let because = if overloaded { PickReason::Overloaded } else { PickReason::Sticky };
+            return Ok(Pick { member, because });
         }
         idlest.member.take_turn(self.turns.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
         Ok(Pick { member: idlest, because: PickReason::Replica })
@@ -136,18 +146,20 @@ impl View {
     fn is_fresh(&self, view: &MemberView, need: &Freshness<'_>) -> bool {
         let place = view.member.place();
         let place = place.as_deref();
-        let primary = self.assigned_primary.as_ref().ok().copied();
         let has = |wanted: &GtidSet| view.applied.covers(wanted) || place.is_some_and(|place| place.has(wanted));
-        let caught_up = |write: Instant| {
-            view.caught_up_to.is_some_and(|proven| proven >= write)
-                || place.is_some_and(|place| place.is_past(write, primary))
-        };
         match need {
             Freshness::Any => true,
             Freshness::Gtid(wanted) => has(wanted),
-            Freshness::After(write) => caught_up(*write),
-            Freshness::GtidAfter(wanted, write) => has(wanted) && caught_up(*write),
+            Freshness::After(write) => self.is_past(view, *write),
+            Freshness::GtidAfter(wanted, write) => has(wanted) && self.is_past(view, *write),
         }
+    }
+
+    /// Whether it has everything that the primary had executed at this instant.
+    fn is_past(&self, view: &MemberView, instant: Instant) -> bool {
+        let primary = self.assigned_primary.as_ref().ok().copied();
+        view.caught_up_to.is_some_and(|proven| proven >= instant)
+            || view.member.place().as_deref().is_some_and(|place| place.is_past(instant, primary))
     }
 
     fn why_no_replica(&self, avoid: &[MemberId]) -> PickReason {

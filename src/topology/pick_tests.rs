@@ -28,7 +28,7 @@ fn view(mut replicas: Vec<MemberView>) -> View {
 
 fn picked(view: &View, need: &Freshness<'_>, prefer: Option<u32>, avoid: &[u32]) -> (u32, PickReason) {
     let avoid: Vec<MemberId> = avoid.iter().copied().map(MemberId).collect();
-    let pick = view.pick_replica(need, prefer.map(MemberId), &avoid).unwrap();
+    let pick = view.pick_replica(need, None, prefer.map(MemberId), &avoid).unwrap();
     (pick.member.member.id.0, pick.because)
 }
 
@@ -115,10 +115,10 @@ fn without_anybody_both_reasons_are_told() {
     let down = Health::Down(DownReason::Timeout(Duration::from_millis(500)));
     let primary = MemberView { health: down, ..member(0, Role::Primary) };
     let view = View::new(1, vec![primary], Ok(MemberId(0)));
-    let told = view.pick_replica(&Freshness::Any, None, &[]).unwrap_err().to_string();
+    let told = view.pick_replica(&Freshness::Any, None, None, &[]).unwrap_err().to_string();
     assert_eq!(told, "no replica can serve (no_replica), and the primary mysql-0 is down: no answer within 500ms");
     assert!(!view.can_serve());
-    assert!(View::default().pick_replica(&Freshness::Any, None, &[]).is_err());
+    assert!(View::default().pick_replica(&Freshness::Any, None, None, &[]).is_err());
 }
 
 #[test]
@@ -127,4 +127,23 @@ fn replicas_serve_while_the_primary_is_down() {
     let view = View::new(1, vec![primary, replica(1, "")], Ok(MemberId(0)));
     assert_eq!(picked(&view, &Freshness::Any, None, &[]), (1, PickReason::Replica));
     assert!(view.can_serve() && !view.has_primary());
+}
+
+#[test]
+fn what_a_session_has_seen_is_not_taken_back() {
+    let read = Instant::now();
+    let seen = Some(Seen { member: MemberId(1), at: read });
+    let mut view = view(vec![replica(1, ""), replica(2, "")]);
+    let pick = |view: &View, avoid: &[MemberId]| {
+        let pick = view.pick_replica(&Freshness::Any, seen, Some(MemberId(1)), avoid).unwrap();
+        (pick.member.member.id.0, pick.because)
+    };
+    assert_eq!(pick(&view, &[]), (1, PickReason::Sticky));
+    assert_eq!(pick(&view, &[MemberId(1)]), (0, PickReason::NotCaughtUp), "nothing is known of the other");
+    let busy: Vec<_> = (0..=STICKY_SLACK).map(|_| view.member(MemberId(1)).unwrap().member.begin()).collect();
+    assert_eq!(pick(&view, &[]), (1, PickReason::Overloaded), "it would rather be another");
+    view.members[2].caught_up_to = Some(read);
+    assert_eq!(pick(&view, &[]), (2, PickReason::Replica));
+    drop(busy);
+    assert_eq!(pick(&view, &[MemberId(1)]), (2, PickReason::Replica));
 }

@@ -16,6 +16,18 @@ pub struct Need {
     pub gtids: GtidSet,
     /// Everything that the primary had executed at this instant.
     pub after: Option<Instant>,
+    /// Nothing older than what the session has seen.
+    pub seen: Option<Seen>,
+}
+
+/// Where and when a session read last. The member itself never goes back; any other is as new as it was if it has everything
+/// that the primary had executed at that instant, for no member can have had more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Where.
+    pub member: MemberId,
+    /// When its reply was complete.
+    pub at: Instant,
 }
 
 /// What a member says of how far it is, in the words of its kind of cluster.
@@ -25,6 +37,15 @@ pub enum Mark {
     Gtids(Arc<GtidSet>),
     /// Galera's own sequence: what a writer may have confirmed, what a reader surely has.
     Galera(Position),
+}
+
+impl Need {
+    /// The instant of which a primary must say what it had executed, before `member` can be known to have it.
+    #[must_use]
+    pub fn instant_for(&self, member: Option<MemberId>) -> Option<Instant> {
+        let seen = self.seen.filter(|seen| Some(seen.member) != member).map(|seen| seen.at);
+        self.after.max(seen)
+    }
 }
 
 impl Mark {
@@ -58,10 +79,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether a read that needs this can be served from here, while `primary` takes the writes.
+    /// Whether a read that needs this can be served by `member`, which is here, while `primary` takes the writes.
     #[must_use]
-    pub fn satisfies(&self, need: &Need, primary: Option<MemberId>) -> bool {
-        self.has(&need.gtids) && need.after.is_none_or(|instant| self.is_past(instant, primary))
+    pub fn satisfies(&self, need: &Need, member: MemberId, primary: Option<MemberId>) -> bool {
+        self.has(&need.gtids)
+            && need.after.is_none_or(|instant| self.is_past(instant, primary))
+            && need.seen.is_none_or(|seen| seen.member == member || self.is_past(seen.at, primary))
     }
 
     /// Whether it has these transactions.

@@ -84,7 +84,7 @@ impl<A: Ask> Follower<A> {
         if !own.serves_reads() {
             return None;
         }
-        let target = self.board().target(self.member.place().as_deref(), primary)?;
+        let target = self.board().target(self.member.id, self.member.place().as_deref(), primary)?;
         Some(Task::Reach(Question::of(server, view.character, false), target))
     }
 
