@@ -164,7 +164,7 @@ fn json_tells_status_members_and_configuration() {
     assert_eq!(
         status["members"][1],
         json!({"name": "mysql-1", "role": "replica", "up": true, "lag_seconds": 12.5, "in_use": 1, "idle": 2,
-               "queries": 30, "problem": "behind by 12.5 s"})
+               "queries": 30, "problem": "behind by 12.5 s", "serves_reads": true, "reason": null, "remark": null})
     );
     let config = served.json("/api/v1/config");
     assert_eq!(config, json!({"monitor": {"user": "proxy", "password": "********", "fall": 3}}));
@@ -174,13 +174,14 @@ fn json_tells_status_members_and_configuration() {
 }
 
 /// Every metric of the contract and that of ignored hints, with its type and its labels.
-const CONTRACT: [(&str, &str, &[&str]); 18] = [
+const CONTRACT: [(&str, &str, &[&str]); 19] = [
     ("mysql_proxy_queries_total", "counter", &["outcome", "reason", "target"]),
     ("mysql_proxy_member_queries_total", "counter", &["member"]),
     ("mysql_proxy_query_duration_seconds", "histogram", &["target"]),
     ("mysql_proxy_proxy_overhead_seconds", "histogram", &[]),
     ("mysql_proxy_member_up", "gauge", &["member", "role"]),
     ("mysql_proxy_member_lag_seconds", "gauge", &["member"]),
+    ("mysql_proxy_member_serves_reads", "gauge", &["member", "reason"]),
     ("mysql_proxy_client_connections", "gauge", &[]),
     ("mysql_proxy_client_connections_total", "counter", &["outcome"]),
     ("mysql_proxy_backend_connections", "gauge", &["member", "state"]),

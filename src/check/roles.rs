@@ -55,7 +55,7 @@ fn assigned(view: &View, primary: &MemberView) -> Finding {
 fn several(view: &View) -> String {
     let writable: Vec<&MemberView> = view.members.iter().filter(|member| is_writable(member)).collect();
     let names = writable.iter().map(|member| title(member)).collect::<Vec<_>>().join(" and ");
-    let heads: Vec<&&MemberView> = writable.iter().filter(|member| head(view, member).is_none()).collect();
+    let heads: Vec<&&MemberView> = writable.iter().filter(|member| member.sources.is_empty()).collect();
     let hidden = writable.iter().find_map(|member| member.hides_replication.as_deref());
     match (heads.as_slice(), hidden) {
         (_, Some(grant)) => {
