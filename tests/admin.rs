@@ -174,7 +174,7 @@ fn json_tells_status_members_and_configuration() {
 }
 
 /// Every metric of the contract and that of ignored hints, with its type and its labels.
-const CONTRACT: [(&str, &str, &[&str]); 19] = [
+const CONTRACT: [(&str, &str, &[&str]); 20] = [
     ("mysql_proxy_queries_total", "counter", &["outcome", "reason", "target"]),
     ("mysql_proxy_member_queries_total", "counter", &["member"]),
     ("mysql_proxy_query_duration_seconds", "histogram", &["target"]),
@@ -188,6 +188,7 @@ const CONTRACT: [(&str, &str, &[&str]); 19] = [
     ("mysql_proxy_pins_total", "counter", &["reason"]),
     ("mysql_proxy_pinned_sessions", "gauge", &["reason"]),
     ("mysql_proxy_causal_reads_total", "counter", &["how"]),
+    ("mysql_proxy_causal_wait_seconds", "histogram", &[]),
     ("mysql_proxy_ignored_hints_total", "counter", &["hint"]),
     ("mysql_proxy_retries_total", "counter", &["verdict"]),
     ("mysql_proxy_held_statements", "gauge", &[]),

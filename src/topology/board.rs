@@ -123,12 +123,18 @@ impl Board {
         state.waiters.iter().filter_map(|waiter| waiter.need.instant_for(None)).any(lacks)
     }
 
-    /// The primary has answered what it has executed, to a question that was begun then.
-    pub fn mark(&self, primary: MemberId, begun: Instant, mark: Mark) {
+    /// The primary has answered what it has executed, to a question that was begun then. False, and nothing is known of it any
+    /// more, if it has less than it had.
+    #[must_use]
+    pub fn mark(&self, primary: MemberId, begun: Instant, mark: Mark) -> bool {
         let mut state = self.state();
         if state.primary != Some(primary) {
             state.marks.clear();
             state.primary = Some(primary);
+        }
+        if state.marks.back().is_some_and(|before| !mark.covers(&before.mark)) {
+            state.marks.clear();
+            return false;
         }
         if state.marks.len() == MOST_MARKS {
             state.marks.pop_front();
@@ -136,6 +142,7 @@ impl Board {
         state.marks.push_back(PrimaryMark { begun, mark });
         drop(state);
         self.tell();
+        true
     }
 
     /// What a replica that is `here` should be asked for next: what the read that has waited longest needs. `None`: nobody

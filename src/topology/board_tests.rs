@@ -45,10 +45,10 @@ fn a_write_that_nobody_named_waits_for_what_the_primary_says_afterwards() {
     let write = Instant::now();
     let (before, later) = (write.checked_sub(Duration::from_millis(1)).unwrap(), write + Duration::from_millis(1));
     let mut wait = board.wait(Need { after: Some(write), ..Need::default() }, ALLOWED, write).unwrap();
-    board.mark(PRIMARY, before, at("0-1-8"));
+    assert!(board.mark(PRIMARY, before, at("0-1-8")));
     assert!(board.wants_mark(PRIMARY), "asked before the write");
     assert_eq!(board.target(REPLICA, None, Some(PRIMARY)), None);
-    board.mark(PRIMARY, later, at("0-1-9"));
+    assert!(board.mark(PRIMARY, later, at("0-1-9")));
     assert!(!board.wants_mark(PRIMARY));
     assert_eq!(board.target(REPLICA, None, Some(PRIMARY)), Some(at("0-1-9")));
     board.serve(REPLICA, &board.place(at("0-1-8")), Some(PRIMARY), later);
@@ -61,12 +61,12 @@ fn a_write_that_nobody_named_waits_for_what_the_primary_says_afterwards() {
 fn what_one_primary_said_proves_nothing_of_another() {
     let board = Board::default();
     let now = Instant::now();
-    board.mark(PRIMARY, now, at("0-1-9"));
+    assert!(board.mark(PRIMARY, now, at("0-1-9")));
     let place = board.place(at("0-1-9"));
     let need = Need { after: Some(now), ..Need::default() };
     assert!(place.satisfies(&need, REPLICA, Some(PRIMARY)));
     assert!(!place.satisfies(&need, REPLICA, Some(MemberId(7))) && !place.satisfies(&need, REPLICA, None));
-    board.mark(MemberId(7), now, at("7-7-1"));
+    assert!(board.mark(MemberId(7), now, at("7-7-1")));
     assert_eq!(board.place(at("0-1-9")).caught_up_to, None);
 }
 
@@ -99,9 +99,18 @@ fn what_was_seen_on_one_replica_is_asked_of_the_primary_for_all_others() {
     assert!(board.wants_mark(PRIMARY));
     board.serve(other, &board.place(at("0-1-5")), Some(PRIMARY), read);
     assert_eq!(take(&mut wait), None);
-    board.mark(PRIMARY, read, at("0-1-7"));
+    assert!(board.mark(PRIMARY, read, at("0-1-7")));
     assert_eq!(board.target(other, None, Some(PRIMARY)), Some(at("0-1-7")));
     assert!(board.place(at("0-1-5")).satisfies(&need, REPLICA, Some(PRIMARY)));
     board.serve(other, &board.place(at("0-1-7")), Some(PRIMARY), read);
     assert_eq!(take(&mut wait), Some(other));
+}
+
+#[test]
+fn a_primary_that_has_less_than_it_had_proves_nothing() {
+    let board = Board::default();
+    let now = Instant::now();
+    assert!(board.mark(PRIMARY, now, at("0-1-9")));
+    assert!(!board.mark(PRIMARY, now, at("0-1-2")), "a reset log numbers anew");
+    assert_eq!(board.place(at("0-1-9")).caught_up_to, None);
 }

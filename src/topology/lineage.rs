@@ -10,7 +10,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::member::MemberId;
+use super::member_id::MemberId;
 use super::probe::Report;
 use super::replication::{Channel, Replication, Source, Thread};
 use super::state::{Doubt, Proof};

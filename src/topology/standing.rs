@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::history::{Footprint, Leftover, Lost, shortened};
 use super::lineage::{Evidence, Kinship, Lineage};
-use super::member::MemberId;
+use super::member_id::MemberId;
 use super::probe::Report;
 use super::replication::Thread;
 use super::state::{Doubt, Proof, Unfit};

@@ -104,8 +104,20 @@ impl<A: Ask> Follower<A> {
         let mark = question.read(&answer)?;
         *kept = Some(conversation);
         match task {
-            Task::Mark(_) => self.board().mark(self.member.id, begun, mark),
+            Task::Mark(_) => self.record(begun, mark)?,
             Task::Reach(..) => self.publish(mark),
+        }
+        Some(())
+    }
+
+    /// A primary that has less than it had begins a new history, of which the monitor must judge first who has the old one;
+    /// until then what it says proves nothing. `None`: it proves nothing.
+    fn record(&self, begun: Instant, mark: Mark) -> Option<()> {
+        let view = self.topology.view();
+        let known = &view.member(self.member.id)?.applied;
+        if mark.gtids().is_some_and(|gtids| !gtids.covers(known)) || !self.board().mark(self.member.id, begun, mark) {
+            self.topology.recheck();
+            return None;
         }
         Some(())
     }
