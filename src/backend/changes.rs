@@ -135,7 +135,7 @@ mod tests {
     fn a_few_changes_are_as_they_came() {
         let mut changes = Changes::default();
         let told = [variable("a", 1), Change::Schema(b"s".to_vec()), variable("a", 2), Change::State, Change::State];
-        told.iter().for_each(|change| changes.note(change.clone()));
+        changes.extend(told.iter().cloned());
         assert_eq!(&changes[..], told);
     }
 

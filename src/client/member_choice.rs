@@ -243,7 +243,7 @@ impl Client {
         if matches!(error, LeaseError::Exhausted { .. }) {
             let pins = self.proxy.metrics.pins_now();
             if !pins.is_empty() {
-                problem += &format!("; sessions keep connections of their own by {}", named(&pins));
+                problem = format!("{problem}; sessions keep connections of their own by {}", named(&pins));
             }
             self.proxy.pin_log.exhausted(&choice.member.name, &pins);
         }

@@ -11,7 +11,7 @@ use std::{
 use crate::session::PinReason;
 
 /// The least time between two lines of the same reason.
-const PAUSE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_secs(60);
 /// The most reasons that an error names.
 const MOST_REASONS: usize = 5;
 

@@ -203,9 +203,10 @@ impl Client {
         if held {
             self.lose_what_stood(side);
         }
-        let error = match order.route.commits() {
-            true => refusal::outcome_unknown(&address.to_string(), "the proxy is shutting down"),
-            false => refusal::draining(),
+        let error = if order.route.commits() {
+            refusal::outcome_unknown(&address.to_string(), "the proxy is shutting down")
+        } else {
+            refusal::draining()
         };
         self.tell_loss(progress, order, &error).await
     }

@@ -207,7 +207,7 @@ fn a_primary_that_vanishes_ends_what_waits_for_it(flavor: Flavor) {
     let mut late = sessions.pop().unwrap();
     let asks: [(&str, &str); 4] =
         [("", "1180"), ("INSERT INTO t VALUES (1)", "2013"), ("COMMIT", "1180"), ("SELECT COUNT(*) FROM t", "2013")];
-    let waiting: Vec<_> = sessions
+    let stuck: Vec<_> = sessions
         .into_iter()
         .zip(asks)
         .map(|(mut session, (sql, code))| {
@@ -222,7 +222,7 @@ fn a_primary_that_vanishes_ends_what_waits_for_it(flavor: Flavor) {
             })
         })
         .collect();
-    let mut sessions: Vec<Raw> = waiting.into_iter().map(|session| session.join().unwrap()).collect();
+    let mut sessions: Vec<Raw> = stuck.into_iter().map(|session| session.join().unwrap()).collect();
     let (said, writer) = writing.join().unwrap();
     assert!(said.starts_with("ERROR 1180 (HY000): mysql-proxy: "), "{said}");
     sessions.push(writer);
