@@ -106,7 +106,9 @@ fn reads_behind_writes_run_on_replicas(flavor: Flavor) {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let (applied, waited, primary) = (served(&proxy, "applied"), served(&proxy, "waited"), served(&proxy, "primary"));
     let share = (applied + waited) / (applied + waited + primary);
     println!(
@@ -192,7 +194,9 @@ fn run_checks(cluster: Cluster, settings: &str, sessions: usize, time: Duration)
         .collect();
     let cluster = Mutex::new(cluster);
     trouble(&cluster, until);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let applied = served(&proxy, "applied") + served(&proxy, "waited");
     println!("{settings:?}: {found:?}, {applied} reads on replicas, {} on the primary", served(&proxy, "primary"));
     (cluster.into_inner().unwrap(), found)

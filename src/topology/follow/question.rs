@@ -2,8 +2,8 @@
 //!
 //! PURE. Knows each kind's statements. Must not know who waits, nor the clock.
 //!
-//! The functions are `MASTER_GTID_WAIT` (MariaDB, page "master_gtid_wait") and `WAIT_FOR_EXECUTED_GTID_SET` (MySQL 5.7.5 and
-//! newer, page "gtid-functions"): they come back as soon as the replica has the transactions, and at once when it has them.
+//! The functions are `MASTER_GTID_WAIT` (`MariaDB`, page `master_gtid_wait`) and `WAIT_FOR_EXECUTED_GTID_SET` (`MySQL` 5.7.5 and
+//! newer, page `gtid-functions`): they come back as soon as the replica has the transactions, and at once when it has them.
 
 use std::sync::Arc;
 use std::time::Duration;
