@@ -15,12 +15,17 @@ use super::{accounts::Entry, handshake::SHARED, memory::Memory, proxy::Proxy};
 use crate::{
     backend::{Account, Connection, DialError, DialOptions, QueryError},
     pool::Permit,
-    topology::View,
+    topology::{Health, View},
     wire::{err::SqlError, login::Login},
 };
 
 /// How long members are asked for one login, all together: less than a login may take, so that the client is told.
 const ASKING_LIMIT: Duration = Duration::from_secs(8);
+
+/// The longest pause before members are asked again of whom none gave an answer.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The most members that an error names.
+const MOST_NAMED: usize = 8;
 
 /// Who has judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +60,8 @@ pub(super) struct Patience {
 impl Patience {
     pub fn begin(proxy: &Proxy) -> Self {
         let began = Instant::now();
-        Patience { began, until: began + ASKING_LIMIT, each: proxy.policy.connect_timeout }
+        let limit = ASKING_LIMIT.min(proxy.policy.acquire_timeout);
+        Patience { began, until: began + limit, each: proxy.policy.connect_timeout }
     }
 
     /// How long they have been asked.
@@ -107,11 +113,36 @@ pub(super) async fn confirm(proxy: &Proxy, login: &Login, entry: &Arc<Entry>, pa
     verdict
 }
 
-/// Asks members whether they let this account in.
+/// Asks members whether they let this account in. While none gives an answer, as when the primary restarts, it waits for one
+/// that does, as statements do.
 pub(super) async fn ask(proxy: &Proxy, login: &Login, account: &Account, patience: Patience) -> Verdict {
-    let mut problems = Vec::new();
+    loop {
+        let mut changed = proxy.topology.changed();
+        let verdict = ask_once(proxy, login, account, patience).await;
+        let now = Instant::now();
+        if !matches!(verdict, Verdict::Unreachable(_)) || now >= patience.until {
+            return verdict;
+        }
+        proxy.topology.recheck();
+        let _ = timeout(PAUSE.min(patience.until - now), changed.changed()).await;
+    }
+}
+
+/// Why those members are not asked that do not answer their checks.
+fn silent(view: &View) -> impl Iterator<Item = String> + '_ {
+    view.members.iter().filter(|member| !member.is_usable()).map(|member| match &member.health {
+        Health::Down(why) => format!("{} ({}): {why}", member.member.name, member.member.address),
+        _ => format!("{} ({}): not asked yet", member.member.name, member.member.address),
+    })
+}
+
+async fn ask_once(proxy: &Proxy, login: &Login, account: &Account, patience: Patience) -> Verdict {
+    let (judges, mut problems) = {
+        let view = proxy.topology.view();
+        (judges(&view), silent(&view).take(MOST_NAMED).collect::<Vec<_>>())
+    };
     let mut refusal = None;
-    for (judge, address) in judges(&proxy.topology.view()) {
+    for (judge, address) in judges {
         // Not beyond the member's limit, and in a queue: a crowd that logs in leaves sessions their connections.
         let permit = match timeout(patience.next(), proxy.pools.member(address).permit()).await {
             Ok(Ok(permit)) => permit,
