@@ -388,7 +388,6 @@ fn what_is_not_offered_yet_is_refused_by_name() {
     let table = [
         ("[listen]\nadmin_sql = '127.0.0.1:6032'", "listen.admin_sql"),
         ("[cluster]\nkind = 'group_replication'", "cluster.kind"),
-        ("[routing]\nconsistency = 'global'", "routing.consistency"),
         ("[tls.client]\ncert = '/c'", "tls.client.cert"),
         ("[tls.client]\nkey = '/k'", "tls.client.key"),
         ("[tls.client]\nca = '/k'", "tls.client.ca"),
