@@ -49,6 +49,7 @@ query-cache-type=0
 const ACCOUNTS: &str = "CREATE DATABASE app;
 CREATE USER app@'%' IDENTIFIED BY 'app'; GRANT ALL ON app.* TO app@'%';
 CREATE USER proxy@'%' IDENTIFIED BY 'proxy';
+GRANT SELECT ON mysql.global_priv TO proxy@'%';
 CREATE USER admin@'%' IDENTIFIED BY 'admin'; GRANT ALL ON *.* TO admin@'%';";
 
 /// One node.
