@@ -3,7 +3,7 @@
 //! Knows that a server goes on with a statement whose connection is closed, and how it is told not to. Must not know why the
 //! client is gone.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::info;
@@ -15,9 +15,19 @@ const AT_A_TIME: usize = 8;
 /// After so long the connection is closed whatever the member says, and its place in the pool is free.
 const LIMIT: Duration = Duration::from_secs(5);
 
-static TURN: Semaphore = Semaphore::const_new(AT_A_TIME);
-static ENDING: Seldom = Seldom::new();
-static IMPATIENCE: Seldom = Seldom::new();
+/// What all clients share of it: whose turn it is, and what the log was told.
+#[derive(Debug)]
+pub struct Abandoned {
+    turn: Arc<Semaphore>,
+    ending: Seldom,
+    impatience: Seldom,
+}
+
+impl Default for Abandoned {
+    fn default() -> Self {
+        Self { turn: Arc::new(Semaphore::new(AT_A_TIME)), ending: Seldom::default(), impatience: Seldom::default() }
+    }
+}
 
 impl Client {
     /// Ends what runs on a connection, and then the connection. It counts against the pool's limit until that is done.
@@ -25,14 +35,15 @@ impl Client {
         if !used.lease.parts().0.is_in_flight() {
             return;
         }
-        if let Some(more) = ENDING.note() {
+        if let Some(more) = self.proxy.abandoned.ending.note() {
             let (client, account) = self.who();
             info!(client, ?account, member = %used.address, %why, more, "ending the statement of a client that is gone");
         }
         let limit = self.proxy.policy.acquire_timeout.min(LIMIT);
+        let turn = Arc::clone(&self.proxy.abandoned.turn);
         drop(tokio::spawn(async move {
             let end = async {
-                let _turn = TURN.acquire().await;
+                let _turn = turn.acquire().await;
                 used.lease.parts().0.kill_from_outside(limit).await
             };
             // Where it cannot be said, closing the connection is all that can be done.
@@ -48,7 +59,7 @@ impl Client {
     /// Says in the log that a client was too slow for the limits of the configuration.
     pub(super) fn note_impatience(&self, error: &std::io::Error) {
         if error.kind() == std::io::ErrorKind::TimedOut
-            && let Some(more) = IMPATIENCE.note()
+            && let Some(more) = self.proxy.abandoned.impatience.note()
         {
             let (client, account) = self.who();
             let peer = self.origin.peer;

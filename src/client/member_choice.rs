@@ -15,7 +15,7 @@ use super::{
     refusal,
     run::Client,
     settle::give_back,
-    verdict::is_about_the_account,
+    verdict::{is_about_the_account, is_about_the_character_set},
 };
 use crate::{
     backend::DialError,
@@ -225,7 +225,7 @@ impl Client {
     /// yet: then another member is tried, as for any other reason.
     fn note_refusal(&self, choice: &Choice, error: &LeaseError, attempts: &mut Attempts) -> Result<(), SqlError> {
         match error {
-            LeaseError::Dial(DialError::Refused(error)) if is_about_the_character_set(error.code) => {
+            LeaseError::Dial(DialError::Refused(error)) if is_about_the_character_set(error) => {
                 return Err(error.clone());
             }
             LeaseError::Dial(DialError::Refused(error)) if is_about_the_account(error) => {
@@ -264,11 +264,6 @@ impl Client {
         tokio::time::sleep(PAUSE.min(attempts.deadline.saturating_duration_since(now))).await;
         Ok(())
     }
-}
-
-/// `ER_UNKNOWN_CHARACTER_SET` and `ER_WRONG_VALUE_FOR_VAR`: a character set that no client may have, such as `ucs2`.
-const fn is_about_the_character_set(code: u16) -> bool {
-    matches!(code, 1115 | 1231)
 }
 
 fn choose_primary(view: &View, avoid: &[MemberId]) -> Result<Choice, String> {

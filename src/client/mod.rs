@@ -49,6 +49,7 @@ mod untold;
 mod values;
 pub mod verdict;
 
+pub use abandon::Abandoned;
 pub use handshake::{Authenticated, LoginError, Origin, welcome};
 pub use idle::LAST_WORD;
 pub(crate) use incoming::HELD;

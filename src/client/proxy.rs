@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    accounts::Accounts, lookup::Lookups, memory::Memory, pin_log::PinLog, registry::Registry, seldom::Seldom,
-    texts::StatementTexts,
+    abandon::Abandoned, accounts::Accounts, lookup::Lookups, memory::Memory, pin_log::PinLog, registry::Registry,
+    seldom::Seldom, texts::StatementTexts,
 };
 use crate::{
     backend::KeyPair,
@@ -32,6 +32,8 @@ pub struct Proxy {
     pub lookups: Lookups,
     /// For the warning of passwords that were sent in clear.
     pub clear_passwords: Seldom,
+    /// Of statements that nobody waits for any more.
+    pub abandoned: Abandoned,
     /// For clients that send their password encrypted.
     pub keys: KeyPair,
     /// Texts of prepared statements.

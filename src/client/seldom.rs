@@ -13,12 +13,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Seldom(Mutex<(Option<Instant>, u64)>);
 
 impl Seldom {
-    /// It has let none through.
-    #[must_use]
-    pub const fn new() -> Self {
-        Seldom(Mutex::new((None, 0)))
-    }
-
     /// Whether to say it now; then how many times it was kept back since the last word.
     pub fn note(&self) -> Option<u64> {
         self.note_at(Instant::now())

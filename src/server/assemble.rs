@@ -50,6 +50,7 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         accounts: accounts(&config.auth),
         lookups: Lookups::new(account(&config.monitor.user, &config.monitor.password)),
         clear_passwords: Seldom::default(),
+        abandoned: crate::client::Abandoned::default(),
         keys,
         texts: crate::client::texts::StatementTexts::default(),
         clients: Arc::new(Registry::new(random_number()?)),

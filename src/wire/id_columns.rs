@@ -100,7 +100,7 @@ fn among(name: &[u8], names: &[&str]) -> bool {
     names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// The definition of a column of ids, whose numbers have no sign: the highest bit of a proxy's id is set.
+/// The definition of a column of ids, whose numbers have no sign, whatever the member's own column has.
 pub fn without_sign(definition: &mut [u8]) {
     let Some(at) = fixed_part(definition) else { return };
     let at = at + FIXED_FROM_END - TYPE_FROM_END + 1;
