@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::{Account, Connection, CredentialTable, DialError, DialOptions, QueryError};
 use crate::config::{AuthSource, Config, Discovery};
 use crate::server::{self, ServerError};
-use crate::topology::{self, DownReason, Health, MemberView, View};
+use crate::topology::{self, DownReason, Health, MemberView, Role, Unfit, View};
 use crate::wire::{Capabilities, Extensions};
 
 /// How long DNS and the first checks may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How many checks in a row are looked at.
+const SEVERAL: u32 = 6;
 /// How long a replica gets to show that it is fit: its first check may have come before the primary's.
 const SECOND_LOOK: Duration = Duration::from_secs(3);
 
@@ -68,6 +70,9 @@ pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     let topology = topology::start(server::topology_settings(config)?, server::monitor_account(config), stop);
     let _ = timeout(PATIENCE, topology.wait_for(is_seen)).await;
     let _ = timeout(SECOND_LOOK, topology.wait_for(is_fit)).await;
+    // Some strangers show themselves only by how many replicas the primary has, in several checks in a row.
+    let several_checks = (config.monitor.interval * SEVERAL).min(PATIENCE);
+    let _ = timeout(several_checks, topology.wait_for(has_stranger)).await;
     let view = topology.view();
     let mut findings = vec![discovery(config, &view), roles::primary(&view)];
     findings.extend(roles::without_gtids(&view));
@@ -77,6 +82,16 @@ pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     findings.extend(credentials(config, &view).await);
     findings.extend(users(config, &view).await);
     Ok(findings)
+}
+
+/// Whether a member is known to copy from elsewhere, or cannot be: there are no replicas of `MariaDB`.
+fn has_stranger(view: &View) -> bool {
+    let is_mariadb = |member: &MemberView| {
+        member.server.as_ref().is_some_and(|server| server.family == crate::wire::server::ServerFamily::MariaDb)
+    };
+    view.is_galera()
+        || !view.members.iter().any(|member| member.role == Role::Replica && is_mariadb(member))
+        || view.members.iter().any(|member| matches!(member.unfit, Some(Unfit::Stranger { .. })))
 }
 
 /// Every member has been asked, or there are none to ask.

@@ -56,7 +56,9 @@ impl Client {
             on_primary: used.on_primary,
             now: Instant::now(),
         };
-        if reply.error.is_none() && order.statement.is_some_and(|(statement, _)| statement.may_show_rows()) {
+        // What belongs to the primary anyway (transactions, locking reads) binds no later read to its state.
+        let shows = order.statement.is_some_and(|(statement, _)| statement.may_show_rows());
+        if side == Side::Replica && shows && reply.error.is_none() {
             self.connections.seen = Some(Seen { member: used.member, at: told.now });
         }
         let pins = self.session.ledger.pins.clone();

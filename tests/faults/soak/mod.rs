@@ -28,6 +28,8 @@ const TOO_SLOW: Duration = Duration::from_secs(5);
 const TOO_SLOW_IN_AN_OUTAGE: Duration = Duration::from_secs(15);
 /// Long enough for the monitor to notice it.
 const QUICK_CUT: Duration = Duration::from_secs(2);
+/// The primary and its replica.
+const MEMBERS: usize = 2;
 const ONCE: [(usize, Afterwards); 2] = [(1, Afterwards::Delivers), (0, Afterwards::Forgets)];
 
 /// How long everything takes.
@@ -39,6 +41,8 @@ struct Plan {
     /// Which member is cut, one after the other, and how its network comes back.
     cuts: Vec<(usize, Afterwards)>,
     careless: Vec<Fault>,
+    /// What part of the memory after the warm-up may be added: a short one has not seen all of it.
+    growth: u64,
 }
 
 impl Plan {
@@ -50,7 +54,7 @@ impl Plan {
         let careless = careless::ALL.into_iter().filter(takes_part).collect();
         if seconds < 120 {
             let (warm_up, cut) = (Duration::from_secs(8), QUICK_CUT);
-            return Self { warm_up, soak: Duration::from_secs(seconds), cut, cuts: ONCE.to_vec(), careless };
+            return Self { warm_up, soak: Duration::from_secs(seconds), cut, cuts: ONCE.to_vec(), careless, growth: 4 };
         }
         Self {
             warm_up: Duration::from_secs(60),
@@ -58,6 +62,7 @@ impl Plan {
             cut: Duration::from_secs(20),
             cuts: [ONCE, [(1, Afterwards::Forgets), (0, Afterwards::Delivers)]].concat(),
             careless,
+            growth: 10,
         }
     }
 }
@@ -219,10 +224,12 @@ fn soaked_it_is_as_at_the_start() {
     let shown: Vec<_> = faults.iter().take(20).collect();
     assert!(faults.is_empty(), "{} faults: {shown:#?}", faults.len());
     assert_eq!((end.in_use, end.idle, end.clients), (0, 0, 0), "somebody is still served: {end}");
-    assert!(end.descriptors <= start.descriptors, "descriptors: {end}, at the start: {start}");
+    // Each member's follower keeps the connection that it made when a read first waited.
+    let followed = start.descriptors + MEMBERS;
+    assert!(end.descriptors <= followed, "descriptors: {end}, at the start: {start}");
     assert!(end.threads <= start.threads, "threads: {end}, at the start: {start}");
     assert!(left.is_empty(), "left at the members: {left:?}");
-    let allowed = warm.resident + warm.resident / 10;
+    let allowed = warm.resident + warm.resident / plan.growth;
     assert!(end.resident <= allowed, "memory: {end}, warmed up: {warm}");
     assert!(!ground.proxy.log().contains("panicked"), "{}", ground.proxy.log());
 }
