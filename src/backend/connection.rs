@@ -103,7 +103,7 @@ impl Connection {
     }
 
     /// Says goodbye (`COM_QUIT`), or breaks off what is in flight, and closes. Ends when the member has let the connection
-    /// go, or has not done so for [`CLOSE_LIMIT`].
+    /// go, or has not done so for two seconds.
     pub async fn close(mut self) {
         let goodbye = async {
             if !self.in_flight {
