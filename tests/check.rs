@@ -29,7 +29,7 @@ fn of(cluster: &Cluster, rest: &str) -> String {
     format!("[cluster]\nmembers = [{}]\nprimary = '{}'\n{rest}", members.join(", "), cluster.primary().address())
 }
 
-const MONITOR: &str = "[monitor]\npassword = 'proxy'\n";
+const MONITOR: &str = "[monitor]\npassword = 'proxy'\ninterval = '300ms'\ntimeout = '300ms'\n";
 
 support::on_both!(tells_what_is_right_and_what_is_wrong, it_is_known_who_copies_from_whom_before_anything_is_advised,);
 

@@ -243,7 +243,8 @@ impl Witness {
     }
 
     /// The proof would be worth little if connections were not shared, replicas idle, or reads never free.
-    pub fn assert_that_it_could_have_been_otherwise(&self, sent: &[Sent]) {
+    /// `waited`: how many reads the proxy let wait for a replica.
+    pub fn assert_that_it_could_have_been_otherwise(&self, sent: &[Sent], waited: f64) {
         for member in 0..self.addresses.len() {
             assert!(self.connections(member).1 > 0, "no connection of member {member} served two sessions");
         }
@@ -258,7 +259,7 @@ impl Witness {
         assert!(one + two > reads.len() / 3, "only {} of {} reads had to be on replicas", one + two, reads.len());
         let (missed, settled) = (on(Side::Settled, 0), on(Side::Settled, 1) + on(Side::Settled, 2));
         assert!(missed * 20 <= settled, "{missed} of {settled} reads behind a write that a replica has: the primary's");
-        assert!(on(Side::Either, 0) > 0, "no read right behind a write met a replica that is late");
+        assert!(on(Side::Either, 0) > 0 || waited > 0.0, "no read right behind a write met a replica that is late");
     }
 }
 
