@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{
     idle::seconds,
     memory::{Condition, Memory},
-    takeover::is_unprepared,
+    takeover::{SYNC_WAIT, is_unprepared},
     texts::StatementText,
 };
 use crate::{
@@ -50,7 +50,7 @@ struct Defaults {
 #[derive(Debug, thiserror::Error)]
 pub enum BringError {
     /// It never can: another connection is needed.
-    #[error("the connection is in a database, and the session is in none")]
+    #[error("the connection cannot come to have what the session has")]
     Unreachable,
     /// The member refuses to prepare a statement. The connection has the session's settings.
     #[error("{0}")]
@@ -104,10 +104,18 @@ pub async fn bring(
     wanted: &Arc<Settings>,
     held: Held,
 ) -> Result<(), BringError> {
+    if memory.ignores_sync_wait && held == Held::No && waits_for_sync(wanted) {
+        return Err(BringError::Unreachable);
+    }
     if memory.has(wanted) {
         return Ok(());
     }
     within_limit(bring_now(connection, memory, wanted, held)).await
+}
+
+/// Whether the session has its reads wait for the writes of all nodes of a Galera cluster.
+fn waits_for_sync(wanted: &Settings) -> bool {
+    wanted.variables.get(SYNC_WAIT).is_some_and(|value| value != b"0")
 }
 
 /// Work that is given up when the member does not answer; its connection is then in flight, and so never used again.

@@ -39,6 +39,9 @@ pub struct Memory {
     /// Triggers or stored functions may have set something on it that no member told: it must be reset before another
     /// session uses it.
     pub may_hide: bool,
+    /// It was reset: `MariaDB` (10.11.19) then takes the connection for one of its own threads, and `wsrep_sync_wait` has no
+    /// effect on it any more.
+    pub ignores_sync_wait: bool,
     /// The session that used it last.
     pub last_user: Option<super::registry::ClientId>,
     /// What `LAST_INSERT_ID()` gives here, while it is the last user's own.
@@ -205,6 +208,7 @@ impl Memory {
     /// The connection was reset: nothing is prepared any more, and the settings are a fresh connection's but for the
     /// database and the role.
     pub fn was_reset(&mut self) {
+        self.ignores_sync_wait = true;
         self.prepared.clear();
         self.standing.clear();
         self.closing.clear();

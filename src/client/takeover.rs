@@ -9,16 +9,20 @@
 
 use std::time::Instant;
 
-use super::{bring::BringError, connections::Used, run::Client};
+use super::{bring::BringError, connections::Used, memory::Memory, run::Client};
 use crate::{
-    backend::{Connection, QueryError},
+    backend::QueryError,
     sql::{Facts, Kind, Statement},
     topology::{MemberId, View},
+    wire::{Command, command::message, response::Shape},
 };
 
-/// Returns when everything that any node has confirmed by now can be seen here; fails with error 1205 after the
-/// provider's `repl.causal_read_timeout`, and at once while the nodes agree on who is left.
-const CATCH_UP: &str = "SET STATEMENT wsrep_sync_wait = 1 FOR SELECT 1";
+/// With `wsrep_sync_wait` on: returns when everything that any node has confirmed by now can be seen here; fails with error
+/// 1205 after the provider's `repl.causal_read_timeout`, and at once while the nodes agree on who is left.
+const WAIT: &str = "SELECT 1";
+
+/// Whether a read waits for the writes of all nodes before it begins.
+pub(super) const SYNC_WAIT: &[u8] = b"wsrep_sync_wait";
 
 /// The node is not part of its cluster, or rejects queries. It says so before it executes anything.
 pub(super) const fn is_unprepared(code: u16) -> bool {
@@ -44,8 +48,11 @@ impl Client {
         if !used.on_primary || used.held || !self.may_miss_own_write(&self.proxy.topology.view(), used.member) {
             return Ok(());
         }
-        let connection: &mut Connection = used.lease.parts().0;
-        connection.query(CATCH_UP).await.map_err(|error| match error {
+        let (connection, memory) = used.lease.parts();
+        if memory.ignores_sync_wait {
+            return Err(BringError::Unreachable);
+        }
+        connection.ask_all(&wait_for_the_cluster(memory)).await.map_err(|error| match error {
             QueryError::Sql(error) => BringError::Behind(error),
             broken => broken.into(),
         })?;
@@ -58,6 +65,18 @@ impl Client {
         self.session.causality.wrote_unknown(Instant::now());
         self.connections.wrote_at = Some(member);
     }
+}
+
+/// The wait, and the variable as it is on the connection. (`SET STATEMENT` would be told of with the client's own reply.)
+fn wait_for_the_cluster(memory: &Memory) -> [(Vec<u8>, Shape); 3] {
+    let known = memory.settings.variables.get(SYNC_WAIT).filter(|value| value.iter().all(u8::is_ascii_digit));
+    let value = known.map_or(&b"DEFAULT"[..], Vec::as_slice);
+    let set = |value: &[u8]| message(Command::Query, &[b"SET SESSION wsrep_sync_wait=", value].concat());
+    [
+        (set(b"1"), Shape::Acknowledgement),
+        (message(Command::Query, WAIT.as_bytes()), Shape::Results),
+        (set(value), Shape::Acknowledgement),
+    ]
 }
 
 #[cfg(test)]

@@ -285,7 +285,21 @@ fn a_writer_that_rejects_queries_is_left_without_an_error(galera: &Galera, proxy
     galera.sql(0, "DROP TABLE app.made");
 }
 
+/// Leaves connections at the second node that were reset behind their sessions: on those a server ignores `wsrep_sync_wait`.
+fn reset_connections_at_the_next_writer(galera: &Galera, proxy: &Proxy) {
+    galera.sql(0, "SET GLOBAL wsrep_reject_queries = ALL");
+    wait_for("the next one takes the writes", SOON, || writer(proxy) == galera.address(1));
+    let mut sessions: Vec<Raw> = (0..4).map(|_| Raw::app(proxy.read_write)).collect();
+    for session in &mut sessions {
+        session.run("CREATE TEMPORARY TABLE own (a INT)");
+    }
+    drop(sessions);
+    galera.sql(0, "SET GLOBAL wsrep_reject_queries = NONE");
+    wait_for("the named one takes the writes back", SOON, || writer(proxy) == galera.address(0));
+}
+
 fn a_new_writer_that_is_late_is_waited_for(galera: &Galera, proxy: &Proxy) {
+    reset_connections_at_the_next_writer(galera, proxy);
     // The next writer has received what it has not applied.
     let lock = galera.lock(1, "FLUSH TABLE app.t WITH READ LOCK");
     let mut sessions: Vec<Raw> = (0..3).map(|_| Raw::app(proxy.read_write)).collect();
