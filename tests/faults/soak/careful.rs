@@ -36,8 +36,8 @@ pub struct Guild {
     is_over: AtomicBool,
     pub done: AtomicU64,
     pub complaints: Mutex<Vec<Complaint>>,
-    /// When a statement was sent, and how long it took, of those that took more than a second.
-    pub slow: Mutex<Vec<(Instant, Duration)>>,
+    /// When a turn began, how long it took, and whose it was, of those that took more than a second.
+    pub slow: Mutex<Vec<(Instant, Duration, Work)>>,
 }
 
 impl Guild {
@@ -61,23 +61,26 @@ impl Guild {
                 Some(raw) => Ok(Ok(raw)),
                 None => Raw::try_connect(proxy, &Who::named("app")).map_err(|error| error.to_string()),
             };
-            match raw {
-                Ok(Ok(mut raw)) => match work.turn(&mut raw, id) {
-                    Ok(()) => session = Some(raw),
-                    // An error leaves the connection usable; only a connection that broke has to be made anew.
-                    Err(what) if what.starts_with("ERROR ") => {
-                        self.complain(format!("{work:?}: {what}"));
-                        let _ = raw.try_say("ROLLBACK");
-                        session = Some(raw);
-                    }
-                    Err(what) => self.complain(format!("{work:?}: {what}")),
-                },
-                Ok(Err(refusal)) => self.complain(format!("{work:?}, at login: ERROR {refusal}")),
-                Err(what) => self.complain(format!("{work:?}, at login: {what}")),
-            }
+            let done = match raw {
+                Ok(Ok(mut raw)) => {
+                    let done = work.turn(&mut raw, id).map_err(|what| format!("{work:?}: {what}"));
+                    session = Some(raw);
+                    done
+                }
+                Ok(Err(refusal)) => Err(format!("{work:?}, at login: ERROR {refusal}")),
+                Err(what) => Err(format!("{work:?}, at login: {what}")),
+            };
             let took = sent.elapsed();
             if took > Duration::from_secs(1) {
-                self.slow.lock().unwrap().push((sent, took));
+                self.slow.lock().unwrap().push((sent, took, work));
+            }
+            if let Err(what) = done {
+                // An error leaves the connection usable; only a connection that broke has to be made anew.
+                session = session.filter(|_| what.contains(": ERROR "));
+                self.complain(what);
+                if let Some(raw) = &mut session {
+                    let _ = raw.try_say("ROLLBACK");
+                }
             }
             self.done.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(5));

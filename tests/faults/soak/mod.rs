@@ -57,7 +57,7 @@ impl Plan {
             return Self { warm_up, soak: Duration::from_secs(seconds), cut, cuts: ONCE.to_vec(), careless, growth: 4 };
         }
         Self {
-            warm_up: Duration::from_secs(60),
+            warm_up: Duration::from_secs(120),
             soak: Duration::from_secs(seconds),
             cut: Duration::from_secs(20),
             cuts: [ONCE, [(1, Afterwards::Forgets), (0, Afterwards::Delivers)]].concat(),
@@ -193,13 +193,14 @@ fn faults(guild: &Guild, outages: &[Outage]) -> Vec<String> {
         }
     }
     let slow = guild.slow.lock().unwrap();
-    for &(sent, took) in slow.iter() {
+    for &(sent, took, work) in slow.iter() {
         let limit = if during(sent, sent + took) { TOO_SLOW_IN_AN_OUTAGE } else { TOO_SLOW };
         if took > limit {
-            faults.push(format!("a turn took {took:?}"));
+            let near = outages.iter().map(|(begin, _)| sent.saturating_duration_since(*begin)).min();
+            faults.push(format!("a turn of {work:?} took {took:?}, {near:?} behind the begin of an outage"));
         }
     }
-    let longest = slow.iter().map(|(_, took)| *took).max().unwrap_or_default();
+    let longest = slow.iter().map(|(_, took, _)| *took).max().unwrap_or_default();
     println!(
         "soak: {} errors of careful clients, {} turns of more than a second, the longest {longest:?}, {} faults",
         complaints.len(),
@@ -215,7 +216,7 @@ fn soaked_it_is_as_at_the_start() {
     let Some(ground) = ground() else { return };
     let start = ground.quiet();
     println!("soak: at the start, {start}");
-    let (warm, mut faults) = ground.soak(plan.warm_up, &plan, QUICK_CUT, &ONCE);
+    let (warm, mut faults) = ground.soak(plan.warm_up, &plan, plan.cut, &ONCE);
     println!("soak: warmed up, {warm}");
     let (end, more) = ground.soak(plan.soak, &plan, plan.cut, &plan.cuts);
     println!("soak: at the end, {end}");
