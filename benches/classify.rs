@@ -134,6 +134,7 @@ fn read_and_decide(bencher: Bencher<'_, '_>, text: &Text) {
         in_system_schema: false,
         trusted: &trusted,
         hint: None,
+        has_token: false,
     };
     bencher.bench(|| {
         let statement = classify(black_box(sql), &dialect);

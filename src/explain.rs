@@ -283,6 +283,7 @@ impl Session {
             in_system_schema: self.in_system_schema,
             trusted,
             hint: None,
+            has_token: false,
         }
     }
 }

@@ -242,6 +242,34 @@ fn prepared_statements_have_them_on_every_connection() {
 }
 
 #[test]
+fn a_token_comes_with_a_query_or_an_execution() {
+    let Some((cluster, proxy)) = cluster() else { return };
+    let other = Proxy::start(&cluster, "routing = { consistency = 'eventual', causal_wait = '2s' }");
+    let (mut writer, mut reader) = (session(proxy.read_write), session(other.read_write));
+    let (plain, with) = ("SELECT b FROM t WHERE a = 9", "SELECT CONCAT(b, ?) FROM t WHERE a = 9");
+    let id = reader.prepare(with).unwrap();
+    drop(say(&mut writer, &[], "INSERT INTO t VALUES (9, '')"));
+    for round in 0..100 {
+        drop(say(&mut writer, &[], &format!("UPDATE t SET b = '{round}' WHERE a = 9")));
+        let token = say(&mut writer, &[], "SHOW PROXY TOKEN");
+        let after = [("trace", "x"), ("Proxy.After", token.as_str())];
+        let seen = if round % 2 == 0 {
+            say(&mut reader, &after, plain)
+        } else {
+            execute(&mut reader, &execution(id, &[""], &after, true))
+        };
+        assert_eq!(seen, round.to_string(), "{token}");
+    }
+    for nonsense in ["", "nonsense"] {
+        let after = [("proxy.after", nonsense)];
+        let said = say(&mut reader, &after, plain);
+        let executed = execute(&mut reader, &execution(id, &[""], &after, true));
+        assert!(said.contains("ERROR") && executed == "ERROR 1210", "{nonsense:?}: {said}, {executed}");
+    }
+    assert_eq!(say(&mut reader, &[], plain), "99");
+}
+
+#[test]
 fn what_cannot_be_read_gets_the_servers_answer_and_harms_nobody() {
     let Some((cluster, proxy)) = cluster() else { return };
     let mut direct = session(cluster.primary().address());

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mysql_proxy::demo::{Cluster, Flavor};
+use mysql_proxy::demo::{Cluster, Flavor, Member};
 use support::raw::Raw;
 use support::{Proxy, on_both};
 
@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(20);
 on_both!(
     reads_behind_writes_run_on_replicas,
     nobody_reads_the_past_while_replicas_fall_behind_and_come_back,
-    global_reads_see_what_was_written_through_another_proxy,
+    reads_see_what_was_written_through_another_proxy,
 );
 
 fn counters(flavor: Flavor, sessions: usize) -> Option<Cluster> {
@@ -73,7 +73,7 @@ fn served(proxy: &Proxy, how: &str) -> f64 {
 
 /// How often the replicas were asked how far they are by somebody who waits for it.
 fn questions(cluster: &Cluster) -> usize {
-    let asked = |member: &mysql_proxy::demo::Member| {
+    let asked = |member: &Member| {
         let log = std::fs::read_to_string(member.general_log().unwrap()).unwrap();
         log.matches("MASTER_GTID_WAIT(").count() + log.matches("WAIT_FOR_EXECUTED_GTID_SET(").count()
     };
@@ -217,23 +217,124 @@ fn nobody_reads_the_past_while_replicas_fall_behind_and_come_back(flavor: Flavor
     assert!(found.stale.load(Ordering::Relaxed) > 0, "the checker cannot fail: {found:?}");
 }
 
-fn global_reads_see_what_was_written_through_another_proxy(flavor: Flavor) {
+fn reads_see_what_was_written_through_another_proxy(flavor: Flavor) {
     let Some(cluster) = counters(flavor, 1) else { return };
     let settings = "routing = { consistency = 'global', causal_wait = '1s' }";
     let (one, other) = (Proxy::start(&cluster, settings), Proxy::start(&cluster, settings));
+    let mut value = 0;
+    global(&one, &other, &mut value);
+    for consistency in ["session", "eventual"] {
+        let settings = format!("routing = {{ consistency = '{consistency}', causal_wait = '1s' }}");
+        let other = Proxy::start(&cluster, &settings);
+        tokens(&one, &other, &mut value);
+    }
+    tokens_of_writes_without_a_name(&cluster, &one, &other);
+    tokens_that_do_not_count(flavor, &cluster, &one);
+}
+
+const TIMES: u64 = 300;
+const MANY_TIMES: u64 = 100_000;
+
+/// Writes and reads by turns; gives how many reads ran on replicas, and on the primary.
+fn by_turns(other: &Proxy, mut turn: impl FnMut(bool)) -> (f64, f64) {
+    let served = || (served(other, "applied") + served(other, "waited"), served(other, "primary"));
+    let before = served();
+    for number in 0..if support::long() { MANY_TIMES } else { TIMES } {
+        turn(number % 2 == 0);
+    }
+    let after = served();
+    (after.0 - before.0, after.1 - before.1)
+}
+
+fn global(one: &Proxy, other: &Proxy, value: &mut u64) {
     let (mut writer, mut reader) = (Raw::app(one.read_write), Raw::app(other.read_write));
     let id = reader.prepare("SELECT CAST(v AS CHAR) FROM counters WHERE id = ?").unwrap();
-    let times = if support::long() { 100_000 } else { 300 };
-    for value in 1..=times {
+    let (replicas, primary) = by_turns(other, |as_text| {
+        *value += 1;
         writer.run(&format!("UPDATE counters SET v = {value} WHERE id = 0"));
-        let seen = if value % 2 == 0 {
+        let seen: u64 = if as_text {
             reader.number("SELECT v FROM counters WHERE id = 0")
         } else {
             reader.execute_text(id, &["0"]).unwrap()[0].parse().unwrap()
         };
-        assert_eq!(seen, value, "{}", reader.say("SHOW PROXY ROUTE"));
-    }
-    let (replicas, primary) = (served(&other, "applied") + served(&other, "waited"), served(&other, "primary"));
-    println!("{flavor:?}: {replicas} on replicas, {primary} on the primary");
+        assert_eq!(seen, *value, "{}", reader.say("SHOW PROXY ROUTE"));
+    });
+    println!("global: {replicas} on replicas, {primary} on the primary");
     assert!(replicas > 9.0 * primary, "{replicas} reads on replicas, {primary} on the primary");
+}
+
+/// Each read brings along the token of the session that wrote.
+fn tokens(one: &Proxy, other: &Proxy, value: &mut u64) {
+    let (mut writer, mut reader) = (Raw::app(one.read_write), Raw::app(other.read_write));
+    let (replicas, primary) = by_turns(other, |as_text| {
+        *value += 1;
+        writer.run(&format!("UPDATE counters SET v = {value} WHERE id = 0"));
+        let token = writer.say("SHOW PROXY TOKEN");
+        let seen: u64 = if as_text {
+            reader.number(&format!("/* proxy:after={token} */ SELECT v FROM counters WHERE id = 0"))
+        } else {
+            let sql = format!("SELECT CAST(v AS CHAR) FROM counters WHERE id = ? -- proxy:after={token}");
+            let id = reader.prepare(&sql).unwrap();
+            let row = reader.execute_text(id, &["0"]).unwrap();
+            reader.close(id);
+            row[0].parse().unwrap()
+        };
+        assert_eq!(seen, *value, "{token}: {}", reader.say("SHOW PROXY ROUTE"));
+    });
+    println!("token: {replicas} on replicas, {primary} on the primary");
+    assert!(replicas > 9.0 * primary, "{replicas} reads on replicas, {primary} on the primary");
+}
+
+/// What was written without a tracker to tell of it is in the token too.
+fn tokens_of_writes_without_a_name(cluster: &Cluster, one: &Proxy, other: &Proxy) {
+    cluster.sql(0, "CREATE PROCEDURE app.raise() UPDATE counters SET v = v + 1 WHERE id = 0").unwrap();
+    let (mut writer, mut reader) = (Raw::app(one.read_write), Raw::app(other.read_write));
+    for _ in 0..20 {
+        writer.say("CALL raise()");
+        let wanted = writer.number("/* proxy:primary */ SELECT v FROM counters WHERE id = 0");
+        let token = writer.say("SHOW PROXY TOKEN");
+        let seen = reader.number(&format!("/* proxy:after={token} */ SELECT v FROM counters WHERE id = 0"));
+        assert_eq!(seen, wanted, "{token}: {}", reader.say("SHOW PROXY ROUTE"));
+    }
+    // Whoever has written nothing gives what everybody has.
+    let token = Raw::app(one.read_write).say("SHOW PROXY TOKEN");
+    assert!(!reader.say(&format!("/* proxy:after={token} */ SELECT v FROM counters")).contains("ERROR "), "{token}");
+}
+
+/// A clear error, for reads and for writes, and the session goes on.
+fn tokens_that_do_not_count(flavor: Flavor, cluster: &Cluster, one: &Proxy) {
+    let elsewhere = match flavor {
+        // Two clusters of MariaDB give the same GTIDs: the configuration is what tells them apart.
+        Flavor::MariaDb => {
+            let members: Vec<_> = cluster.members().iter().take(2).map(Member::address).collect();
+            Raw::app(Proxy::start_before(&members, "").read_write).say("SHOW PROXY TOKEN")
+        }
+        Flavor::MySql => "v1.00000000.o.3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5".to_owned(),
+    };
+    let mut session = Raw::app(one.read_write);
+    let ahead = match flavor {
+        Flavor::MariaDb => {
+            let mut writer = Raw::app(one.read_write);
+            writer.run("UPDATE counters SET v = v + 1");
+            let token = writer.say("SHOW PROXY TOKEN");
+            let (front, number) = token.rsplit_once('-').unwrap();
+            format!("{front}-{}", number.parse::<u64>().unwrap() + 1_000_000)
+        }
+        Flavor::MySql => elsewhere.clone(),
+    };
+    let before = session.number("SELECT v FROM counters WHERE id = 0");
+    for token in ["", "nonsense", "0-1-7", "v1.12345678.m.", &elsewhere, &ahead] {
+        for sql in ["SELECT v FROM counters WHERE id = 0", "UPDATE counters SET v = 0"] {
+            let said = session.say(&format!("/* proxy:after={token} */ {sql}"));
+            let is_empty_here = token == "v1.12345678.m." && flavor == Flavor::MySql;
+            if is_empty_here {
+                continue;
+            }
+            assert!(said.contains("ERROR ") && said.contains("mysql-proxy: proxy:after: "), "{token}: {sql}: {said}");
+        }
+    }
+    if flavor == Flavor::MariaDb {
+        assert_eq!(session.number("SELECT v FROM counters WHERE id = 0"), before);
+    }
+    assert_eq!(session.say("SELECT 7 FROM counters"), "7");
 }

@@ -41,6 +41,7 @@ impl Client {
                 let table = self.last_route.table(self.session.causality.gtids(), &self.session.ledger.pins);
                 self.show(incoming, &table).await?;
             }
+            Answer::ShowProxyToken => self.show_token(incoming).await?,
             Answer::Kill { id, means } => {
                 let means = Means::from(means);
                 let verdict = match id {
@@ -108,7 +109,7 @@ impl Client {
         Ok(true)
     }
 
-    async fn show(&mut self, incoming: &mut Incoming, table: &TextResult) -> Result<(), Gone> {
+    pub(super) async fn show(&mut self, incoming: &mut Incoming, table: &TextResult) -> Result<(), Gone> {
         incoming.discard_rest(&mut self.stream).await?;
         let mut out = Vec::new();
         self.previous.row_count = -1;

@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// Behind a new beginning of the primary's history the names of writes mean nothing any more.
-    fn renew_causality(&mut self) {
+    pub(super) fn renew_causality(&mut self) {
         let history = self.proxy.topology.view().history;
         if self.connections.history != history {
             self.connections.history = history;

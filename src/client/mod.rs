@@ -43,6 +43,7 @@ mod statements;
 mod takeover;
 pub mod texts;
 mod tidy;
+mod token;
 mod unasked;
 mod unpin;
 mod untold;

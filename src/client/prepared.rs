@@ -15,6 +15,7 @@ use super::{
     run::{Client, Gone},
     statements::{MAX_OF_SESSION, Prepared, Stands, What},
     texts::StatementText,
+    token::{AFTER_ATTRIBUTE, token_in},
 };
 use crate::{
     metrics::Outcome,
@@ -134,8 +135,14 @@ impl Client {
             // The connection must be kept from the start: the reply says only then that a cursor is open.
             self.session.ledger.pins.insert(PinReason::OpenCursor);
         }
-        let hint = self.hint_of_execution(id, &what, incoming);
-        let mut route = self.decide_hinted(&what.statement, sql, hint);
+        let [hint, token] = self.attributes_of_execution(id, &what, incoming);
+        let token = token.map(<[u8]>::to_vec).or_else(|| token_in(&what.statement, sql));
+        let hint = hint.and_then(Hint::from_name);
+        let Some(brings) = self.take_token(token, incoming).await? else {
+            self.review_standing().await;
+            return Ok(());
+        };
+        let mut route = self.decide_asked(&what.statement, sql, hint, brings);
         if let Some(answer) = route.answer
             && self.refuse_by_answer(incoming, answer).await?
         {
@@ -191,14 +198,14 @@ impl Client {
         }
     }
 
-    /// What the query attributes of an execution ask for. Parameters that were sent ahead are not in it, so its values
+    /// The query attributes of an execution that ask for something. Parameters that were sent ahead are not in it, so its values
     /// cannot be told apart; but then the session is pinned, and no hint counts.
-    fn hint_of_execution(&self, id: u32, what: &What, incoming: &Incoming) -> Option<Hint> {
+    fn attributes_of_execution<'a>(&self, id: u32, what: &What, incoming: &'a Incoming) -> [Option<&'a [u8]>; 2] {
         let ahead = self.prepared.get(id).is_some_and(|it| it.stands().long_data);
         if ahead || Layout::of(self.login.capabilities) == Layout::Plain {
-            return None;
+            return [None, None];
         }
-        of_execution(incoming.payload(), what.params, ROUTE_ATTRIBUTE).and_then(Hint::from_name)
+        [ROUTE_ATTRIBUTE, AFTER_ATTRIBUTE].map(|wanted| of_execution(incoming.payload(), what.params, wanted))
     }
 
     async fn run_prepared(

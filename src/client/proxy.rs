@@ -14,7 +14,7 @@ use crate::{
     pool::{Identities, Pools},
     route::TrustedFunctions,
     session::Consistency,
-    topology::Topology,
+    topology::{ClusterTag, Topology},
 };
 
 /// The proxy as its clients see it.
@@ -59,6 +59,8 @@ pub struct Policy {
     pub consistency: Consistency,
     /// How long a read may wait for a replica to have what it must see, before the primary serves it.
     pub causal_wait: Duration,
+    /// What tokens of this cluster begin with.
+    pub cluster: ClusterTag,
     /// Functions that are known not to write.
     pub trusted: TrustedFunctions,
     /// Whether sessions share connections.

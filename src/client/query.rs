@@ -13,6 +13,7 @@ use super::{
     run::{Client, Gone},
     settle::give_back,
     shown::LastRoute,
+    token::{AFTER_ATTRIBUTE, Brings, token_in},
 };
 use crate::{
     metrics::Outcome,
@@ -32,11 +33,20 @@ use crate::{
 /// The query attribute that says where a statement is to be run, like the comment `proxy:primary`.
 pub(super) const ROUTE_ATTRIBUTE: &[u8] = b"proxy.route";
 
+/// What the attributes of a query ask for.
+#[derive(Debug, Default)]
+struct Asked {
+    hint: Option<Hint>,
+    token: Option<Vec<u8>>,
+}
+
 impl Client {
     /// `COM_QUERY`.
     pub(super) async fn query(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
-        let (statement, hint) = self.read_query(incoming);
+        let (statement, asked) = self.read_query(incoming);
         let statement = write_scopes(statement, incoming);
+        let token = asked.token.or_else(|| token_in(&statement, incoming.sql()));
+        let Some(brings) = self.take_token(token, incoming).await? else { return Ok(()) };
         if asks(&statement) {
             self.keep_before_changes((&statement, incoming.sql()), None).await;
             if !incoming.is_partial() && self.show_kept(&statement, incoming.sql(), RowEncoding::Text).await? {
@@ -45,13 +55,13 @@ impl Client {
         } else if !statement.has(Facts::ASKS_INSERT_ID) {
             self.ask_what_waits().await;
         }
-        let route = self.decide_hinted(&statement, incoming.sql(), hint);
+        let route = self.decide_asked(&statement, incoming.sql(), asked.hint, brings);
         if let Some(answer) = route.answer
             && self.answer(incoming, answer).await?
         {
             let refused = matches!(answer, Answer::RefuseReadOnly | Answer::RefuseInReadOnlyTransaction);
             self.count_answer(&route, if refused { Outcome::Refused } else { Outcome::Ok });
-            if answer != Answer::ShowProxyRoute {
+            if !matches!(answer, Answer::ShowProxyRoute | Answer::ShowProxyToken) {
                 self.last_route = LastRoute { decided: Some((route.target, route.reason)), ..LastRoute::default() };
             }
             return Ok(());
@@ -90,13 +100,14 @@ impl Client {
         self.run_statement(route, order, statement, incoming.sql()).await.map(drop)
     }
 
-    /// What a query says, and where its attributes ask for it to be run.
-    fn read_query(&self, incoming: &mut Incoming) -> (Statement, Option<Hint>) {
-        let mut hint = None;
+    /// What a query says, and what its attributes ask for.
+    fn read_query(&self, incoming: &mut Incoming) -> (Statement, Asked) {
+        let mut asked = Asked::default();
         if Layout::of(self.login.capabilities) == Layout::Named {
             match in_front(incoming.argument(), ROUTE_ATTRIBUTE) {
                 Ok(front) => {
-                    hint = front.found.and_then(Hint::from_name);
+                    asked.hint = front.found.and_then(Hint::from_name);
+                    asked.token = token_in_front(incoming.argument());
                     incoming.sql_at = front.text_at;
                 }
                 // However a server reads it, nothing is left for a text: it gives its error.
@@ -104,11 +115,11 @@ impl Client {
                 Err(_) => {
                     // The member may know where the text begins.
                     incoming.sql_at = incoming.argument().len();
-                    return (Statement::unreadable(self.session.dialect), None);
+                    return (Statement::unreadable(self.session.dialect), Asked::default());
                 }
             }
         }
-        (self.classify(incoming.sql(), incoming.is_partial()), hint)
+        (self.classify(incoming.sql(), incoming.is_partial()), asked)
     }
 
     /// What a text says.
@@ -118,11 +129,11 @@ impl Client {
 
     /// Where it goes.
     pub(super) fn decide(&self, statement: &Statement, sql: &[u8]) -> Route {
-        self.decide_hinted(statement, sql, None)
+        self.decide_asked(statement, sql, None, Brings::Nothing)
     }
 
-    /// Where it goes when a query attribute asks for something.
-    pub(super) fn decide_hinted(&self, statement: &Statement, sql: &[u8], hint: Option<Hint>) -> Route {
+    /// Where it goes when a query attribute asks for something, or a token came with it.
+    pub(super) fn decide_asked(&self, statement: &Statement, sql: &[u8], hint: Option<Hint>, brings: Brings) -> Route {
         let session = &self.session;
         let on_replica = self.connections.transaction_on_replica;
         let standing = Standing {
@@ -140,6 +151,7 @@ impl Client {
             in_system_schema: session.in_system_schema,
             trusted: &self.proxy.policy.trusted,
             hint,
+            has_token: brings == Brings::Token,
         };
         decide(statement, sql, &standing)
     }
@@ -208,6 +220,11 @@ impl Client {
             used.lease.release();
         }
     }
+}
+
+/// The token among the attributes; most queries have none of any name.
+fn token_in_front(argument: &[u8]) -> Option<Vec<u8>> {
+    in_front(argument, AFTER_ATTRIBUTE).ok()?.found.map(<[u8]>::to_vec)
 }
 
 /// Writes the scopes out that a text leaves to the server, where its trackers would not tell what is set.

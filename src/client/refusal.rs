@@ -204,6 +204,22 @@ pub fn malformed(what: &str) -> SqlError {
     SqlError::proxy(1835, *b"HY000", &format!("malformed communication packet: {what}"))
 }
 
+/// A token that cannot be taken: `ER_WRONG_ARGUMENTS`.
+#[must_use]
+pub fn bad_token(why: &str) -> SqlError {
+    SqlError::proxy(1210, *b"HY000", &format!("proxy:after: {why}"))
+}
+
+/// No token can be given.
+#[must_use]
+pub fn no_token() -> SqlError {
+    SqlError::proxy(
+        9001,
+        *b"HY000",
+        "there is no token for what this session has written: its writes have no GTIDs, and no primary tells what it has executed",
+    )
+}
+
 /// Error 1792, in the words of the servers, which differ by a full stop.
 #[must_use]
 pub fn in_read_only_transaction(server: ServerKind) -> SqlError {

@@ -43,6 +43,8 @@ pub enum Answer {
     },
     /// `SHOW PROXY ROUTE`
     ShowProxyRoute,
+    /// `SHOW PROXY TOKEN`
+    ShowProxyToken,
     /// Error 1290: the read-only listener.
     RefuseReadOnly,
     /// Error 1792: a write in a read-only transaction. A replica alone would say 1290.
@@ -53,6 +55,7 @@ pub enum Answer {
 pub(super) fn of(statement: &Statement, sql: &[u8]) -> Option<Answer> {
     match statement.kind {
         Kind::ShowProxyRoute => Some(Answer::ShowProxyRoute),
+        Kind::ShowProxyToken => Some(Answer::ShowProxyToken),
         Kind::Read if statement.has(Facts::CONNECTION_ID_ALONE) => {
             Some(Answer::ConnectionId { column: statement.column })
         }

@@ -50,6 +50,7 @@ fn freshness(route: &Route, standing: &Standing<'_>) -> Freshness {
     }
     match standing.consistency {
         Consistency::Session if standing.wrote => Freshness::OwnWrites,
+        Consistency::Eventual if standing.has_token => Freshness::OwnWrites,
         Consistency::Session | Consistency::Eventual => Freshness::Any,
         Consistency::Global => Freshness::AllWrites,
     }
@@ -119,6 +120,7 @@ mod tests {
             in_system_schema: false,
             trusted: &TrustedFunctions::default(),
             hint: None,
+            has_token: false,
         };
         decide(&classify(sql.as_bytes(), &Dialect::default()), sql.as_bytes(), &standing).loss
     }

@@ -104,13 +104,15 @@ pub enum Reason {
     Kill,
     /// The proxy's own statement.
     ShowProxyRoute,
+    /// The proxy's own statement.
+    ShowProxyToken,
     /// A write on the read-only listener.
     RefusedReadOnly,
 }
 
 impl Reason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [Reason; 51] = [
+    pub const ALL: [Reason; 52] = [
         Reason::Read,
         Reason::Metadata,
         Reason::ReadOnlyTransaction,
@@ -161,6 +163,7 @@ impl Reason {
         Reason::ConnectionId,
         Reason::Kill,
         Reason::ShowProxyRoute,
+        Reason::ShowProxyToken,
         Reason::RefusedReadOnly,
     ];
 
@@ -218,6 +221,7 @@ impl Reason {
             Reason::ConnectionId => "connection_id",
             Reason::Kill => "kill",
             Reason::ShowProxyRoute => "show_proxy_route",
+            Reason::ShowProxyToken => "show_proxy_token",
             Reason::RefusedReadOnly => "refused_read_only",
         }
     }

@@ -46,4 +46,6 @@ pub struct Standing<'a> {
     pub trusted: &'a TrustedFunctions,
     /// The query attribute `proxy.route`; a comment's hint counts if there is none.
     pub hint: Option<Hint>,
+    /// The statement comes with a token, whose owner's writes it must see.
+    pub has_token: bool,
 }

@@ -35,6 +35,7 @@ fn proxy(answer: Answer) -> Route {
         Answer::ConnectionId { .. } => Reason::ConnectionId,
         Answer::Kill { .. } => Reason::Kill,
         Answer::ShowProxyRoute => Reason::ShowProxyRoute,
+        Answer::ShowProxyToken => Reason::ShowProxyToken,
         Answer::RefuseReadOnly | Answer::RefuseInReadOnlyTransaction => Reason::RefusedReadOnly,
     };
     let mut route = Route::new(Target::Proxy, reason);
@@ -52,6 +53,7 @@ fn reason_of(kind: Kind) -> Reason {
         Kind::ExplainWrite => Reason::ExplainWrite,
         Kind::Diagnostics => Reason::Diagnostics,
         Kind::ShowProxyRoute => Reason::ShowProxyRoute,
+        Kind::ShowProxyToken => Reason::ShowProxyToken,
         Kind::Write => Reason::Write,
         Kind::Load => Reason::Load,
         Kind::Call => Reason::Call,

@@ -14,7 +14,8 @@ use crate::{
     pool::{PoolSettings, Pools},
     route::{Reason, Target, TrustedFunctions},
     topology::{
-        self, CheckSettings, ClusterKind, HostPort, MemberSource, MonitorAccount, PrimaryRule, TopologySettings,
+        self, CheckSettings, ClusterKind, ClusterTag, HostPort, MemberSource, MonitorAccount, PrimaryRule,
+        TopologySettings,
     },
 };
 
@@ -99,6 +100,7 @@ const fn pool(pool: &config::Pool, max_backend_connections: usize) -> PoolSettin
 fn policy(config: &Config) -> Policy {
     Policy {
         consistency: config.routing.consistency,
+        cluster: cluster_tag(&config.cluster),
         causal_wait: config.routing.causal_wait,
         trusted: TrustedFunctions::new(&config.routing.trusted_functions),
         multiplexing: config.pool.multiplexing == Multiplexing::On,
@@ -109,6 +111,14 @@ fn policy(config: &Config) -> Policy {
         client_read_timeout: config.limits.client_read_timeout,
         client_write_timeout: config.limits.client_write_timeout,
     }
+}
+
+/// What proxies in front of one cluster have in common.
+fn cluster_tag(cluster: &config::Cluster) -> ClusterTag {
+    ClusterTag::of(match &cluster.discovery {
+        Discovery::Service(name) => vec![format!("{name}:{}", cluster.port)],
+        Discovery::Members(list) => list.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// What the topology is told.

@@ -35,6 +35,11 @@ impl Causality {
         }
     }
 
+    /// What somebody else has written counts as written here from now on.
+    pub fn must_see(&mut self, gtids: &GtidSet) {
+        self.gtids.merge_bounded(gtids, MAX_RANGES);
+    }
+
     /// The names of its writes mean nothing any more: the primary has begun a new history. What is left of the writes is
     /// what the primary has now.
     pub fn forget_names(&mut self, now: Instant) {

@@ -111,7 +111,8 @@ fn finish(scan: &mut Scan<'_>, kind: Kind) {
     let sql = scan.sql();
     let out = &mut *scan.out;
     out.kind = kind;
-    out.hint = scan.lexer.hint();
+    let wishes = scan.lexer.wishes();
+    (out.hint, out.after) = (wishes.hint, wishes.after);
     out.doubt = scan.lexer.doubt;
     if kind == Kind::Metadata {
         // `SHOW PROCEDURE STATUS`

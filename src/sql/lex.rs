@@ -7,7 +7,7 @@ use memchr::{memchr, memchr2};
 
 use super::bytes::{self, Class, Classes};
 use super::dialect::{Dialect, ServerKind, TextEncoding};
-use super::hint::{self, Hint};
+use super::hint::Wishes;
 use super::span::Span;
 
 /// What a token is.
@@ -86,8 +86,8 @@ pub(super) struct Lexer<'a> {
     in_versioned: bool,
     after_word: bool,
     started: bool,
-    leading_hint: Option<Hint>,
-    trailing_hint: Option<Hint>,
+    leading: Wishes,
+    trailing: Wishes,
     pub(super) doubt: Option<Doubt>,
 }
 
@@ -106,8 +106,8 @@ impl<'a> Lexer<'a> {
             in_versioned: false,
             after_word: false,
             started: false,
-            leading_hint: None,
-            trailing_hint: None,
+            leading: Wishes::default(),
+            trailing: Wishes::default(),
             doubt,
         }
     }
@@ -134,8 +134,8 @@ impl<'a> Lexer<'a> {
 
     /// Goes on at `at`, where a token begins; between here and there are whole tokens, and no comment.
     pub(super) fn jump(&mut self, at: usize) {
-        if self.trailing_hint.is_some() && (self.at..at).any(|at| self.class(at) != Class::Space) {
-            self.trailing_hint = None;
+        if !self.trailing.is_empty() && (self.at..at).any(|at| self.class(at) != Class::Space) {
+            self.trailing = Wishes::default();
         }
         self.after_word &= at == self.at;
         self.at = at;
@@ -157,9 +157,9 @@ impl<'a> Lexer<'a> {
         self.dialect
     }
 
-    /// The hint in a comment before the first word, or after the last; complete only at the end of the text.
-    pub(super) fn hint(&self) -> Option<Hint> {
-        self.leading_hint.or(self.trailing_hint)
+    /// What comments before the first word ask for, or behind the last; complete only at the end of the text.
+    pub(super) fn wishes(&self) -> Wishes {
+        self.leading.or(self.trailing)
     }
 
     /// Whether nothing, or white space and no comment, stands from one place to another.
@@ -213,7 +213,7 @@ impl<'a> Lexer<'a> {
         };
         self.after_word = kind == Kind::Word;
         if kind != Kind::Punctuation(b';') {
-            self.trailing_hint = None;
+            self.trailing = Wishes::default();
             self.started |= kind != Kind::Punctuation(b'(');
         }
         Token { kind, span: Span::new(start, self.at) }
@@ -428,12 +428,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn note_hint(&mut self, comment: Span) {
-        let Some(hint) = hint::in_comment(comment.of(self.sql)) else { return };
-        if self.started {
-            self.trailing_hint = self.trailing_hint.or(Some(hint));
-        } else {
-            self.leading_hint = self.leading_hint.or(Some(hint));
-        }
+        let wishes = if self.started { &mut self.trailing } else { &mut self.leading };
+        wishes.note(self.sql, comment);
     }
 
     /// To behind the `*/` that ends a comment whose content begins at `from`; a skipped versioned comment may hold

@@ -45,6 +45,8 @@ pub(super) fn show(scan: &mut Scan<'_>) -> Kind {
         b"proxy" => {
             if scan.take("route") {
                 Kind::ShowProxyRoute
+            } else if scan.take("token") {
+                Kind::ShowProxyToken
             } else {
                 Kind::Instance
             }

@@ -26,6 +26,8 @@ pub enum Kind {
     Profile,
     /// `SHOW PROXY ROUTE`.
     ShowProxyRoute,
+    /// `SHOW PROXY TOKEN`.
+    ShowProxyToken,
     /// `INSERT`, `UPDATE`, `DELETE`, `REPLACE`.
     Write,
     /// `LOAD DATA`, `LOAD XML`.
@@ -232,6 +234,8 @@ pub struct Statement {
     pub doubt: Option<Doubt>,
     /// The client's wish.
     pub hint: Option<Hint>,
+    /// The token of `proxy:after=TOKEN`.
+    pub after: Option<Span>,
     /// How it was read.
     pub dialect: Dialect,
     /// The user variables that it names, with their `@`.
@@ -251,6 +255,7 @@ impl Statement {
             facts: Facts::empty(),
             doubt: None,
             hint: None,
+            after: None,
             dialect,
             user_variables: Few::default(),
             functions: Few::default(),

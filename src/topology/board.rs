@@ -80,6 +80,8 @@ pub struct Wait<'a> {
     since: Instant,
     served: oneshot::Receiver<MemberId>,
     is_served: bool,
+    /// Whether it tells how long reads usually wait.
+    counts: bool,
 }
 
 impl Board {
@@ -100,7 +102,24 @@ impl Board {
             number
         };
         self.tell();
-        Some(Wait { board: self, number, since: now, served, is_served: false })
+        Some(Wait { board: self, number, since: now, served, is_served: false, counts: true })
+    }
+
+    /// The newest that a primary has said of itself, to a question that was begun then.
+    #[must_use]
+    pub fn newest_mark(&self, primary: MemberId) -> Option<(Instant, Mark)> {
+        let state = self.state();
+        let newest = state.marks.back().filter(|_| state.primary == Some(primary))?;
+        Some((newest.begun, newest.mark.clone()))
+    }
+
+    /// Has the primary asked what it has executed since `instant`, until the value is dropped.
+    #[must_use]
+    pub fn demand(&self, instant: Instant) -> Option<Wait<'_>> {
+        let need = Need { after: Some(instant), ..Need::default() };
+        let mut wait = self.wait(need, Duration::MAX, instant)?;
+        wait.counts = false;
+        Some(wait)
     }
 
     /// How long reads that wait usually do so, those that wait in vain counted twice.
@@ -231,7 +250,9 @@ impl Drop for Wait<'_> {
         if let Ok(at) = state.waiters.binary_search_by_key(&self.number, |waiter| waiter.number) {
             state.waiters.remove(at);
             drop(state);
-            self.board.note(self.since.elapsed().saturating_mul(2));
+            if self.counts {
+                self.board.note(self.since.elapsed().saturating_mul(2));
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 //! engine has committed, so it is what a writer *may have confirmed*. Its GTIDs say nothing: without `wsrep_gtid_mode`
 //! each node numbers by its own binary log, and with it the binary log runs ahead of what can be seen.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::ask::Answer;
@@ -31,10 +32,31 @@ impl Position {
         (!cluster.is_empty()).then(|| Self { cluster: cluster.to_owned(), sequence })
     }
 
+    /// Reads what [`Display`](std::fmt::Display) writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (cluster, sequence) = text.split_once(':')?;
+        let digits = !sequence.is_empty() && sequence.bytes().all(|byte| byte.is_ascii_digit());
+        let is_uuid = cluster.len() == 36 && cluster.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        Self::new(cluster, sequence).filter(|_| digits && is_uuid)
+    }
+
+    /// Whether both are of one cluster.
+    #[must_use]
+    pub fn is_comparable(&self, other: &Self) -> bool {
+        self.cluster == other.cluster
+    }
+
     /// Whether this is at or behind `other` in the same history.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.cluster == other.cluster && self.sequence >= other.sequence
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.cluster, self.sequence)
     }
 }
 

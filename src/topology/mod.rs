@@ -44,6 +44,7 @@ mod roles;
 mod settings;
 mod standing;
 mod state;
+mod token;
 mod view;
 
 pub use account::MonitorAccount;
@@ -59,4 +60,5 @@ pub use published::Topology;
 pub use resolve::DiscoveryError;
 pub use settings::{CheckSettings, ClusterKind, HostPort, MemberSource, PrimaryRule, TopologySettings};
 pub use state::{BlindReason, Doubt, DownReason, Health, Proof, ServerInfo, Unfit};
+pub use token::{ClusterTag, Token, TokenError};
 pub use view::{MemberView, NoPrimary, View};

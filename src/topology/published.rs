@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use super::announce::announce;
 use super::board::Board;
-use super::view::View;
+use super::place::Mark;
+use super::view::{MemberView, View};
 
 /// The newest snapshot of the cluster, and where to ask for a newer one.
 #[derive(Debug)]
@@ -65,6 +67,34 @@ impl Topology {
                 // Cannot be: this topology holds the sender.
                 std::future::pending::<()>().await;
             }
+        }
+    }
+
+    /// Whether the primary, or a replica of it, is known to have executed this. Not known is not `false` for ever.
+    #[must_use]
+    pub fn is_executed(&self, mark: &Mark) -> bool {
+        let view = self.view.load();
+        let Ok(primary) = view.assigned_primary else { return false };
+        let has = |member: &MemberView| {
+            let applied = mark.gtids().is_some_and(|gtids| member.applied.covers(gtids));
+            applied || member.member.place().as_ref().is_some_and(|place| place.mark.covers(mark))
+        };
+        let kin = view.members.iter().filter(|member| member.member.id == primary || member.serves_reads());
+        self.board.newest_mark(primary).is_some_and(|(_, newest)| newest.covers(mark)) || kin.into_iter().any(has)
+    }
+
+    /// What the primary has executed, everything from before `instant` and perhaps more. Cancel safe. `None`: there is no
+    /// primary that tells.
+    pub async fn executed_since(&self, instant: Instant) -> Option<Mark> {
+        let mut news = self.board.news();
+        let _asked = self.board.demand(instant)?;
+        loop {
+            news.borrow_and_update();
+            let primary = self.view.load().primary_that_tells()?;
+            if let Some((_, mark)) = self.board.newest_mark(primary).filter(|(begun, _)| *begun >= instant) {
+                return Some(mark);
+            }
+            news.changed().await.ok()?;
         }
     }
 

@@ -211,6 +211,14 @@ impl View {
         self.member(id).filter(|primary| primary.is_usable())
     }
 
+    /// The primary, if it answers and tells what it has executed in words that mean the same to other members.
+    #[must_use]
+    pub fn primary_that_tells(&self) -> Option<MemberId> {
+        let primary = self.usable_primary()?;
+        let tells = if self.is_galera() { !primary.hides_confirmed } else { primary.names_writes };
+        tells.then_some(primary.member.id)
+    }
+
     /// Whether the primary's transactions have GTIDs, all of them, as far as is known.
     #[must_use]
     pub fn names_writes(&self) -> bool {

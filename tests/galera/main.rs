@@ -190,6 +190,21 @@ fn a_second_proxy_that_is_told_the_kind_chooses_the_same_node(galera: &Galera, f
     let unnamed = Proxy::start_before(&galera.addresses(), "[cluster]\nkind = 'galera'\nprimary = 'auto'\n");
     assert_eq!(writer(&unnamed), galera.address(0));
     reads_are_served_by(&unnamed, &[galera.address(1), galera.address(2)]);
+    a_token_counts_through_another_proxy(first, &unnamed);
+}
+
+fn a_token_counts_through_another_proxy(one: &Proxy, other: &Proxy) {
+    let (mut writer, mut reader) = (Raw::app(one.read_write), Raw::app(other.read_write));
+    for number in 0..100 {
+        writer.run(&format!("INSERT INTO t VALUES (14, {number})"));
+        let token = writer.say("SHOW PROXY TOKEN");
+        let read = format!("/* proxy:after={token} */ SELECT COUNT(*) FROM t WHERE session = 14");
+        assert_eq!(reader.number(&read), number + 1, "{token}");
+    }
+    for token in ["v1.00000000.g.6c9f1bb5-ec73-11f1-95a3-5fa295559b0a:1", "v1.00000000.g.7", "v1.00000000.m.0-1-7"] {
+        let said = reader.say(&format!("/* proxy:after={token} */ SELECT COUNT(*) FROM t"));
+        assert!(said.contains("ERROR ") && said.contains("proxy:after: "), "{token}: {said}");
+    }
 }
 
 fn a_late_node_whose_statements_wait_is_late_and_not_down(galera: &Galera, proxy: &Proxy) {

@@ -78,7 +78,7 @@ impl<A: Ask> Follower<A> {
         let primary = view.assigned_primary.as_ref().ok().copied();
         if primary == Some(self.member.id) {
             let question = Question::of(server, view.character, true);
-            let tells = if view.is_galera() { !own.hides_confirmed } else { own.names_writes };
+            let tells = view.primary_that_tells() == primary;
             return (tells && self.board().wants_mark(self.member.id)).then_some(Task::Mark(question));
         }
         if !own.serves_reads() {

@@ -1,0 +1,152 @@
+//! A token that says what another session has written, perhaps through another proxy: given and taken.
+//!
+//! Knows what the session has written and what the primary says that it has executed. Must not know how a token is written,
+//! nor how members are asked.
+//!
+//! A token is believed only once the primary, or a replica of it, is known to have what it names: from then on this counts
+//! as written by the session itself.
+
+use std::{future::Future, sync::Arc, time::Instant};
+
+use tokio::time::timeout_at;
+
+use super::{
+    incoming::Incoming,
+    refusal,
+    run::{Client, Gone},
+};
+use crate::{
+    sql::Statement,
+    topology::{Mark, Token},
+    wire::{
+        err::SqlError,
+        gtid::{GtidKind, GtidSet},
+        resultset::{ColumnType, TextResult},
+        server::ServerFamily,
+    },
+};
+
+/// The query attribute that says what the statement must see, like the comment `proxy:after=TOKEN`.
+pub(super) const AFTER_ATTRIBUTE: &[u8] = b"proxy.after";
+
+/// Whether a statement came with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Brings {
+    Nothing,
+    Token,
+}
+
+/// The token in a statement's comment.
+pub(super) fn token_in(statement: &Statement, sql: &[u8]) -> Option<Vec<u8>> {
+    statement.after.map(|token| token.of(sql).to_vec())
+}
+
+impl Client {
+    /// Takes the token that came with a command; answers the command where it does not count (`None`).
+    pub(super) async fn take_token(
+        &mut self,
+        token: Option<Vec<u8>>,
+        incoming: &mut Incoming,
+    ) -> Result<Option<Brings>, Gone> {
+        let Some(token) = token else { return Ok(Some(Brings::Nothing)) };
+        match self.must_see(&token).await {
+            Ok(()) => Ok(Some(Brings::Token)),
+            Err(error) => self.answer_error(incoming, &error).await.map(|()| None),
+        }
+    }
+
+    /// What the token names counts as written by the session.
+    async fn must_see(&mut self, token: &[u8]) -> Result<(), SqlError> {
+        let mark =
+            Token::read(token, self.proxy.policy.cluster).map_err(|error| refusal::bad_token(&error.to_string()))?;
+        if !self.proxy.topology.is_executed(&mark) {
+            self.await_executed(&mark).await?;
+        }
+        match mark {
+            Mark::Gtids(gtids) => self.session.causality.must_see(&gtids),
+            Mark::Galera(_) => self.session.causality.wrote_unknown(Instant::now()),
+        }
+        Ok(())
+    }
+
+    /// Returns when the primary has it. That it never will is certain at once, but where the primary of a Galera cluster has
+    /// just become it.
+    async fn await_executed(&self, mark: &Mark) -> Result<(), SqlError> {
+        let topology = Arc::clone(&self.proxy.topology);
+        let certain = async {
+            loop {
+                let executed = topology.executed_since(Instant::now()).await?;
+                let may_come = match (mark, &executed) {
+                    (Mark::Galera(wanted), Mark::Galera(have)) => wanted.is_comparable(have),
+                    _ => false,
+                };
+                if executed.covers(mark) || !may_come {
+                    return Some(executed.covers(mark));
+                }
+            }
+        };
+        match self.with_patience(certain).await {
+            Some(Some(true)) => Ok(()),
+            Some(Some(false)) => {
+                Err(refusal::bad_token("it names transactions that this cluster's primary does not have"))
+            }
+            Some(None) => Err(refusal::bad_token("the primary does not tell what it has executed")),
+            None => Err(refusal::bad_token("the primary did not tell in time what it has executed")),
+        }
+    }
+
+    /// `SHOW PROXY TOKEN`
+    pub(super) async fn show_token(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
+        let token = match self.token().await {
+            Ok(token) => token.to_string(),
+            Err(error) => return self.answer_error(incoming, &error).await,
+        };
+        let table = TextResult::new(&[(b"token", ColumnType::Text)]).row(&[Some(token.as_bytes())]);
+        self.show(incoming, &table).await
+    }
+
+    /// What the session has written: by name where all of it has names, else all that the primary has executed.
+    async fn token(&mut self) -> Result<Token, SqlError> {
+        self.renew_causality();
+        let view = self.proxy.topology.view();
+        let kind = match view.server().map(|server| server.family) {
+            Some(ServerFamily::MySql) => GtidKind::MySql,
+            _ => GtidKind::MariaDb,
+        };
+        let is_galera = view.is_galera();
+        drop(view);
+        let causality = &self.session.causality;
+        let own = causality.gtids();
+        let since = match causality.unknown() {
+            None if !is_galera => return Ok(self.token_of(Mark::Gtids(Arc::new(own.clone())), kind)),
+            None => Instant::now(),
+            Some(instant) => instant,
+        };
+        let topology = Arc::clone(&self.proxy.topology);
+        let executed = self.with_patience(topology.executed_since(since)).await.flatten();
+        let mark = match executed.ok_or_else(refusal::no_token)? {
+            Mark::Gtids(executed) => {
+                let mut all = GtidSet::clone(&executed);
+                all.merge(own);
+                Mark::Gtids(Arc::new(all))
+            }
+            galera @ Mark::Galera(_) => galera,
+        };
+        Ok(self.token_of(mark, kind))
+    }
+
+    fn token_of(&self, mark: Mark, kind: GtidKind) -> Token {
+        Token::new(self.proxy.policy.cluster, mark, kind)
+    }
+
+    /// Ends with the client's kill, with the proxy's drain, and after `pool.acquire_timeout`.
+    async fn with_patience<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let until = Instant::now() + self.proxy.policy.acquire_timeout;
+        let kill = self.registered.handle.kill.clone();
+        tokio::select! {
+            done = timeout_at(until.into(), work) => done.ok(),
+            () = kill.cancelled() => None,
+            () = self.proxy.drain.cancelled() => None,
+        }
+    }
+}
