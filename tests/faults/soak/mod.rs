@@ -41,6 +41,8 @@ struct Plan {
     /// Which member is cut, one after the other, and how its network comes back.
     cuts: Vec<(usize, Afterwards)>,
     careless: Vec<Fault>,
+    /// How long memory may take to be given back.
+    settling: Duration,
     /// What part of the memory after the warm-up may be added: a short one has not seen all of it.
     growth: u64,
 }
@@ -54,7 +56,8 @@ impl Plan {
         let careless = careless::ALL.into_iter().filter(takes_part).collect();
         if seconds < 120 {
             let (warm_up, cut) = (Duration::from_secs(8), QUICK_CUT);
-            return Self { warm_up, soak: Duration::from_secs(seconds), cut, cuts: ONCE.to_vec(), careless, growth: 4 };
+            let (soak, settling) = (Duration::from_secs(seconds), Duration::from_secs(1));
+            return Self { warm_up, soak, cut, cuts: ONCE.to_vec(), careless, settling, growth: 4 };
         }
         Self {
             warm_up: Duration::from_secs(120),
@@ -62,6 +65,7 @@ impl Plan {
             cut: Duration::from_secs(20),
             cuts: [ONCE, [(1, Afterwards::Forgets), (0, Afterwards::Delivers)]].concat(),
             careless,
+            settling: Duration::from_secs(20),
             growth: 10,
         }
     }
@@ -137,7 +141,7 @@ impl Ground {
         });
         let done = guild.done.load(Ordering::Relaxed);
         println!("soak: {done} turns of careful clients, {turns} of careless ones");
-        let figures = self.quiet();
+        let figures = self.quiet(plan.settling);
         drop(crowd);
         (figures, faults(&guild, &outages))
     }
@@ -152,22 +156,23 @@ impl Ground {
     }
 
     /// Waits until nobody uses anything, for a while; what does not end by then is in the figures.
-    fn quiet(&self) -> Figures {
+    fn quiet(&self, settling: Duration) -> Figures {
         let deadline = Instant::now() + SOON;
         loop {
             let figures = Figures::of(&self.proxy);
             let is_quiet = figures.in_use + figures.idle + figures.clients == 0;
             if is_quiet || Instant::now() > deadline {
-                return self.least();
+                return self.least(settling);
             }
             thread::sleep(Duration::from_millis(100));
         }
     }
 
-    /// The least that is used within a second: the monitor opens a connection now and then.
-    fn least(&self) -> Figures {
+    /// The least that is used within a while: the monitor opens a connection now and then, and the allocator gives memory
+    /// back by and by.
+    fn least(&self, settling: Duration) -> Figures {
         let moments = (0..10).map(|_| {
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(settling / 10);
             Figures::of(&self.proxy)
         });
         moments.min_by_key(|figures| (figures.descriptors, figures.resident)).expect("ten moments")
@@ -214,7 +219,7 @@ fn faults(guild: &Guild, outages: &[Outage]) -> Vec<String> {
 fn soaked_it_is_as_at_the_start() {
     let plan = Plan::by_environment();
     let Some(ground) = ground() else { return };
-    let start = ground.quiet();
+    let start = ground.quiet(plan.settling);
     println!("soak: at the start, {start}");
     let (warm, mut faults) = ground.soak(plan.warm_up, &plan, plan.cut, &ONCE);
     println!("soak: warmed up, {warm}");
