@@ -3,14 +3,20 @@
 //! Knows that a server goes on with a statement whose connection is closed, and how it is told not to. Must not know why the
 //! client is gone.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::info;
 
 use super::{connections::Used, run::Client, seldom::Seldom};
+use crate::topology::MemberId;
 
-/// How many statements are ended at a time: each takes a connection of its own, beyond the pool's.
+/// How many statements are ended at a time at one member: each takes a connection of its own, beyond the pool's.
 const AT_A_TIME: usize = 8;
 /// After so long the connection is closed whatever the member says, and its place in the pool is free.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -18,14 +24,26 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// What all clients share of it: whose turn it is, and what the log was told.
 #[derive(Debug)]
 pub struct Abandoned {
-    turn: Arc<Semaphore>,
+    /// Of each member its own: one that does not answer must not keep the others' connections.
+    turns: Mutex<HashMap<MemberId, Arc<Semaphore>>>,
     ending: Seldom,
     impatience: Seldom,
 }
 
 impl Default for Abandoned {
     fn default() -> Self {
-        Self { turn: Arc::new(Semaphore::new(AT_A_TIME)), ending: Seldom::default(), impatience: Seldom::default() }
+        Self { turns: Mutex::default(), ending: Seldom::default(), impatience: Seldom::default() }
+    }
+}
+
+impl Abandoned {
+    /// Where to wait for one's turn at a member. Members at which nobody waits are forgotten.
+    fn turn(&self, member: MemberId) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if !turns.contains_key(&member) {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        Arc::clone(turns.entry(member).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME))))
     }
 }
 
@@ -39,8 +57,12 @@ impl Client {
             let (client, account) = self.who();
             info!(client, ?account, member = %used.address, %why, more, "ending the statement of a client that is gone");
         }
+        if self.proxy.topology.view().member(used.member).is_none_or(|member| !member.is_usable()) {
+            // It could not be told.
+            return used.lease.discard();
+        }
         let limit = self.proxy.policy.acquire_timeout.min(LIMIT);
-        let turn = Arc::clone(&self.proxy.abandoned.turn);
+        let turn = self.proxy.abandoned.turn(used.member);
         drop(tokio::spawn(async move {
             let end = async {
                 let _turn = turn.acquire().await;
@@ -65,5 +87,21 @@ impl Client {
             let peer = self.origin.peer;
             info!(client, ?account, %peer, why = %error, more, "a client was too slow (limits.client_read_timeout, limits.client_write_timeout)");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_member_has_turns_of_its_own_and_is_forgotten() {
+        let abandoned = Abandoned::default();
+        let (one, other) = (abandoned.turn(MemberId(1)), abandoned.turn(MemberId(2)));
+        assert!(!Arc::ptr_eq(&one, &other));
+        assert!(Arc::ptr_eq(&one, &abandoned.turn(MemberId(1))));
+        drop(one);
+        let _third = abandoned.turn(MemberId(3));
+        assert_eq!(abandoned.turns.lock().unwrap().len(), 2);
     }
 }
