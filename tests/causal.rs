@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mysql_proxy::demo::{Cluster, Flavor, Member};
+use mysql_proxy::wire::Command;
 use support::raw::Raw;
 use support::{Proxy, on_both};
 
@@ -22,6 +23,89 @@ on_both!(
     nobody_reads_the_past_while_replicas_fall_behind_and_come_back,
     reads_see_what_was_written_through_another_proxy,
 );
+
+/// The members have no part in it, so one kind of them is enough.
+#[test]
+fn a_read_that_waits_ends_at_once_and_few_fall_back_at_a_time() {
+    const LATE: Duration = Duration::from_secs(30);
+    let Some(cluster) = counters(Flavor::MariaDb, 8) else { return };
+    for replica in [1, 2] {
+        cluster.set_delay(replica, LATE).unwrap();
+    }
+    waiting_ends(&Proxy::start(&cluster, "monitor.max_lag = '60s'\nrouting.causal_wait = '20s'"));
+    let settings =
+        "monitor.max_lag = '60s'\npool.acquire_timeout = '2s'\nrouting = { causal_wait = '0s', fallback_limit = 2 }";
+    falling_back_is_bounded(&cluster, &Proxy::start(&cluster, settings));
+}
+
+/// A session that has written what no replica has, and waits to read it.
+fn waiting(proxy: &Proxy) -> (Raw, u64) {
+    let mut session = Raw::app(proxy.read_write);
+    let id = session.number("SELECT CONNECTION_ID()");
+    session.run("UPDATE counters SET v = v + 1 WHERE id = 0");
+    session.send(Command::Query, b"SELECT v FROM counters WHERE id = 0").unwrap();
+    support::wait_for("the read to wait", SOON, || board_waits(proxy) > 0.0);
+    (session, id)
+}
+
+fn board_waits(proxy: &Proxy) -> f64 {
+    proxy.metric("mysql_proxy_held_statements")
+}
+
+fn waiting_ends(proxy: &Proxy) {
+    const AT_ONCE: Duration = Duration::from_secs(3);
+    let mut other = Raw::app(proxy.read_write);
+    let (mut session, id) = waiting(proxy);
+    let begun = Instant::now();
+    other.run(&format!("KILL QUERY {id}"));
+    assert!(session.hear().unwrap().contains("1317"), "the statement was killed");
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    assert_eq!(session.say("/* proxy:primary */ SELECT 7"), "7");
+
+    let (mut session, id) = waiting(proxy);
+    let begun = Instant::now();
+    other.run(&format!("KILL {id}"));
+    let said = session.hear();
+    assert!(said.as_ref().is_err() || said.as_ref().unwrap().contains("ERROR "), "{said:?}");
+    assert!(begun.elapsed() < AT_ONCE && session.is_closed(), "{:?}", begun.elapsed());
+
+    let (session, _) = waiting(proxy);
+    drop(session);
+    support::wait_for("nobody waits for who has left", AT_ONCE, || board_waits(proxy) == 0.0);
+}
+
+fn falling_back_is_bounded(cluster: &Cluster, proxy: &Proxy) {
+    let read = |id: usize, seconds: f64| {
+        let mut session = Raw::app(proxy.read_write);
+        thread::spawn(move || {
+            session.run(&format!("UPDATE counters SET v = v + 1 WHERE id = {id}"));
+            let begun = Instant::now();
+            let said = session.say(&format!("SELECT SLEEP({seconds}), v > 0 FROM counters WHERE id = {id}"));
+            (said, begun.elapsed())
+        })
+    };
+    let begun = Instant::now();
+    let readers: Vec<_> = (0..8).map(|id| read(id, 0.3)).collect();
+    for reader in readers {
+        assert_eq!(reader.join().unwrap().0, "0 1");
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(1_150), "eight of 0.3 s, two at a time: {:?}", begun.elapsed());
+
+    // Whose turn does not come is told so.
+    let mut readers: Vec<_> = (0..2).map(|id| read(id, 4.0)).collect();
+    support::wait_for("both to run", SOON, || served(proxy, "primary") >= 10.0);
+    let (said, took) = read(2, 0.0).join().unwrap();
+    assert!(said.contains("9001") && said.contains("routing.fallback_limit"), "{said}");
+    assert!((1.9..3.5).contains(&took.as_secs_f64()), "{took:?}");
+
+    // And a replica that comes in time serves.
+    let waiting = read(3, 0.0);
+    thread::sleep(Duration::from_millis(300));
+    cluster.set_delay(1, Duration::ZERO).unwrap();
+    let (said, _) = waiting.join().unwrap();
+    assert_eq!(said, "0 1");
+    assert!(readers.pop().is_some_and(|reader| !reader.is_finished()), "the turns were all taken");
+}
 
 fn counters(flavor: Flavor, sessions: usize) -> Option<Cluster> {
     let cluster = support::cluster(flavor, |options| options.general_log = true)?;

@@ -22,18 +22,12 @@ const AT_A_TIME: usize = 8;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// What all clients share of it: whose turn it is, and what the log was told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Abandoned {
     /// Of each member its own: one that does not answer must not keep the others' connections.
     turns: Mutex<HashMap<MemberId, Arc<Semaphore>>>,
     ending: Seldom,
     impatience: Seldom,
-}
-
-impl Default for Abandoned {
-    fn default() -> Self {
-        Self { turns: Mutex::default(), ending: Seldom::default(), impatience: Seldom::default() }
-    }
 }
 
 impl Abandoned {

@@ -3,18 +3,25 @@
 //! Knows the session's writes and `routing.causal_wait`. Must not know how replicas are asked: the topology's followers do that,
 //! once for all who wait.
 
-use std::time::Instant;
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::time::timeout;
 
 use super::{
     member_choice::{Attempts, Choice},
+    refusal,
     run::Client,
+    wanted::{Unwanted, while_wanted},
 };
 use crate::{
     route::{Freshness as Wanted, Route, Target},
     session::Consistency,
     topology::{Freshness, MemberId, Need, PickReason, Seen},
+    wire::err::SqlError,
 };
 
 impl Client {
@@ -53,7 +60,12 @@ impl Client {
 
     /// Waits until a replica has what the statement must see, for `routing.causal_wait` at most; not at all where that usually
     /// takes longer. Then a member is chosen again.
-    pub(super) async fn await_replica(&self, route: &Route, choice: &Choice, attempts: &mut Attempts) {
+    pub(super) async fn await_replica(
+        &mut self,
+        route: &Route,
+        choice: &Choice,
+        attempts: &mut Attempts,
+    ) -> Result<(), SqlError> {
         let allowed = self.proxy.policy.causal_wait;
         let begun = Instant::now();
         let mut need = Need { seen: self.seen(), ..self.freshness(route, attempts).need() };
@@ -61,14 +73,31 @@ impl Client {
             // It is another member than that one that is wanted.
             need = Need { after: need.instant_for(None), seen: None, ..need };
         }
-        if let Some(mut wait) = self.proxy.topology.board().wait(need, allowed, begun) {
+        let proxy = Arc::clone(&self.proxy);
+        let Some(mut wait) = proxy.topology.board().wait(need, allowed, begun) else {
+            attempts.waited = Some(Duration::ZERO);
+            return Ok(());
+        };
+        let served = async {
             tokio::select! {
                 _ = timeout(allowed, wait.served()) => {}
-                () = self.registered.handle.kill.cancelled() => {}
-                () = self.proxy.drain.cancelled() => {}
+                () = proxy.drain.cancelled() => {}
             }
-            self.proxy.metrics.causal_wait(begun.elapsed());
-        }
+        };
+        let held = proxy.metrics.held();
+        let ended = self.while_wanted(served).await;
+        drop(held);
+        proxy.metrics.causal_wait(begun.elapsed());
         attempts.waited = Some(begun.elapsed());
+        ended
+    }
+
+    /// Waits for members, for as long as anybody wants the statement; else gives the error that ends it.
+    pub(super) async fn while_wanted<T>(&mut self, work: impl Future<Output = T>) -> Result<T, SqlError> {
+        let ended = while_wanted(&mut self.stream, &self.registered.handle, work).await;
+        ended.map_err(|unwanted| match unwanted {
+            Unwanted::Killed(scope) => refusal::killed_by(scope, self.session.dialect.server),
+            Unwanted::Left => refusal::client_left(),
+        })
     }
 }

@@ -4,6 +4,7 @@
 
 use std::{
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -124,6 +125,8 @@ pub struct Handle {
     commands: AtomicU64,
     /// No kill is under way any more.
     struck: Notify,
+    /// A command must not be sent any more.
+    prevented: Notify,
     state: Mutex<State>,
 }
 
@@ -156,8 +159,16 @@ impl Handle {
             unwanted: None,
             doomed: false,
         };
-        let (kill, struck) = (CancellationToken::new(), Notify::new());
-        Handle { id, peer, stop, kill, commands: AtomicU64::new(0), struck, state: Mutex::new(state) }
+        Handle {
+            id,
+            peer,
+            stop,
+            kill: CancellationToken::new(),
+            commands: AtomicU64::new(0),
+            struck: Notify::new(),
+            prevented: Notify::new(),
+            state: Mutex::new(state),
+        }
     }
 
     /// Who may kill it without a privilege.
@@ -283,8 +294,33 @@ impl Handle {
         let prevented = state.running.is_none() && self.command() == command;
         if prevented {
             state.unwanted = Some(command);
+            drop(state);
+            self.prevented.notify_waiters();
         }
         prevented
+    }
+
+    /// Returns when the present command must not be sent any more. Its client alone calls this. Cancel safe.
+    pub async fn unwanted(&self) -> Scope {
+        loop {
+            let mut prevented = pin!(self.prevented.notified());
+            prevented.as_mut().enable();
+            if let Some(scope) = self.is_unwanted() {
+                return scope;
+            }
+            tokio::select! {
+                () = prevented => {}
+                () = self.kill.cancelled() => {}
+            }
+        }
+    }
+
+    fn is_unwanted(&self) -> Option<Scope> {
+        let state = self.state();
+        if state.doomed {
+            return Some(Scope::Connection);
+        }
+        state.unwanted.filter(|command| *command == self.command()).map(|_| Scope::Query)
     }
 
     /// The client ends, and its statement with it: the drain's deadline has passed.
@@ -387,5 +423,27 @@ mod tests {
         assert_eq!(handle.begin(running(9)), Begun::Running);
         handle.doom();
         assert_eq!(handle.begin(running(9)), Begun::Killed(Scope::Connection));
+    }
+
+    #[tokio::test]
+    async fn who_waits_hears_at_once_that_its_command_was_killed() {
+        let handle = handle();
+        handle.command_begins();
+        let waiting = tokio::spawn({
+            let handle = Arc::clone(&handle);
+            async move { handle.unwanted().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        let Aim::Preparing(command) = handle.aim() else { panic!("no command") };
+        assert!(handle.prevent(command));
+        assert_eq!(waiting.await.unwrap(), Scope::Query);
+        handle.command_ends();
+
+        handle.command_begins();
+        let next = timeout(Duration::from_millis(20), handle.unwanted());
+        assert!(next.await.is_err(), "the kill was not for this one");
+        handle.doom();
+        assert_eq!(handle.unwanted().await, Scope::Connection);
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::timeout_at;
 
 use super::{
     connections::{Side, Used},
+    fallback::Turn,
     memory::Memory,
     order::Order,
     pin_log::named,
@@ -31,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What was tried for one statement.
 #[derive(Debug)]
 pub(super) struct Attempts {
-    deadline: Instant,
+    pub deadline: Instant,
     /// When the work on the statement began.
     pub began: Instant,
     /// Members that did not serve.
@@ -40,6 +41,8 @@ pub(super) struct Attempts {
     problems: Vec<String>,
     /// How long the statement waited for a replica to have what it must see; `None`: it did not.
     pub waited: Option<Duration>,
+    /// It may be served by the primary in a replica's place.
+    pub turn: Option<Turn>,
 }
 
 /// The member that was chosen.
@@ -52,7 +55,14 @@ pub(super) struct Choice {
 
 impl Attempts {
     pub fn new(now: Instant, allowed: Duration) -> Self {
-        Attempts { deadline: now + allowed, began: now, avoid: Vec::new(), problems: Vec::new(), waited: None }
+        Attempts {
+            deadline: now + allowed,
+            began: now,
+            avoid: Vec::new(),
+            problems: Vec::new(),
+            waited: None,
+            turn: None,
+        }
     }
 
     /// This member did not serve.
@@ -90,8 +100,11 @@ impl Client {
             self.renew_causality();
             let choice = self.choose(side, route, attempts);
             match choice {
-                Ok(choice) if self.may_wait(&choice, attempts) => self.await_replica(route, &choice, attempts).await,
+                Ok(choice) if self.may_wait(&choice, attempts) => self.await_replica(route, &choice, attempts).await?,
+                Ok(choice) if self.needs_turn(side, &choice, attempts) => self.wait_for_turn(attempts).await?,
                 Ok(choice) => {
+                    attempts.turn =
+                        attempts.turn.take().filter(|_| choice.because.is_some_and(PickReason::is_fallback));
                     if let Some(mut used) = kept.take() {
                         if used.member == choice.member.id {
                             used.on_primary = choice.on_primary;
@@ -252,17 +265,20 @@ impl Client {
     }
 
     /// Waits for news from the monitor, a little at least, until the deadline.
-    async fn wait_for_change(&self, attempts: &Attempts) -> Result<(), SqlError> {
+    async fn wait_for_change(&mut self, attempts: &Attempts) -> Result<(), SqlError> {
         let now = Instant::now();
         if now >= attempts.deadline {
             return Err(attempts.refusal());
         }
-        let _held = self.proxy.metrics.held();
-        let mut changed = self.proxy.topology.changed();
+        let proxy = Arc::clone(&self.proxy);
+        let _held = proxy.metrics.held();
+        let mut changed = proxy.topology.changed();
         let until = attempts.deadline.min(now + PAUSE.max(Duration::from_millis(500)));
-        let _ = timeout_at(until.into(), changed.changed()).await;
-        tokio::time::sleep(PAUSE.min(attempts.deadline.saturating_duration_since(now))).await;
-        Ok(())
+        let change = async {
+            let _ = timeout_at(until.into(), changed.changed()).await;
+            tokio::time::sleep(PAUSE.min(attempts.deadline.saturating_duration_since(now))).await;
+        };
+        self.while_wanted(change).await
     }
 }
 

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    abandon::Abandoned, accounts::Accounts, lookup::Lookups, memory::Memory, pin_log::PinLog, registry::Registry,
-    seldom::Seldom, texts::StatementTexts,
+    abandon::Abandoned, accounts::Accounts, fallback::Fallbacks, lookup::Lookups, memory::Memory, pin_log::PinLog,
+    registry::Registry, seldom::Seldom, texts::StatementTexts,
 };
 use crate::{
     backend::KeyPair,
@@ -59,6 +59,8 @@ pub struct Policy {
     pub consistency: Consistency,
     /// How long a read may wait for a replica to have what it must see, before the primary serves it.
     pub causal_wait: Duration,
+    /// How many reads at a time the primary may serve in a replica's place.
+    pub fallbacks: Fallbacks,
     /// What tokens of this cluster begin with.
     pub cluster: ClusterTag,
     /// Functions that are known not to write.

@@ -82,6 +82,12 @@ pub fn killed_by(scope: Scope, server: ServerKind) -> SqlError {
     SqlError { code, state: *b"70100", message: message.to_owned() }
 }
 
+/// Nobody reads it: the client left while its statement waited for a member.
+#[must_use]
+pub fn client_left() -> SqlError {
+    SqlError::proxy(1158, *b"08S01", "the client has left")
+}
+
 /// `KILL` of an id that nobody has, in the words of the servers.
 #[must_use]
 pub fn unknown_thread(id: u32) -> SqlError {

@@ -71,7 +71,7 @@ impl Client {
 
     /// Returns when the primary has it. That it never will is certain at once, but where the primary of a Galera cluster has
     /// just become it.
-    async fn await_executed(&self, mark: &Mark) -> Result<(), SqlError> {
+    async fn await_executed(&mut self, mark: &Mark) -> Result<(), SqlError> {
         let topology = Arc::clone(&self.proxy.topology);
         let certain = async {
             loop {
@@ -85,7 +85,7 @@ impl Client {
                 }
             }
         };
-        match self.with_patience(certain).await {
+        match self.with_patience(certain).await? {
             Some(Some(true)) => Ok(()),
             Some(Some(false)) => {
                 Err(refusal::bad_token("it names transactions that this cluster's primary does not have"))
@@ -116,18 +116,18 @@ impl Client {
         let is_galera = view.is_galera();
         drop(view);
         let causality = &self.session.causality;
-        let own = causality.gtids();
+        let own = causality.gtids().clone();
         let since = match causality.unknown() {
-            None if !is_galera => return Ok(self.token_of(Mark::Gtids(Arc::new(own.clone())), kind)),
+            None if !is_galera => return Ok(self.token_of(Mark::Gtids(Arc::new(own)), kind)),
             None => Instant::now(),
             Some(instant) => instant,
         };
         let topology = Arc::clone(&self.proxy.topology);
-        let executed = self.with_patience(topology.executed_since(since)).await.flatten();
+        let executed = self.with_patience(topology.executed_since(since)).await?.flatten();
         let mark = match executed.ok_or_else(refusal::no_token)? {
             Mark::Gtids(executed) => {
                 let mut all = GtidSet::clone(&executed);
-                all.merge(own);
+                all.merge(&own);
                 Mark::Gtids(Arc::new(all))
             }
             galera @ Mark::Galera(_) => galera,
@@ -139,14 +139,16 @@ impl Client {
         Token::new(self.proxy.policy.cluster, mark, kind)
     }
 
-    /// Ends with the client's kill, with the proxy's drain, and after `pool.acquire_timeout`.
-    async fn with_patience<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// `None` after `pool.acquire_timeout`, and when the proxy is going down.
+    async fn with_patience<T>(&mut self, work: impl Future<Output = T>) -> Result<Option<T>, SqlError> {
         let until = Instant::now() + self.proxy.policy.acquire_timeout;
-        let kill = self.registered.handle.kill.clone();
-        tokio::select! {
-            done = timeout_at(until.into(), work) => done.ok(),
-            () = kill.cancelled() => None,
-            () = self.proxy.drain.cancelled() => None,
-        }
+        let drain = self.proxy.drain.clone();
+        let done = async {
+            tokio::select! {
+                done = timeout_at(until.into(), work) => done.ok(),
+                () = drain.cancelled() => None,
+            }
+        };
+        self.while_wanted(done).await
     }
 }

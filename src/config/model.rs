@@ -166,6 +166,8 @@ pub struct Routing {
     pub consistency: Consistency,
     /// How long a read may wait on a replica for the session's last write; zero: not at all. Default 50 ms.
     pub causal_wait: Duration,
+    /// How many reads at a time the primary may serve for want of a replica; 0, the default: any number.
+    pub fallback_limit: usize,
     /// Stored functions (`f` or `db.f`) that do not write, so a SELECT that calls them may go to a replica.
     pub trusted_functions: Vec<String>,
 }

@@ -46,6 +46,7 @@ impl Display for Config {
         writeln!(f, "\n[routing]")?;
         write_text(f, "consistency", routing.consistency.word())?;
         write_text(f, "causal_wait", show_duration(routing.causal_wait))?;
+        writeln!(f, "fallback_limit = {}", routing.fallback_limit)?;
         write_list(f, "trusted_functions", &routing.trusted_functions)?;
 
         writeln!(f, "\n[pool]\nmax_backend_connections = {}", pool.max_backend_connections)?;

@@ -190,6 +190,7 @@ fn routing(settings: &Settings) -> Result<Routing, ConfigError> {
     Ok(Routing {
         consistency: settings.choice("routing.consistency")?,
         causal_wait: settings.duration("routing.causal_wait", Duration::ZERO..=MINUTE)?,
+        fallback_limit: settings.number("routing.fallback_limit", 0..=100_000)?,
         trusted_functions: trusted.iter().map(|item| item.text.clone()).collect(),
     })
 }

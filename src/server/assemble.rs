@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::ServerError;
 use crate::{
     backend::{Account, KeyPair},
-    client::{Policy, Proxy, accounts::Accounts, lookup::Lookups, registry::Registry, seldom::Seldom},
+    client::{Fallbacks, Policy, Proxy, accounts::Accounts, lookup::Lookups, registry::Registry, seldom::Seldom},
     config::{self, AuthSource, Config, Discovery, Multiplexing},
     metrics::{Metrics, RouteNames},
     pool::{PoolSettings, Pools},
@@ -100,6 +100,7 @@ const fn pool(pool: &config::Pool, max_backend_connections: usize) -> PoolSettin
 fn policy(config: &Config) -> Policy {
     Policy {
         consistency: config.routing.consistency,
+        fallbacks: Fallbacks::new(config.routing.fallback_limit),
         cluster: cluster_tag(&config.cluster),
         causal_wait: config.routing.causal_wait,
         trusted: TrustedFunctions::new(&config.routing.trusted_functions),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::character::{Character, Word};
-use super::fitness::{Circumstances, Fitness, judge};
+use super::fitness::{Circumstances, Fitness, allowed_lag, judge};
 use super::galera;
 use super::lineage::{Lineage, Node};
 use super::member::{Member, Role};
@@ -36,6 +36,8 @@ struct Known {
     fresh: bool,
     progress: Progress,
     standing: Standing,
+    /// It was behind by more than is allowed when it was judged last.
+    was_late: bool,
 }
 
 /// The members that came and went.
@@ -125,7 +127,10 @@ impl Cluster {
     pub fn view(&mut self) -> View {
         self.generation += 1;
         let primary_is_up = self.primary_member().is_some_and(|known| known.health == Health::Up && known.fresh);
-        let members = self.members.values().map(|known| self.view_of(known, primary_is_up)).collect();
+        let members: Vec<MemberView> = self.members.values().map(|known| self.view_of(known, primary_is_up)).collect();
+        for (known, view) in self.members.values_mut().zip(&members) {
+            known.was_late = matches!(view.unfit, Some(Unfit::Lag { .. }));
+        }
         let mut view = View::new(self.generation, members, self.primary.clone());
         view.character = self.character;
         view.discovery_problem.clone_from(&self.discovery_problem);
@@ -144,6 +149,7 @@ impl Cluster {
             fresh: false,
             progress: Progress::default(),
             standing: Standing::default(),
+            was_late: false,
         };
         self.members.insert(member.id, known);
         member
@@ -294,7 +300,8 @@ impl Cluster {
         }
         let staleness = known.progress.staleness(report);
         let cut_off_for = known.standing.cut_off_for(report);
-        let around = Circumstances { primary_is_up, staleness, cut_off_for, max_lag: self.settings.check.max_lag };
+        let max_lag = allowed_lag(self.settings.check.max_lag, known.was_late);
+        let around = Circumstances { primary_is_up, staleness, cut_off_for, max_lag };
         let root = self.primary_member().and_then(|root| root.report.as_ref());
         if self.character == Character::Galera {
             let of_primary = root.and_then(|root| root.galera.as_ref());

@@ -67,6 +67,17 @@ fn who_reads(view: &View, position: &str) -> (u32, PickReason) {
 }
 
 #[test]
+fn a_replica_that_was_too_late_returns_at_four_fifths_of_the_limit() {
+    let mut cluster = named_cluster();
+    answers(&mut cluster, 0, report(1, "1-1-8", None));
+    answers(&mut cluster, 2, report(3, "1-1-8", Some(0)));
+    for (behind, serves) in [(10, true), (11, false), (10, false), (9, false), (8, true), (9, true), (10, true)] {
+        answers(&mut cluster, 1, report(2, "1-1-7", Some(behind)));
+        assert_eq!(readers(&mut cluster).contains(&1), serves, "{behind} s");
+    }
+}
+
+#[test]
 fn reads_follow_what_the_replicas_have_applied() {
     let mut cluster = named_cluster();
     answers(&mut cluster, 0, report(1, "1-1-8", None));

@@ -39,6 +39,13 @@ pub struct Fitness {
     pub unfit: Option<Unfit>,
 }
 
+/// How far behind a replica may be: one that was too late returns at four fifths of it, so that it does not come and go where
+/// it hovers about the limit.
+#[must_use]
+pub fn allowed_lag(max_lag: Duration, was_late: bool) -> Duration {
+    if was_late { max_lag / 5 * 4 } else { max_lag }
+}
+
 /// Judges a replica.
 #[must_use]
 pub fn judge(replication: &Replication, around: &Circumstances) -> Fitness {

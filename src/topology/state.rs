@@ -98,7 +98,7 @@ pub enum Unfit {
         error: String,
     },
     /// It is too far behind.
-    #[error("it is {lag:?} behind, more than monitor.max_lag ({max:?})")]
+    #[error("it is {lag:?} behind, more than {max:?} (monitor.max_lag, or four fifths of it before it serves again)")]
     Lag {
         /// How far.
         lag: Duration,
