@@ -115,7 +115,7 @@ impl Client {
                         self.keep_answers(&mut used).await;
                         give_back(used);
                     }
-                    match self.lease(side, &choice, route).await {
+                    match self.lease(side, &choice, route).await? {
                         Ok(used) => {
                             self.note_choice(side, route, &choice, attempts);
                             return Ok(used);
@@ -205,27 +205,34 @@ impl Client {
 
     /// Nobody waits for a connection while keeping another only because the client may ask for what it knows: a few who
     /// do that would wait for each other.
-    async fn lease(&mut self, side: Side, choice: &Choice, route: &Route) -> Result<Used, LeaseError> {
+    async fn lease(
+        &mut self,
+        side: Side,
+        choice: &Choice,
+        route: &Route,
+    ) -> Result<Result<Used, LeaseError>, SqlError> {
         let pool = self.proxy.pools.member(choice.member.address);
         let settings = Arc::clone(&self.session.settings);
         let can = |memory: &Memory| memory.settings.can_become(&settings);
         let fits = |memory: &Memory| memory.has(&settings);
         let last = self.last_backend(side, choice, route);
-        let at_once = pool.lease_at_once(&self.identity, Wish { can, last, fits }).await?;
-        let lease = if let Some(lease) = at_once {
-            lease
-        } else {
-            self.end_lingering().await;
-            pool.lease(&self.identity, Wish { can, last, fits }).await?
+        let identity = Arc::clone(&self.identity);
+        let lease = match pool.lease_at_once(&identity, Wish { can, last, fits }).await {
+            Ok(Some(lease)) => Ok(lease),
+            Ok(None) => {
+                self.end_lingering().await;
+                self.while_wanted(pool.lease(&identity, Wish { can, last, fits })).await?
+            }
+            Err(error) => Err(error),
         };
-        Ok(Used {
+        Ok(lease.map(|lease| Used {
             lease,
             member: choice.member.id,
             address: choice.member.address,
             on_primary: choice.on_primary,
             held: false,
             in_flight: Some(choice.member.begin()),
-        })
+        }))
     }
 
     /// A read that the primary serves asks for the connection that the session's writes used.
