@@ -1,6 +1,6 @@
 # The ways to build, show and check mysql-proxy. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-drivers lockstep refusals soak chaos-pods lint bench fmt clean
+.PHONY: help build demo test test-drivers lockstep refusals causal soak chaos-pods lint bench fmt clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -50,6 +50,12 @@ refusals: ## 10,000,000 made statements: what is taken for a read is refused by 
 	@tests/install.sh build servers
 	MYSQL_PROXY_REFUSALS=$${MYSQL_PROXY_REFUSALS:-10000000} \
 	  $(CARGO) test --locked --release --test refusals -- --nocapture --test-threads 1
+
+causal: ## 1,000,000 reads while replicas are late, stopped, killed: none is stale or goes back (MYSQL_PROXY_CAUSAL)
+	@echo "==> causal: counters written and read back by 64 sessions, through one proxy and through two"
+	@tests/install.sh build servers
+	MYSQL_PROXY_TEST_LONG=1 MYSQL_PROXY_CAUSAL=$${MYSQL_PROXY_CAUSAL:-1000000} \
+	  $(CARGO) test --locked --release --test causal -- --nocapture --test-threads 1
 
 soak: ## Ten minutes with clients that vanish or never read and members that are cut off (MYSQL_PROXY_SOAK, seconds)
 	@echo "==> soak: careless clients and cut networks; at the end everything is as at the start"

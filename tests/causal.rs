@@ -206,15 +206,36 @@ fn reads_behind_writes_run_on_replicas(flavor: Flavor) {
     assert_eq!(questions(&cluster), asked, "nobody waits any more");
 }
 
+/// How long is checked, and what happens to the replicas meanwhile.
+#[derive(Clone, Copy)]
+struct Plan {
+    sessions: usize,
+    checks: u64,
+    /// The short form ends by the clock, however few checks it came to.
+    time: Duration,
+    /// The longest that replicas are delayed.
+    delay: u64,
+}
+
+impl Plan {
+    /// `MYSQL_PROXY_CAUSAL` gives the number of checks (`make causal`).
+    fn by_environment() -> Self {
+        match std::env::var("MYSQL_PROXY_CAUSAL").ok().and_then(|text| text.parse().ok()) {
+            Some(checks) => Self { sessions: 64, checks, time: Duration::from_secs(3600), delay: 5 },
+            None => Self { sessions: 8, checks: u64::MAX, time: Duration::from_secs(10), delay: 1 },
+        }
+    }
+}
+
 /// What happens to the replicas meanwhile: delays, a stopped SQL thread, a replica that is killed and comes back.
-fn trouble(cluster: &Mutex<Cluster>, until: Instant) {
+fn trouble(cluster: &Mutex<Cluster>, delay: u64, is_over: impl Fn() -> bool) {
     let mut turn = 0;
-    while Instant::now() < until {
+    while !is_over() {
         let replica = 1 + turn % 2;
         turn += 1;
         let mut cluster = cluster.lock().unwrap();
         match turn % 4 {
-            0 => cluster.set_delay(replica, Duration::from_secs(1)).unwrap(),
+            0 => cluster.set_delay(replica, Duration::from_secs(1 + turn as u64 / 4 % delay)).unwrap(),
             1 => {
                 let word = if cluster.sql(replica, "SELECT VERSION()").unwrap()[0][0].contains("Maria") {
                     "SLAVE"
@@ -245,10 +266,10 @@ struct Found {
     checks: AtomicU64,
 }
 
-fn check(address: SocketAddr, id: usize, others: usize, until: Instant, found: &Found) {
+fn check(address: SocketAddr, id: usize, others: usize, is_over: impl Fn() -> bool, found: &Found) {
     let mut counting = Counting::new(address, id);
     let mut seen = vec![0u64; others];
-    while Instant::now() < until {
+    while !is_over() {
         counting.write();
         for read in 0..6usize {
             found.checks.fetch_add(1, Ordering::Relaxed);
@@ -266,18 +287,21 @@ fn check(address: SocketAddr, id: usize, others: usize, until: Instant, found: &
     }
 }
 
-fn run_checks(cluster: Cluster, settings: &str, sessions: usize, time: Duration) -> (Cluster, Arc<Found>) {
+fn run_checks(cluster: Cluster, settings: &str, plan: Plan) -> (Cluster, Arc<Found>) {
     let proxy = Proxy::start(&cluster, settings);
-    let until = Instant::now() + time;
     let found = Arc::new(Found::default());
-    let threads: Vec<_> = (0..sessions)
+    let is_over = {
+        let (until, found) = (Instant::now() + plan.time, Arc::clone(&found));
+        move || Instant::now() > until || found.checks.load(Ordering::Relaxed) >= plan.checks
+    };
+    let threads: Vec<_> = (0..plan.sessions)
         .map(|id| {
-            let (address, found) = (proxy.read_write, Arc::clone(&found));
-            thread::spawn(move || check(address, id, sessions, until, &found))
+            let (address, found, is_over) = (proxy.read_write, Arc::clone(&found), is_over.clone());
+            thread::spawn(move || check(address, id, plan.sessions, is_over, &found))
         })
         .collect();
     let cluster = Mutex::new(cluster);
-    trouble(&cluster, until);
+    trouble(&cluster, plan.delay, is_over);
     for thread in threads {
         thread.join().unwrap();
     }
@@ -287,9 +311,9 @@ fn run_checks(cluster: Cluster, settings: &str, sessions: usize, time: Duration)
 }
 
 fn nobody_reads_the_past_while_replicas_fall_behind_and_come_back(flavor: Flavor) {
-    let (sessions, time) = if support::long() { (64, Duration::from_secs(600)) } else { (8, Duration::from_secs(10)) };
-    let Some(cluster) = counters(flavor, sessions) else { return };
-    let (cluster, found) = run_checks(cluster, "", sessions, time);
+    let plan = Plan::by_environment();
+    let Some(cluster) = counters(flavor, plan.sessions) else { return };
+    let (cluster, found) = run_checks(cluster, "", plan);
     assert_eq!(found.stale.load(Ordering::Relaxed), 0, "a session did not see its own write: {found:?}");
     assert_eq!(found.back.load(Ordering::Relaxed), 0, "a session saw the past: {found:?}");
 
@@ -297,7 +321,8 @@ fn nobody_reads_the_past_while_replicas_fall_behind_and_come_back(flavor: Flavor
     for replica in [1, 2] {
         cluster.set_delay(replica, Duration::from_secs(1)).unwrap();
     }
-    let (_, found) = run_checks(cluster, "routing.consistency = 'eventual'", sessions.min(8), Duration::from_secs(3));
+    let plan = Plan { sessions: 8, time: Duration::from_secs(3), delay: 1, ..plan };
+    let (_, found) = run_checks(cluster, "routing.consistency = 'eventual'", plan);
     assert!(found.stale.load(Ordering::Relaxed) > 0, "the checker cannot fail: {found:?}");
 }
 
@@ -316,14 +341,17 @@ fn reads_see_what_was_written_through_another_proxy(flavor: Flavor) {
     tokens_that_do_not_count(flavor, &cluster, &one);
 }
 
-const TIMES: u64 = 300;
-const MANY_TIMES: u64 = 100_000;
+/// How often somebody writes and somebody else reads; `make causal`: a tenth of its checks.
+fn times() -> u64 {
+    let checks = std::env::var("MYSQL_PROXY_CAUSAL").ok().and_then(|text| text.parse::<u64>().ok());
+    checks.map_or(300, |checks| checks / 10)
+}
 
 /// Writes and reads by turns; gives how many reads ran on replicas, and on the primary.
 fn by_turns(other: &Proxy, mut turn: impl FnMut(bool)) -> (f64, f64) {
     let served = || (served(other, "applied") + served(other, "waited"), served(other, "primary"));
     let before = served();
-    for number in 0..if support::long() { MANY_TIMES } else { TIMES } {
+    for number in 0..times() {
         turn(number % 2 == 0);
     }
     let after = served();

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-/// The memory of a process that is in use now.
+/// The memory that a process has got from the kernel and not given back; not its program, of which the kernel keeps in
+/// memory what it likes.
 pub fn resident_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 

@@ -122,8 +122,17 @@ impl Work {
     }
 }
 
+/// A statement that takes as long as this is told, with where it ran.
+const SLOW: Duration = Duration::from_secs(2);
+
 fn said(raw: &mut Raw, sql: &str) -> Result<String, String> {
+    let sent = Instant::now();
     let text = raw.try_say(sql).map_err(|error| format!("{sql}: {error}"))?;
+    let took = sent.elapsed();
+    if took > SLOW {
+        let route = raw.try_say("SHOW PROXY ROUTE").unwrap_or_default();
+        println!("soak: {sql} took {took:.1?}: {route}: {}", text.get(..150).unwrap_or(&text));
+    }
     match text.find("ERROR ") {
         Some(at) => Err(text[at..].to_owned()),
         None => Ok(text),

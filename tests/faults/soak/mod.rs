@@ -201,8 +201,8 @@ fn faults(guild: &Guild, outages: &[Outage]) -> Vec<String> {
     for &(sent, took, work) in slow.iter() {
         let limit = if during(sent, sent + took) { TOO_SLOW_IN_AN_OUTAGE } else { TOO_SLOW };
         if took > limit {
-            let near = outages.iter().map(|(begin, _)| sent.saturating_duration_since(*begin)).min();
-            faults.push(format!("a turn of {work:?} took {took:?}, {near:?} behind the begin of an outage"));
+            let before = outages.iter().rev().find(|(begin, _)| *begin <= sent).map(|(begin, _)| sent - *begin);
+            faults.push(format!("a turn of {work:?} took {took:.1?}, {before:.1?} behind the begin of an outage"));
         }
     }
     let longest = slow.iter().map(|(_, took, _)| *took).max().unwrap_or_default();
