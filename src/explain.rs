@@ -262,7 +262,7 @@ impl Session {
 
     /// A read-only transaction runs on a replica unless something else has kept it on the primary.
     fn held(&self) -> Held {
-        let free = self.pins.is_empty() && self.autocommit && self.isolation != Isolation::Serializable;
+        let free = self.pins.is_empty() && self.isolation != Isolation::Serializable;
         let read_only = self.transaction == Transaction::ReadOnly || self.listener == Listener::ReadOnly;
         if read_only && free { Held::Replica } else { Held::Primary }
     }

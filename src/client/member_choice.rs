@@ -11,7 +11,6 @@ use super::{
     connections::{Side, Used},
     fallback::Turn,
     memory::Memory,
-    order::Order,
     pin_log::named,
     refusal,
     run::Client,
@@ -43,6 +42,8 @@ pub(super) struct Attempts {
     pub waited: Option<Duration>,
     /// It may be served by the primary in a replica's place.
     pub turn: Option<Turn>,
+    /// Why it is the primary that serves, though a replica was wanted.
+    fell_back: Option<PickReason>,
 }
 
 /// The member that was chosen.
@@ -62,6 +63,7 @@ impl Attempts {
             problems: Vec::new(),
             waited: None,
             turn: None,
+            fell_back: None,
         }
     }
 
@@ -154,7 +156,7 @@ impl Client {
         self.count_causal_read(side, route, choice.because, attempts.waited);
         self.last_route.waited = attempts.waited;
         self.last_route.member = Some(choice.member.address);
-        self.last_route.because = choice.because;
+        self.last_route.because = choice.because.or(attempts.fell_back);
         self.last_route.lag = choice.lag;
         self.last_route.sees_own_writes = self.awaits_gtid(side, route);
     }
@@ -190,9 +192,19 @@ impl Client {
         }
     }
 
-    /// Whether the primary serves what a replica should.
-    pub(super) fn falls_back(&self, order: &Order<'_>, attempts: &Attempts) -> bool {
-        self.choose(Side::Replica, &order.route, attempts).is_ok_and(|choice| choice.on_primary)
+    /// Whether the primary serves what a replica should, as none has what it must see, nor will have it soon.
+    pub(super) async fn falls_back(&mut self, route: &Route, attempts: &mut Attempts) -> bool {
+        self.renew_causality();
+        let mut choice = self.choose(Side::Replica, route, attempts);
+        if let Ok(first) = &choice
+            && self.may_wait(first, attempts)
+        {
+            self.await_replica(route, first, attempts).await;
+            choice = self.choose(Side::Replica, route, attempts);
+        }
+        let fallen = choice.ok().filter(|choice| choice.on_primary);
+        attempts.fell_back = fallen.as_ref().and_then(|choice| choice.because);
+        fallen.is_some()
     }
 
     /// The member that served the previous statement: its connection may still know what is asked.

@@ -18,9 +18,9 @@ use super::{
 use crate::{
     backend::{Exchange, ExchangeError, Progress, Reply, SendError, Translation},
     metrics::{Direction, Side as MetricSide},
-    route::{Route, Target},
+    route::{Reason, Route, Target},
     session::{Listener, Transaction},
-    sql::{Facts, Kind, Statement},
+    sql::{Facts, Statement},
     wire::{
         Command, HEADER_LEN, StatusFlags,
         attributes::Layout,
@@ -143,7 +143,7 @@ impl Client {
         let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         self.forget_what_is_cleared(&order);
         loop {
-            self.begin_where_it_can_stay(&mut order, &attempts);
+            self.begin_where_it_can_stay(&mut order, &mut attempts).await;
             let side = self.side_of(&order);
             if side != self.connections.last {
                 // The connection that can answer what waits is about to be the other one.
@@ -163,10 +163,14 @@ impl Client {
 
     /// A read-only transaction that no replica can serve is the primary's like any other: what it does there needs no
     /// second connection.
-    fn begin_where_it_can_stay(&self, order: &mut Order<'_>, attempts: &Attempts) {
-        let begins = order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Begin);
+    async fn begin_where_it_can_stay(&mut self, order: &mut Order<'_>, attempts: &mut Attempts) {
+        let begins = order.statement.is_some() && order.route.reason == Reason::ReadOnlyTransaction;
         let on_replica = order.route.target == Target::Replica && !self.connections.transaction_on_replica;
-        if begins && on_replica && self.session.listener == Listener::ReadWrite && self.falls_back(order, attempts) {
+        if begins
+            && on_replica
+            && self.session.listener == Listener::ReadWrite
+            && self.falls_back(&order.route, attempts).await
+        {
             order.route.target = Target::Primary;
         }
     }

@@ -171,10 +171,11 @@ impl Client {
             self.ask_what_waits().await;
             self.commit_on_replica().await;
         }
-        let read_only = read_only_transaction(self.session.ledger.next_transaction);
         if route.opens_read_only {
-            self.give_up_waiting_transaction().await;
-            order.preface = Some(read_only);
+            order.preface = Some(read_only_transaction(self.session.ledger.next_transaction));
+            if statement.kind == Kind::Begin {
+                self.give_up_waiting_transaction().await;
+            }
         }
         let ends = statement.kind == Kind::Begin || statement.has(Facts::COMMITS);
         let goes_on = statement.kind == Kind::Several || !ends;
@@ -184,6 +185,10 @@ impl Client {
         }
         order.statement = Some((statement, sql));
         let finish = self.run(order).await?;
+        if route.opens_read_only && statement.kind != Kind::Begin && self.connections.transaction_on_replica {
+            // Only now it is known that the read has opened the transaction that was waited for.
+            self.give_up_waiting_transaction().await;
+        }
         self.count(route, &finish, began.elapsed());
         let done = finish.reply().is_some_and(|reply| reply.error.is_none());
         Ok(if done { Outcome::Ok } else { Outcome::Error })

@@ -139,7 +139,7 @@ impl Client {
     pub(super) async fn intercepted(
         &mut self,
         side: Side,
-        used: Used,
+        mut used: Used,
         code: u16,
         order: &mut Order<'_>,
         attempts: &mut Attempts,
@@ -150,6 +150,8 @@ impl Client {
             self.proxy.topology.recheck();
             return Attempt::Again;
         }
+        // With autocommit off the transaction that the statement has opened stands open.
+        used.lease.parts().1.has_leftovers |= !self.session.autocommit;
         self.settle(side, used).await;
         // A replica says that it writes: it must not run twice, however much like a read it looks.
         let loss = if is_read_only_refusal(code) { Loss::OutcomeUnknown } else { order.route.loss };

@@ -72,6 +72,11 @@ fn loss(statement: &Statement, route: &Route, standing: &Standing<'_>) -> Loss {
     }
     let plain = matches!(route.reason, Reason::Read | Reason::Metadata | Reason::HintReplica | Reason::HintPrimary)
         || (statement.is_read() && route.reason == Reason::InstanceState);
+    let opens_by_itself = !standing.autocommit && statement.is_read() && route.reason == Reason::ReadOnlyTransaction;
+    if opens_by_itself && route.target == Target::Replica {
+        // Nothing of its transaction has been seen before.
+        return Loss::Repeatable;
+    }
     if plain && standing.autocommit && matches!(route.target, Target::Replica | Target::Primary) {
         return Loss::Repeatable;
     }
@@ -105,7 +110,12 @@ mod tests {
     use crate::sql::{Dialect, classify};
 
     fn loss_of(sql: &str) -> Loss {
-        let standing = Standing {
+        loss_in(sql, |_| {})
+    }
+
+    fn loss_in(sql: &str, state: impl FnOnce(&mut Standing<'_>)) -> Loss {
+        let (pins, user_variables, trusted) = (Pins::default(), UserVariables::default(), TrustedFunctions::default());
+        let mut standing = Standing {
             listener: Listener::ReadWrite,
             consistency: Consistency::Session,
             transaction: Transaction::None,
@@ -113,15 +123,16 @@ mod tests {
             isolation: Isolation::RepeatableRead,
             transaction_read_only: false,
             next_transaction: NextTransaction::default(),
-            pins: &Pins::default(),
+            pins: &pins,
             held: Held::Primary,
-            user_variables: &UserVariables::default(),
+            user_variables: &user_variables,
             wrote: false,
             in_system_schema: false,
-            trusted: &TrustedFunctions::default(),
+            trusted: &trusted,
             hint: None,
             has_token: false,
         };
+        state(&mut standing);
         decide(&classify(sql.as_bytes(), &Dialect::default()), sql.as_bytes(), &standing).loss
     }
 
@@ -130,5 +141,20 @@ mod tests {
         assert_eq!(loss_of("/* proxy:replica */ SELECT 1"), Loss::Repeatable);
         assert_eq!(loss_of("/* proxy:replica */ SELECT f(1)"), Loss::OutcomeUnknown);
         assert_eq!(loss_of("SELECT f(1)"), Loss::OutcomeUnknown);
+    }
+
+    #[test]
+    fn a_read_that_opens_a_read_only_transaction_is_repeated_and_no_later_one() {
+        let off = |standing: &mut Standing<'_>| standing.autocommit = false;
+        let read_only =
+            |standing: &mut Standing<'_>| (standing.autocommit, standing.transaction_read_only) = (false, true);
+        let open = |standing: &mut Standing<'_>| {
+            read_only(standing);
+            (standing.transaction, standing.held) = (Transaction::ReadOnly, Held::Replica);
+        };
+        assert_eq!(loss_in("SELECT a FROM t", off), Loss::RolledBack);
+        assert_eq!(loss_in("SELECT a FROM t", read_only), Loss::Repeatable);
+        assert_eq!(loss_in("SELECT a FROM t", open), Loss::RolledBack);
+        assert_eq!(loss_in("SELECT a FROM t FOR UPDATE", read_only), Loss::RolledBack);
     }
 }

@@ -64,6 +64,8 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
         Kind::CreateTemporary | Kind::DropTemporary => {
             Route { target: Target::Primary, answer: Some(Answer::RefuseInReadOnlyTransaction), pins: None, ..wish }
         }
+        // What reads a table there opens another transaction there, in which the session would go on.
+        _ if !standing.autocommit && reads_on_the_primary(statement) => leaves,
         // It commits nothing, on either family of servers.
         Kind::Set if statement.has(Facts::SETS_GLOBAL) => wish,
         // It is for what will be written, and that is not here.
@@ -81,7 +83,14 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
     }
 }
 
-/// Whether `BEGIN` or `START TRANSACTION` opens a read-only transaction.
+/// Whether a statement that has to run on the primary reads tables there.
+fn reads_on_the_primary(statement: &Statement) -> bool {
+    const AWAY: Facts = NAMED_LOCK.union(Facts::SETS_GLOBAL).union(Facts::SETS_UNCARRIED).union(Facts::SETS_UNTOLD);
+    const READS: Facts = Facts::READS_TABLES.union(Facts::UNKNOWN_FUNCTION).union(Facts::MANY_FUNCTIONS);
+    statement.has(AWAY) && statement.has(READS)
+}
+
+/// Whether `BEGIN` or `START TRANSACTION`, or with autocommit off any first statement, opens a read-only transaction.
 pub(super) fn begins_read_only(statement: &Statement, standing: &Standing<'_>) -> bool {
     if statement.has(Facts::READ_ONLY | Facts::READ_WRITE) {
         return statement.has(Facts::READ_ONLY);
@@ -98,9 +107,6 @@ pub(super) fn begin(statement: &Statement, wish: Route, standing: &Standing<'_>)
     if !begins_read_only(statement, standing) {
         return wish;
     }
-    if !standing.autocommit {
-        return Route { reason: Reason::AutocommitOff, ..wish };
-    }
     if isolation(standing) == Isolation::Serializable {
         return Route { reason: Reason::Serializable, ..wish };
     }
@@ -109,11 +115,29 @@ pub(super) fn begin(statement: &Statement, wish: Route, standing: &Standing<'_>)
     Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, opens_read_only, ..wish }
 }
 
+/// A read with autocommit off, which opens the transaction that it belongs to. Of a read-only one a replica is the place.
+fn opens_by_itself(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
+    if !begins_read_only(statement, standing) {
+        return Route { target: Target::Primary, reason: Reason::AutocommitOff, ..wish };
+    }
+    if isolation(standing) == Isolation::Serializable {
+        return Route { target: Target::Primary, reason: Reason::Serializable, ..wish };
+    }
+    let opens_read_only = !standing.next_transaction.is_empty();
+    Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, opens_read_only, ..wish }
+}
+
+/// Whether a statement surely opens the transaction for which a `SET TRANSACTION` waits. A read of no table leaves it waiting.
+fn uses_up_what_waits(statement: &Statement, standing: &Standing<'_>) -> bool {
+    let by_itself = !standing.autocommit && statement.is_read() && statement.has(Facts::READS_TABLES);
+    !standing.next_transaction.doubted && (statement.kind == Kind::Begin || by_itself)
+}
+
 /// A pin keeps its connection. A waiting `SET TRANSACTION` alone can be said again where a read-only transaction opens, if
 /// it surely waits.
 pub(super) fn pinned(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
     let waiting = standing.pins.iter().all(|pin| pin == PinReason::NextTransaction);
-    if waiting && !standing.next_transaction.doubted && statement.kind == Kind::Begin {
+    if waiting && uses_up_what_waits(statement, standing) {
         return wish;
     }
     match standing.held {
@@ -130,9 +154,8 @@ pub(super) fn is_pinned(pins: &Pins) -> bool {
 
 /// The settings that keep reads on the primary, and the client's wish.
 pub(super) fn settings_and_hint(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
-    if wish.target == Target::Replica && !standing.autocommit {
-        return Route { target: Target::Primary, reason: Reason::AutocommitOff, opens_read_only: false, ..wish };
-    }
+    let opens_by_itself = wish.target == Target::Replica && !standing.autocommit && statement.is_read();
+    let wish = if opens_by_itself { self::opens_by_itself(statement, wish, standing) } else { wish };
     let serializable = wish.target == Target::Replica
         && wish.reason != Reason::ReadOnlyTransaction
         && isolation(standing) == Isolation::Serializable;

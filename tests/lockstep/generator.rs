@@ -103,7 +103,9 @@ impl Seen {
             "SET PASSWORD",
             "CALL leaves",
         ];
-        let ends = line.contains("autocommit");
+        // Switched on, it ends a transaction.
+        let ends =
+            line.contains("autocommit") && !["autocommit = 0", "autocommit = OFF"].iter().any(|off| line.contains(off));
         (self.read_only
             && (ends || line.contains("puts(") || in_a_transaction.iter().any(|start| line.starts_with(start))))
             || (self.auto_is_null && line.contains("IS NULL"))
