@@ -32,11 +32,11 @@ if [ ${#packages[@]} -gt 0 ]; then
         "${packages[@]}" >/dev/null || echo "Debian's packages could not be installed"
 fi
 
-if ! "$into/python/bin/python" -c 'import pymysql, cryptography, MySQLdb, mysql.connector' 2>/dev/null; then
-    echo "installing PyMySQL, mysqlclient and mysql-connector-python into $into/python"
+if ! "$into/python/bin/python" -c 'import pymysql, cryptography, MySQLdb, mysql.connector, sqlalchemy' 2>/dev/null; then
+    echo "installing PyMySQL, mysqlclient, mysql-connector-python and SQLAlchemy into $into/python"
     [ -x "$into/python/bin/python" ] || python3 -m venv "$into/python"
-    for driver in 'PyMySQL[rsa]==1.1.*' 'mysqlclient==2.2.*' 'mysql-connector-python==9.*'; do
-        "$into/python/bin/pip" install -q --disable-pip-version-check "$driver" || echo "$driver could not be installed"
+    for driver in 'PyMySQL[rsa]==1.1.*' 'mysqlclient==2.2.*' 'mysql-connector-python==9.*' 'SQLAlchemy==2.*'; do
+        "$into/python/bin/python" -m pip install -q --disable-pip-version-check "$driver" || echo "$driver could not be installed"
     done
 fi
 for driver in mysql2@3 mysql@2 mariadb@3; do

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod logins;
+mod read_only;
 #[path = "../mysql56/servers.rs"]
 #[allow(dead_code, clippy::format_push_string)]
 mod servers;

@@ -9,7 +9,9 @@ use super::model::Side;
 use super::pins::pinned;
 use super::session::Session;
 use super::statements::{Class, FAILING_READS, FAILING_WRITES, PREPARED_READS, PREPARED_WRITES};
-use super::transactions::{autocommit_off, next_transaction, read_only_transaction, serializable, transaction};
+use super::transactions::{
+    autocommit_off, next_transaction, read_only_session, read_only_transaction, serializable, transaction,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -27,7 +29,7 @@ pub fn play(session: &mut Session) {
 }
 
 fn block(session: &mut Session) {
-    match session.random.below(22) {
+    match session.random.below(23) {
         0..=2 => reads(session),
         3 => previous(session),
         4 => on_the_primary(session),
@@ -41,10 +43,11 @@ fn block(session: &mut Session) {
         13..=15 => pinned(session),
         16 => session.fail(FAILING_READS),
         17 => next_transaction(session),
+        18 => read_only_session(session),
         _ if !session.writes => reads(session),
-        18 => write(session),
-        19 => write_and_read_back(session),
-        20 => define(session),
+        19 => write(session),
+        20 => write_and_read_back(session),
+        21 => define(session),
         _ => {
             write(session);
             settle(session);

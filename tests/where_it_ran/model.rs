@@ -121,9 +121,9 @@ impl Model {
         self.hold();
     }
 
-    /// Before the statement that opens a read-only transaction.
+    /// Before the statement that opens a read-only transaction; with autocommit off that may be a read.
     pub fn begin_read_only(&mut self) {
-        if self.pins.is_empty() && self.autocommit && !self.serializable {
+        if self.pins.is_empty() && !self.serializable {
             let group = self.new_group();
             self.transaction = Transaction::ReadOnly { side: self.reads(), group };
         } else {

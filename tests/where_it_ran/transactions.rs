@@ -116,6 +116,26 @@ pub fn autocommit_off(session: &mut Session) {
     reads(session);
 }
 
+/// As drivers begin for those who only read: the first read opens the transaction.
+pub fn read_only_session(session: &mut Session) {
+    session.run(Class::Setting, "SET # autocommit = 0");
+    session.model.autocommit(false);
+    session.run(Class::Setting, "SET # SESSION TRANSACTION READ ONLY");
+    for _ in 0..=session.random.below(2) {
+        session.model.begin_read_only();
+        session.run(Class::Read, "SELECT # COUNT(*) FROM t");
+        between(session);
+        commit_or_roll_back(session);
+    }
+    if session.random.percent(20) {
+        return session.reset();
+    }
+    session.run(Class::Setting, "SET # SESSION TRANSACTION READ WRITE");
+    session.run(Class::Setting, "SET # autocommit = 1");
+    session.model.autocommit(true);
+    reads(session);
+}
+
 pub fn serializable(session: &mut Session) {
     session.run(Class::Setting, "SET # SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE");
     session.model.serializable(true);
