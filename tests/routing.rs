@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use mysql_proxy::explain::explain;
 use mysql_proxy::route::Reason;
 use mysql_proxy::session::{Consistency, PinReason};
+use mysql_proxy::sql::{Dialect, Kind, classify};
+use mysql_proxy::topology::PickReason;
 use routing_tables::lines;
 
 #[test]
@@ -57,6 +59,31 @@ fn every_reason_is_reached() {
     reached.insert(got.reason().name().to_owned());
     let missing: Vec<_> = Reason::ALL.map(Reason::name).into_iter().filter(|name| !reached.contains(*name)).collect();
     assert!(missing.is_empty(), "no line reaches {missing:?}");
+}
+
+/// Whether an application would call it a read.
+fn reads(sql: &[u8]) -> bool {
+    let kind = classify(sql, &Dialect::default()).kind;
+    matches!(kind, Kind::Read | Kind::Metadata | Kind::Instance | Kind::ExplainWrite | Kind::Diagnostics)
+}
+
+#[test]
+fn what_keeps_a_read_on_the_primary_has_its_heading() {
+    let page = include_str!("../docs/reads-on-the-primary.md");
+    let headings: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    let kept = lines().into_iter().filter(|line| line.target == "same" || line.target == "primary");
+    let reasons: BTreeSet<String> = kept.filter(|line| reads(&line.sql)).map(|line| line.reason).collect();
+    let fallbacks = [PickReason::NotCaughtUp, PickReason::AllLagging, PickReason::NoReplica].map(PickReason::as_str);
+    let missing: Vec<&str> =
+        reasons.iter().map(String::as_str).chain(fallbacks).filter(|name| !headings.contains(name)).collect();
+    assert!(missing.is_empty(), "no heading for {missing:?}");
+    let known: BTreeSet<&str> = Reason::ALL.map(Reason::name).into_iter().chain(fallbacks).collect();
+    let unknown: Vec<_> = headings.difference(&known).collect();
+    assert!(unknown.is_empty(), "SHOW PROXY ROUTE never says {unknown:?}");
+    for pin in PinReason::ALL {
+        assert!(page.contains(&format!("`{}`", pin.name())), "the page does not name the pin {}", pin.name());
+    }
 }
 
 /// Pins that no text begins: a reply does, or a command that is none of SQL.
