@@ -85,6 +85,24 @@ fn reads_are_split_from_writes_and_transactions() {
     assert_eq!(reason(&mut reader), "read_only_transaction");
     assert_eq!(reader.say("DELETE FROM t").split(':').next(), Some("ERROR 1792 (25006)"));
     reader.run("COMMIT");
+    // The first read of a read-only session opens such a transaction.
+    reader.run("SET autocommit = 0");
+    for (begin, end) in [
+        ("SET SESSION TRANSACTION READ ONLY", "SET SESSION TRANSACTION READ WRITE"),
+        ("SET SESSION tx_read_only = 1", "SET SESSION tx_read_only = 0"),
+        ("SET TRANSACTION READ ONLY", "DO 0"),
+    ] {
+        reader.run(begin);
+        reader.say("SELECT 'read only', b FROM t");
+        assert_eq!(reason(&mut reader), "read_only_transaction", "{begin}");
+        assert_ne!(member(&mut reader), primary, "{begin}");
+        assert_eq!(reader.say("DELETE FROM t").split(':').next(), Some("ERROR 1792 (25006)"), "{begin}");
+        reader.run("COMMIT");
+        reader.run(end);
+        reader.say("SELECT 'read and write', b FROM t");
+        assert_eq!(reason(&mut reader), "autocommit_off", "{begin}");
+        reader.run("COMMIT");
+    }
     // Prepared statements.
     let insert = session.prepare("INSERT INTO t (b) VALUES (?)").unwrap();
     let select = session.prepare("SELECT b FROM t WHERE b = ?").unwrap();

@@ -26,6 +26,7 @@ on_both!(
     nothing_is_left_of_a_transaction_that_was_cut_short,
     a_transaction_ends_with_its_replica_and_the_next_one_has_another,
     without_a_replica_the_primary_serves,
+    what_did_not_begin_is_nobody_elses,
 );
 
 /// What a driver sends, by its name.
@@ -354,4 +355,16 @@ fn without_a_replica_the_primary_serves(flavor: Flavor) {
     }
     session.run("DELETE FROM t WHERE b = 'mine'");
     session.run("COMMIT");
+}
+
+/// What is said in front of a statement that then fails waits on the connection, and is nobody else's.
+fn what_did_not_begin_is_nobody_elses(flavor: Flavor) {
+    let Some(cluster) = shop(flavor, |options| options.replicas = 0) else { return };
+    let proxy = Proxy::start(&cluster, "pool.max_backend_connections = 1");
+    for sql in ["START TRANSACTION WITH NONSENSE", "START TRANSACTION NONSENSE"] {
+        let mut session = Raw::app(proxy.read_write);
+        session.run("SET TRANSACTION READ ONLY");
+        assert!(session.say(sql).contains("ERROR 1064"), "{sql}");
+        Raw::app(proxy.read_write).run("INSERT INTO t (b) VALUES ('another')");
+    }
 }

@@ -153,10 +153,13 @@ impl Client {
     }
 
     fn note_choice(&mut self, side: Side, route: &Route, choice: &Choice, attempts: &Attempts) {
-        self.count_causal_read(side, route, choice.because, attempts.waited);
+        // What begins on the primary for want of a replica was to be a replica's.
+        let side = if attempts.fell_back.is_some() { Side::Replica } else { side };
+        let because = choice.because.or(attempts.fell_back);
+        self.count_causal_read(side, route, because, attempts.waited);
         self.last_route.waited = attempts.waited;
         self.last_route.member = Some(choice.member.address);
-        self.last_route.because = choice.because.or(attempts.fell_back);
+        self.last_route.because = because;
         self.last_route.lag = choice.lag;
         self.last_route.sees_own_writes = self.awaits_gtid(side, route);
     }

@@ -163,11 +163,13 @@ impl Client {
     pub(super) async fn killed_before_it_began(
         &mut self,
         side: Side,
-        used: Used,
+        mut used: Used,
         scope: Scope,
         order: &mut Order<'_>,
     ) -> Result<Attempt, Gone> {
         self.registered.handle.end().await;
+        // What was said in front stands there, without its statement.
+        used.lease.parts().1.has_leftovers |= order.preface.is_some();
         self.settle(side, used).await;
         self.killed(scope, Progress::Nothing, order).await
     }
