@@ -202,7 +202,8 @@ impl Client {
         if let Ok(first) = &choice
             && self.may_wait(first, attempts)
         {
-            self.await_replica(route, first, attempts).await;
+            // Whoever is killed meanwhile, or has left, is found out when the statement begins.
+            drop(self.await_replica(route, first, attempts).await);
             choice = self.choose(Side::Replica, route, attempts);
         }
         let fallen = choice.ok().filter(|choice| choice.on_primary);
