@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mysql_proxy::demo::{Cluster, Flavor};
@@ -13,8 +15,14 @@ use crate::support::reply::Kind;
 use crate::support::statement::execution;
 use crate::support::{self, Proxy, http, on_both};
 
-/// Connections to each member; one session more has each program's start behind it.
+/// Connections to each member.
 const LIMIT: usize = 6;
+/// Sessions that have programs' starts behind them: one more than there are connections by default.
+const SESSIONS: usize = 201;
+/// As many of each program only in the long form, which is eleven thousand logins; else twice as many as there are connections.
+const OF_EACH: usize = 2 * LIMIT + 1;
+/// How many of them begin at the same time: fewer than there are connections.
+const AT_A_TIME: usize = 4;
 /// How long a write may take while all of them are idle.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -57,8 +65,8 @@ fn proxy(cluster: &Cluster, limit: usize) -> Proxy {
     Proxy::start(cluster, &format!("[pool]\nmax_backend_connections = {limit}\nacquire_timeout = '2s'\n"))
 }
 
-/// A session that has said all that the program says at its start.
-fn start(proxy: &Proxy, program: &Program, problems: &mut Vec<String>) -> Raw {
+/// A session that has said all that the program says at its start; or what went wrong.
+fn start(proxy: &Proxy, program: &Program) -> Result<Raw, String> {
     let mut session = Raw::app(proxy.read_write);
     for line in &program.lines {
         let answer = match line.strip_prefix("@prepare ") {
@@ -66,11 +74,37 @@ fn start(proxy: &Proxy, program: &Program, problems: &mut Vec<String>) -> Raw {
             Some(sql) => prepared(&mut session, sql),
         };
         if answer.contains("ERROR ") {
-            problems.push(format!("{}: {line}: {answer}", program.name));
-            break;
+            return Err(format!("{}: {line}: {answer}", program.name));
         }
     }
-    session
+    Ok(session)
+}
+
+/// Sessions that have done so, of these programs by turns; each of those who begin them stops at the first problem.
+fn start_many(proxy: &Proxy, programs: &[&Program], count: usize, problems: &mut Vec<String>) -> Vec<Raw> {
+    let next = AtomicUsize::new(0);
+    let begin = || -> (Vec<Raw>, Option<String>) {
+        let mut begun = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return (begun, None);
+            }
+            match start(proxy, programs[number % programs.len()]) {
+                Ok(session) => begun.push(session),
+                Err(problem) => return (begun, Some(problem)),
+            }
+        }
+    };
+    let mut sessions = Vec::new();
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_A_TIME.min(count)).map(|_| scope.spawn(begin)).collect();
+        for (begun, problem) in threads.into_iter().map(|thread| thread.join().unwrap()) {
+            sessions.extend(begun);
+            problems.extend(problem);
+        }
+    });
+    sessions
 }
 
 fn prepared(session: &mut Raw, sql: &str) -> String {
@@ -99,17 +133,23 @@ fn pinned_in_the_end(proxy: &Proxy, wanted: &[String]) -> Vec<String> {
         if found == wanted || began.elapsed() > Duration::from_secs(2) {
             return found;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
 /// How long a write of another session takes, if that is long.
 fn starves(proxy: &Proxy) -> Option<String> {
-    let began = Instant::now();
+    let mut began = Instant::now();
     let mut session = Raw::app(proxy.read_write);
-    let answer = session.say("INSERT INTO t (b) VALUES ('another')");
-    let took = began.elapsed();
-    (answer.contains("ERROR ") || took > AT_ONCE).then(|| format!("a write is answered {answer:?} after {took:?}"))
+    for write in ["INSERT INTO t (b) VALUES ('another')", "BEGIN", "DELETE FROM t WHERE a = 0", "COMMIT"] {
+        let answer = session.say(write);
+        let took = began.elapsed();
+        if answer.contains("ERROR ") || took > AT_ONCE {
+            return Some(format!("{write} is answered {answer:?} after {took:?}"));
+        }
+        began = Instant::now();
+    }
+    None
 }
 
 fn nothing_that_is_said_at_the_start_keeps_a_connection(flavor: Flavor) {
@@ -135,15 +175,15 @@ fn nothing_that_is_said_at_the_start_keeps_a_connection(flavor: Flavor) {
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
-/// One session more than there are connections, all of the same program.
+/// Many more sessions than there are connections, all of the same program.
 fn each_alone(proxy: &Proxy, program: &Program, problems: &mut Vec<String>) {
-    let count = if program.pins.is_some() { 1 } else { LIMIT + 1 };
+    let count = match program.pins {
+        Some(_) => 1,
+        None if support::long() => SESSIONS,
+        None => OF_EACH,
+    };
     let wanted: Vec<String> = program.pins.iter().map(|pins| format!("{pins} 1")).collect();
-    let before = problems.len();
-    let mut sessions = Vec::new();
-    while sessions.len() < count && problems.len() == before {
-        sessions.push(start(proxy, program, problems));
-    }
+    let sessions = start_many(proxy, &[program], count, problems);
     problems.extend(starves(proxy).map(|problem| format!("{}: {problem}", program.name)));
     let found = pinned_in_the_end(proxy, &wanted);
     if found != wanted {
@@ -158,8 +198,8 @@ fn each_alone(proxy: &Proxy, program: &Program, problems: &mut Vec<String>) {
 
 /// As many as there are by default, and one more, of all programs.
 fn all_together(proxy: &Proxy, programs: &[Program], problems: &mut Vec<String>) {
-    let programs = programs.iter().filter(|program| program.pins.is_none());
-    let sessions: Vec<Raw> = programs.cycle().take(201).map(|program| start(proxy, program, problems)).collect();
+    let programs: Vec<&Program> = programs.iter().filter(|program| program.pins.is_none()).collect();
+    let sessions = start_many(proxy, &programs, SESSIONS, problems);
     problems.extend(starves(proxy));
     let left = pinned_in_the_end(proxy, &[]);
     if !left.is_empty() {
