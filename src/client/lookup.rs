@@ -84,12 +84,15 @@ pub(super) async fn look_up(proxy: &Proxy, login: &Login, patience: Patience) ->
     let lookups = &proxy.lookups;
     let Ok(Ok(_turn)) = timeout(patience.next(), lookups.turns.acquire()).await else { return Stored::Unknown };
     for (_, address) in judges(&view) {
+        // Within the member's limit, as whoever checks a password.
+        let Ok(Ok(permit)) = timeout(patience.next(), proxy.pools.member(address).permit()).await else { continue };
         let limit = patience.next();
         let (capabilities, extensions) = (Capabilities::empty(), Extensions::empty());
         // The login's collation says in which character set the name is.
         let options = DialOptions { capabilities, extensions, ..options(login, limit) };
         let asked = async {
-            let mut connection = Connection::dial(address, &lookups.reader, &options).await?;
+            let dialled = Connection::dial_holding(address, &lookups.reader, &options, permit).await;
+            let (mut connection, _permit) = dialled?;
             let read = read(&mut connection, &login.user, limit).await;
             connection.close().await;
             read

@@ -6,6 +6,7 @@
 mod accounts;
 mod bounds;
 mod clients;
+mod crowd;
 mod ending;
 mod ids;
 mod kill;
