@@ -13,6 +13,7 @@ mod kill;
 mod leaving;
 mod logins;
 mod lost_members;
+mod memory;
 mod missing_members;
 mod soak;
 mod strangers;
