@@ -6,13 +6,14 @@
 //! refused by a read-only replica), `proxy` (the monitor: may only look at replication), `admin` (everything); root
 //! comes in through the socket. There is an empty database `app`.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::free_addresses;
-use super::error::ClusterError;
+use super::error::{ClusterError, During};
 use super::flavor::{Flavor, Servers};
 use super::folder::Folder;
 use super::member::{Member, Role};
@@ -49,6 +50,7 @@ impl Options {
 pub struct Cluster {
     flavor: Flavor,
     members: Vec<Member>,
+    template: PathBuf,
     // After the members: their servers end before their files go.
     folder: Folder,
 }
@@ -59,10 +61,10 @@ impl Cluster {
         let servers = Arc::new(options.flavor.find()?);
         let folder = Folder::create()?;
         let template = template::prepare(&servers, &folder, options.templates.as_deref())?;
-        let mut cluster = Self { flavor: options.flavor, members: Vec::new(), folder };
+        let mut cluster = Self { flavor: options.flavor, members: Vec::new(), template, folder };
         for (index, address) in free_addresses(options.replicas + 1)?.into_iter().enumerate() {
             let member = cluster.make(index, address, &servers, options)?;
-            template::copy(&template, &member.data())?;
+            template::copy(&cluster.template, &member.data())?;
             cluster.members.push(member);
         }
         cluster.serve()?;
@@ -128,6 +130,20 @@ impl Cluster {
         }
         member.launch()?;
         member.wait_until_serving()
+    }
+
+    /// Starts a member again, at its address, on an empty data folder: it has the accounts, and nothing in its binary log.
+    pub fn make_anew(&mut self, index: usize) -> Result<(), ClusterError> {
+        let member = &mut self.members[index];
+        if member.pid().is_some() {
+            member.stop()?;
+        }
+        let data = member.data();
+        fs::remove_dir_all(&data).during(|| format!("removing {}", data.display()))?;
+        template::copy(&self.template, &data)?;
+        member.launch()?;
+        member.wait_until_serving()?;
+        self.sql(index, &format!("SET sql_log_bin=0;{}", replication::accounts(self.flavor))).map(drop)
     }
 
     /// Makes a replica apply everything this much later; whole seconds, zero for at once.

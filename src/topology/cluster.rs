@@ -270,6 +270,8 @@ impl Cluster {
         // The GTIDs of one Galera node mean nothing to another.
         let names_writes = self.character != Character::Galera;
         let believed = is_primary || known.standing.is_believed();
+        // What a primary had that does not answer is still what it must have: with less it begins a new history.
+        let counts = names_writes && believed && (known.fresh || is_primary);
         let fitness =
             if is_primary { Fitness { lag: None, unfit: None } } else { self.fitness(known, report, primary_is_up) };
         MemberView {
@@ -280,7 +282,7 @@ impl Cluster {
             server: Some(Arc::clone(&report.server) as Arc<ServerInfo>),
             read_only: Some(report.read_only),
             lag: fitness.lag,
-            applied: if known.fresh && names_writes && believed { known.applied(is_primary) } else { Arc::default() },
+            applied: if counts { known.applied(is_primary) } else { Arc::default() },
             names_writes: names_writes && report.executed.is_some(),
             hides_confirmed: report.galera.as_ref().is_some_and(|node| node.confirmed.is_none()),
             caught_up_to: known.progress.caught_up_to.filter(|_| known.fresh && !is_primary && believed),

@@ -276,6 +276,19 @@ fn a_primary_made_anew_with_another_uuid_begins_a_new_history() {
     assert_eq!(why_not(&view), [Some("other_history"), None]);
 }
 
+/// By it sessions and followers know that its numbers have gone back before the next check says so.
+#[test]
+fn what_a_primary_had_is_known_while_it_does_not_answer() {
+    let mut cluster = named_cluster();
+    round(&mut cluster, [report(1, "1-1-8", None), report(2, "1-1-8", Some(0)), report(3, "1-1-8", Some(0))]);
+    for health in [Health::Up, down()] {
+        fails(&mut cluster, 0, health.clone());
+        fails(&mut cluster, 1, health);
+        let view = cluster.view();
+        assert_eq!([0, 1].map(|member: usize| view.members[member].applied.to_string()), ["1-1-8", ""]);
+    }
+}
+
 #[test]
 fn what_may_pass_counts_only_when_it_stays() {
     let mut cluster = named_cluster();

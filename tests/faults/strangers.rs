@@ -14,6 +14,7 @@ const SOON: Duration = Duration::from_secs(20);
 on_both!(
     a_replica_of_an_unrelated_primary_serves_nothing_and_a_chain_of_replicas_serves,
     after_a_reset_of_the_primarys_log_own_writes_are_seen_and_its_old_replicas_serve_nothing,
+    when_the_primary_is_made_anew_own_writes_are_seen_and_its_old_replicas_serve_nothing,
 );
 
 /// What `source` has executed, as a replica is told to begin there.
@@ -166,4 +167,41 @@ fn after_a_reset_of_the_primarys_log_own_writes_are_seen_and_its_old_replicas_se
         assert_eq!(session.number("SELECT COUNT(*) + 1 FROM t WHERE a > 1"), 40);
         session.say("SHOW PROXY ROUTE").contains(&address)
     });
+}
+
+/// It comes back at its address without anything: with another `server_uuid` on `MySQL`, its transactions begin at one.
+fn when_the_primary_is_made_anew_own_writes_are_seen_and_its_old_replicas_serve_nothing(flavor: Flavor) {
+    let Some(mut cluster) = support::cluster(flavor, |_| ()) else { return };
+    let create = "CREATE TABLE IF NOT EXISTS app.t (a INT PRIMARY KEY)";
+    cluster.sql(0, &format!("{create}; INSERT INTO app.t VALUES (-1), (-2), (-3)")).unwrap();
+    // More transactions than the new history will have.
+    cluster.sql(0, &"UPDATE app.t SET a = -a;".repeat(80)).unwrap();
+    for replica in [1, 2] {
+        cluster.catch_up(replica, SOON).unwrap();
+    }
+    let proxy = Proxy::start(&cluster, "");
+    wait_for("both replicas", SOON, || (1..=2).all(|replica| problem(&proxy, &cluster, replica).is_empty()));
+    let mut session = Raw::app(proxy.read_write);
+    session.run("INSERT INTO t VALUES (-4)");
+    assert_eq!(session.number("SELECT COUNT(*) FROM t"), 4);
+
+    // Replicas that take from it what they can have its rows beside their own: only who they are gives them away.
+    cluster.make_anew(0).unwrap();
+    cluster.sql(0, create).unwrap();
+    wait_for("the primary", SOON, || session.say("INSERT INTO t VALUES (1)") == "OK");
+    let mut other = Raw::app(proxy.read_write);
+    for number in 2..=40 {
+        session.run(&format!("INSERT INTO t VALUES ({number})"));
+        let seen = session.number("SELECT COUNT(*) FROM t");
+        assert_eq!(seen, number, "{}; {}", session.say("SHOW PROXY ROUTE"), proxy.log());
+        if number > 10 {
+            assert_eq!(other.say("SELECT COUNT(*) FROM t WHERE a < 0"), "0", "{}", proxy.log());
+        }
+        std::thread::sleep(Duration::from_millis(if number < 10 { 1 } else { 20 }));
+    }
+    assert!(proxy.log().contains("a new history"), "{}", proxy.log());
+    for replica in [1, 2] {
+        let why = serving(&proxy, &cluster, replica);
+        assert!(why == "other_history 0" || why == "io_thread 0", "{why}: {}", proxy.log());
+    }
 }
