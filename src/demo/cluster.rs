@@ -136,7 +136,7 @@ impl Cluster {
     pub fn make_anew(&mut self, index: usize) -> Result<(), ClusterError> {
         let member = &mut self.members[index];
         if member.pid().is_some() {
-            member.stop()?;
+            member.kill()?;
         }
         let data = member.data();
         fs::remove_dir_all(&data).during(|| format!("removing {}", data.display()))?;

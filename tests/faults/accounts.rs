@@ -193,7 +193,8 @@ fn a_frozen_primary_keeps_nobody_out(flavor: Flavor) {
     let Some(mut cluster) = support::cluster(flavor, |options| options.replicas = 1) else { return };
     cluster.sql(0, "CREATE USER known@'%' IDENTIFIED BY 'x'; CREATE USER unseen@'%' IDENTIFIED BY 'x'").unwrap();
     cluster.catch_up(1, SOON).unwrap();
-    let patient = "monitor.fall = 1000\npool.connect_timeout = '500ms'\nauth.recheck = '100ms'\n";
+    let patient =
+        "monitor.fall = 1000\npool.connect_timeout = '500ms'\npool.acquire_timeout = '4s'\nauth.recheck = '100ms'\n";
     let proxy = Proxy::start(&cluster, &format!("{patient}{NOBODY}"));
     drop(Raw::connect(proxy.read_write, &who("known", "x")).unwrap());
     cluster.signal(0, Signal::Stop).unwrap();

@@ -1,7 +1,8 @@
 //! A proxy that is told to stop.
 
 use std::io::ErrorKind;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mysql_proxy::demo::{Cluster, Flavor, Signal};
@@ -101,36 +102,38 @@ fn idle_clients_end_as_at_a_server(flavor: Flavor) {
     };
     let proxy = Proxy::start(&cluster, "");
     let interactive = Who { capabilities: USUAL | Capabilities::INTERACTIVE, ..Who::named("app") };
-    let ends: Vec<_> = [cluster.primary().address(), proxy.read_write]
-        .into_iter()
-        .map(|address| {
-            let mut stays = Raw::app(address);
-            let mut sessions: Vec<Raw> = (0..4).map(|_| Raw::app(address)).collect();
-            sessions.push(Raw::connect(address, &interactive).unwrap());
-            assert_eq!(sessions[4].say("SELECT @@wait_timeout"), "2");
-            sessions[0].run("SET SESSION wait_timeout = 1");
-            sessions[1].run("SET wait_timeout = 2");
-            sessions[2].run("BEGIN");
-            sessions[2].run("SET SESSION wait_timeout = 1");
-            sessions[3].run("SET SESSION wait_timeout = 2");
-            assert_eq!(sessions[3].say("DO SLEEP(2.5)"), "OK", "working is not being idle");
-            let began = Instant::now();
-            // A word, or none.
-            let ended: Vec<_> = sessions
-                .iter_mut()
-                .map(|session| {
-                    session.patience(SOON);
-                    let word = session.read().map(|word| (word.seqs, word.payload)).ok();
-                    assert!(session.is_closed());
-                    word
-                })
-                .collect();
-            assert!((1..6).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
-            assert_eq!(stays.say("SELECT @@wait_timeout"), "28800");
-            ended
-        })
-        .collect();
-    assert_eq!(ends[0], ends[1]);
+    let ends = |address: SocketAddr| {
+        let mut stays = Raw::app(address);
+        let mut sessions: Vec<Raw> = (0..4).map(|_| Raw::app(address)).collect();
+        sessions.push(Raw::connect(address, &interactive).unwrap());
+        assert_eq!(sessions[4].say("SELECT @@wait_timeout"), "2");
+        sessions[0].run("SET SESSION wait_timeout = 1");
+        sessions[1].run("SET wait_timeout = 2");
+        sessions[2].run("BEGIN");
+        sessions[2].run("SET SESSION wait_timeout = 1");
+        sessions[3].run("SET SESSION wait_timeout = 2");
+        assert_eq!(sessions[3].say("DO SLEEP(2.5)"), "OK", "working is not being idle");
+        let began = Instant::now();
+        // A word, or none.
+        let ended: Vec<_> = sessions
+            .iter_mut()
+            .map(|session| {
+                session.patience(SOON);
+                let word = session.read().map(|word| (word.seqs, word.payload)).ok();
+                assert!(session.is_closed());
+                word
+            })
+            .collect();
+        assert!((1..6).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+        assert_eq!(stays.say("SELECT @@wait_timeout"), "28800");
+        ended
+    };
+    let (direct, proxied) = thread::scope(|scope| {
+        let direct = scope.spawn(|| ends(cluster.primary().address()));
+        let proxied = ends(proxy.read_write);
+        (direct.join().unwrap(), proxied)
+    });
+    assert_eq!(proxied, direct);
 }
 
 /// Whether a member runs a statement of the application's.

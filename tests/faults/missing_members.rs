@@ -19,8 +19,9 @@ on_both!(
 
 fn members_that_are_down_at_the_start_are_named_and_serve_when_they_come(flavor: Flavor) {
     let Some(mut cluster) = support::cluster(flavor, |options| options.replicas = 1) else { return };
+    // MySQL takes ten seconds to stop a primary, and there is nobody yet to see how it ends.
     for member in [1, 0] {
-        cluster.stop(member).unwrap();
+        cluster.kill(member).unwrap();
     }
     let proxy = Proxy::launch(&cluster, "pool.acquire_timeout = '500ms'");
     wait_for("the admin port", SOON, || http(proxy.admin_http, "/healthz").is_some_and(|(status, _)| status == 200));
@@ -48,7 +49,11 @@ fn reads_go_on_without_a_primary_and_writes_say_why_they_do_not(flavor: Flavor) 
     let proxy = Proxy::start(&cluster, "pool.acquire_timeout = '300ms'");
     let mut before = Raw::app(proxy.read_write);
     assert_eq!(before.say("SELECT a FROM t"), "1");
-    cluster.stop(0).unwrap();
+    // MySQL takes ten seconds to stop a primary that has replicas, which `strangers` waits for.
+    match flavor {
+        Flavor::MariaDb => cluster.stop(0).unwrap(),
+        Flavor::MySql => cluster.kill(0).unwrap(),
+    }
     let after = Raw::app(proxy.read_write);
     for mut session in [before, after] {
         assert_eq!(session.say("SELECT a FROM t"), "1");
