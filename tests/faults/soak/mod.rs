@@ -23,7 +23,7 @@ use relay::{Afterwards, Relay};
 
 const SOON: Duration = Duration::from_secs(30);
 /// What is never good for a turn of a careful client, also on a machine that does other things.
-const TOO_SLOW: Duration = Duration::from_secs(5);
+const TOO_SLOW: Duration = Duration::from_secs(2);
 /// Some wait for the member, until `pool.acquire_timeout`.
 const TOO_SLOW_IN_AN_OUTAGE: Duration = Duration::from_secs(15);
 /// Long enough for the monitor to notice it.
