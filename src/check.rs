@@ -16,6 +16,7 @@ use crate::backend::{Account, Connection, CredentialTable, DialError, DialOption
 use crate::config::{AuthSource, Config, Discovery};
 use crate::server::{self, ServerError};
 use crate::topology::{self, DownReason, Health, MemberView, Role, Unfit, View};
+use crate::wire::server::ServerFamily;
 use crate::wire::{Capabilities, Extensions};
 
 /// How long DNS and the first checks may take.
@@ -70,9 +71,7 @@ pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     let topology = topology::start(server::topology_settings(config)?, server::monitor_account(config), stop);
     let _ = timeout(PATIENCE, topology.wait_for(is_seen)).await;
     let _ = timeout(SECOND_LOOK, topology.wait_for(is_fit)).await;
-    // Some strangers show themselves only by how many replicas the primary has, in several checks in a row.
-    let several_checks = (config.monitor.interval * SEVERAL).min(PATIENCE);
-    let _ = timeout(several_checks, topology.wait_for(has_stranger)).await;
+    let _ = timeout(look(config, &topology.view()), topology.wait_for(knows_strangers)).await;
     let view = topology.view();
     let mut findings = vec![discovery(config, &view), roles::primary(&view)];
     findings.extend(roles::without_gtids(&view));
@@ -84,13 +83,18 @@ pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     Ok(findings)
 }
 
-/// Whether a member is known to copy from elsewhere, or cannot be: there are no replicas of `MariaDB`.
-fn has_stranger(view: &View) -> bool {
-    let is_mariadb = |member: &MemberView| {
-        member.server.as_ref().is_some_and(|server| server.family == crate::wire::server::ServerFamily::MariaDb)
-    };
+/// For how long strangers are looked for. `MySQL`'s are known once their primary has been asked as well; some of `MariaDB`'s
+/// only by how many replicas the primary has, in several checks in a row.
+fn look(config: &Config, view: &View) -> Duration {
+    let is_mariadb = view.server().is_some_and(|server| server.family == ServerFamily::MariaDb);
+    let (checks, at_least) = if is_mariadb { (SEVERAL, SECOND_LOOK) } else { (2, SECOND_LOOK / 3) };
+    (config.monitor.interval * checks).max(at_least).min(PATIENCE)
+}
+
+/// Whether a member is known to copy from elsewhere, or none can.
+fn knows_strangers(view: &View) -> bool {
     view.is_galera()
-        || !view.members.iter().any(|member| member.role == Role::Replica && is_mariadb(member))
+        || !view.members.iter().any(|member| member.role == Role::Replica)
         || view.members.iter().any(|member| matches!(member.unfit, Some(Unfit::Stranger { .. })))
 }
 
