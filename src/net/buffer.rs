@@ -2,13 +2,10 @@
 
 use std::cell::RefCell;
 
-/// Bytes of a buffer from the stock: one read or write of a busy connection.
-const CHUNK: usize = 32 * 1024;
-/// Buffers that a thread keeps for the next busy connection.
-const STOCK: usize = 64;
+use super::stock::{CHUNK, Stock};
 
 thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Stock> = const { RefCell::new(Stock::new()) };
 }
 
 /// Bytes that have been received and not yet been consumed.
@@ -57,7 +54,7 @@ impl Buffer {
     /// Room behind the received bytes, at least `min` bytes of it.
     pub fn room(&mut self, min: usize) -> &mut [u8] {
         if self.bytes.is_empty() {
-            self.bytes = SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; CHUNK]);
+            self.bytes = SPARE.with_borrow_mut(Stock::take).unwrap_or_else(|| vec![0; CHUNK]);
         }
         if self.bytes.len() - self.end < min {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -99,14 +96,9 @@ impl Buffer {
     fn give_back(&mut self) {
         (self.start, self.end) = (0, 0);
         let bytes = std::mem::take(&mut self.bytes);
-        if bytes.len() == CHUNK {
+        if !bytes.is_empty() {
             // A thread that is ending has no stock any more; the memory is freed then.
-            let _ = SPARE.try_with(|spare| {
-                let mut spare = spare.borrow_mut();
-                if spare.len() < STOCK {
-                    spare.push(bytes);
-                }
-            });
+            let _ = SPARE.try_with(|spare| spare.borrow_mut().give_back(bytes));
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod buffer;
 mod patience;
+mod stock;
 mod stream;
 
 pub use buffer::Buffer;
