@@ -51,10 +51,6 @@ impl Client {
             let (client, account) = self.who();
             info!(client, ?account, member = %used.address, %why, more, "ending the statement of a client that is gone");
         }
-        if self.proxy.topology.view().member(used.member).is_none_or(|member| !member.is_usable()) {
-            // It could not be told.
-            return used.lease.discard();
-        }
         let limit = self.proxy.policy.acquire_timeout.min(LIMIT);
         let turn = self.proxy.abandoned.turn(used.member);
         drop(tokio::spawn(async move {
