@@ -62,7 +62,9 @@ mod tests {
     /// So many are in use at a time, and then all are given back.
     fn busy(stock: &mut Stock, at_a_time: usize) {
         let taken: Vec<_> = (0..at_a_time).map(|_| stock.take().unwrap_or_else(chunk)).collect();
-        taken.into_iter().for_each(|chunk| stock.give_back(chunk));
+        for chunk in taken {
+            stock.give_back(chunk);
+        }
     }
 
     #[test]
@@ -74,7 +76,7 @@ mod tests {
             busy(&mut stock, 3);
         }
         assert_eq!(stock.spare.len(), 3);
-        let before: Vec<_> = stock.spare.iter().map(|chunk| chunk.as_ptr()).collect();
+        let before: Vec<_> = stock.spare.iter().map(Vec::as_ptr).collect();
         for _ in 0..LOOK {
             busy(&mut stock, 3);
         }
