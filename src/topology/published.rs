@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::announce::announce;
 use super::board::Board;
+use super::member_id::MemberId;
 use super::place::Mark;
 use super::view::{MemberView, View};
 
@@ -83,19 +84,33 @@ impl Topology {
         self.board.newest_mark(primary).is_some_and(|(_, newest)| newest.covers(mark)) || kin.into_iter().any(has)
     }
 
-    /// What the primary has executed, everything from before `instant` and perhaps more. Cancel safe. `None`: there is no
-    /// primary that tells.
+    /// What the primary has executed, everything from before `instant` and perhaps more; as long as there is no primary, it
+    /// is waited for. Cancel safe. `None`: the primary does not tell.
     pub async fn executed_since(&self, instant: Instant) -> Option<Mark> {
-        let mut news = self.board.news();
+        let (mut news, mut changed) = (self.board.news(), self.changed());
         let _asked = self.board.demand(instant)?;
         loop {
             news.borrow_and_update();
-            let primary = self.view.load().primary_that_tells()?;
-            if let Some((_, mark)) = self.board.newest_mark(primary).filter(|(begun, _)| *begun >= instant) {
-                return Some(mark);
+            changed.borrow_and_update();
+            if let Some(primary) = self.usable_primary_that_tells()? {
+                let newest = self.board.newest_mark(primary).filter(|(begun, _)| *begun >= instant);
+                if let Some((_, mark)) = newest {
+                    return Some(mark);
+                }
             }
-            news.changed().await.ok()?;
+            tokio::select! {
+                told = news.changed() => told.ok()?,
+                told = changed.changed() => told.ok()?,
+            }
         }
+    }
+
+    /// `None`: there is a primary, and it does not tell.
+    #[allow(clippy::option_option)] // It does not tell, there is none, this one.
+    fn usable_primary_that_tells(&self) -> Option<Option<MemberId>> {
+        let view = self.view.load();
+        let tells = view.primary_that_tells();
+        (tells.is_some() || !view.has_primary()).then_some(tells)
     }
 
     /// A connection to a member failed or was lost: look at DNS and check all members now. Cheap, and never more often
