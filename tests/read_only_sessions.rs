@@ -357,14 +357,27 @@ fn without_a_replica_the_primary_serves(flavor: Flavor) {
     session.run("COMMIT");
 }
 
-/// What is said in front of a statement that then fails waits on the connection, and is nobody else's.
+/// What is said in front of a statement that then fails waits on the connection: as on one server for the session's next
+/// transaction, and it is nobody else's.
 fn what_did_not_begin_is_nobody_elses(flavor: Flavor) {
     let Some(cluster) = shop(flavor, |options| options.replicas = 0) else { return };
-    let proxy = Proxy::start(&cluster, "pool.max_backend_connections = 1");
+    let proxy = Proxy::start(&cluster, "pool.max_backend_connections = 2");
     for sql in ["START TRANSACTION WITH NONSENSE", "START TRANSACTION NONSENSE"] {
-        let mut session = Raw::app(proxy.read_write);
-        session.run("SET TRANSACTION READ ONLY");
-        assert!(session.say(sql).contains("ERROR 1064"), "{sql}");
-        Raw::app(proxy.read_write).run("INSERT INTO t (b) VALUES ('another')");
+        let [direct, through] = [cluster.primary().address(), proxy.read_write].map(|address| {
+            let mut session = Raw::app(address);
+            session.run("SET TRANSACTION READ ONLY");
+            assert!(session.say(sql).contains("ERROR 1064"), "{sql}");
+            // Also while the first session is there, and each on whichever connection.
+            let others: Vec<_> =
+                (0..2).map(|_| Raw::app(address).say("INSERT INTO t (b) VALUES ('another')")).collect();
+            session.run("START TRANSACTION");
+            let own = session.say("INSERT INTO t (b) VALUES ('own')").contains("ERROR 1792");
+            session.run("ROLLBACK");
+            drop(session);
+            let afterwards = Raw::app(address).say("INSERT INTO t (b) VALUES ('another')");
+            (others, own, afterwards)
+        });
+        assert_eq!(through, direct, "{sql}");
+        assert!(direct.0.iter().chain([&direct.2]).all(|said| !said.contains("ERROR")), "{direct:?}");
     }
 }

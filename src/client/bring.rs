@@ -31,6 +31,8 @@ const ASK_DEFAULTS: &str = "SELECT @@character_set_client, @@character_set_conne
 const BASELINE: [&str; 4] =
     ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
 
+const SQL_MODE: &[u8] = b"sql_mode";
+
 /// `ER_MAX_PREPARED_STMT_COUNT_REACHED`: those of all connections of the member together.
 const TOO_MANY_PREPARED: u16 = 1461;
 
@@ -114,7 +116,7 @@ pub async fn bring(
 }
 
 /// Whether the session has its reads wait for the writes of all nodes of a Galera cluster.
-fn waits_for_sync(wanted: &Settings) -> bool {
+pub(super) fn waits_for_sync(wanted: &Settings) -> bool {
     wanted.variables.get(SYNC_WAIT).is_some_and(|value| value != b"0")
 }
 
@@ -146,6 +148,9 @@ async fn bring_now(
             difference.database.clone_from(&wanted.database);
         }
     }
+    if memory.ignores_sync_wait && held == Held::No && waits_for_sync(wanted) {
+        return Err(BringError::Unreachable);
+    }
     close_statements(connection, memory).await?;
     let messages = messages(difference, memory.client_character_set());
     if !messages.is_empty() {
@@ -171,7 +176,12 @@ pub async fn prepared_id(
         return Ok(id);
     }
     memory.row_count = None;
-    let preparing = Arc::new(text.settings.for_preparing(session));
+    let mut preparing = text.settings.for_preparing(session);
+    if session.variables.contains_key(SQL_MODE) {
+        // Where the session had not set it yet it had a fresh connection's, which need not be reset for that.
+        preparing.variables.entry(SQL_MODE.to_vec()).or_insert_with(|| memory.sql_mode.clone());
+    }
+    let preparing = Arc::new(preparing);
     if memory.settings.user_variables != preparing.user_variables {
         // Strings are left alone until the session's settings are back, and then said again.
         Arc::make_mut(&mut memory.settings).user_variables.clone_from(&preparing.user_variables);

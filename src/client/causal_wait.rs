@@ -85,7 +85,7 @@ impl Client {
             }
         };
         let held = proxy.metrics.held();
-        let ended = self.while_wanted(served).await;
+        let ended = self.while_wanted(&mut attempts.left_at, served).await;
         drop(held);
         proxy.metrics.causal_wait(begun.elapsed());
         attempts.waited = Some(begun.elapsed());
@@ -93,11 +93,19 @@ impl Client {
     }
 
     /// Waits for members, for as long as anybody wants the statement; else gives the error that ends it.
-    pub(super) async fn while_wanted<T>(&mut self, work: impl Future<Output = T>) -> Result<T, SqlError> {
-        let ended = while_wanted(&mut self.stream, &self.registered.handle, work).await;
+    pub(super) async fn while_wanted<T>(
+        &mut self,
+        left_at: &mut Option<Instant>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, SqlError> {
+        let ended = while_wanted(&mut self.stream, &self.registered.handle, left_at, work).await;
         ended.map_err(|unwanted| match unwanted {
             Unwanted::Killed(scope) => refusal::killed_by(scope, self.session.dialect.server),
-            Unwanted::Left => refusal::client_left(),
+            Unwanted::Left => {
+                // What it has sent ahead is not done without what came before it.
+                self.released = true;
+                refusal::client_left()
+            }
         })
     }
 }

@@ -55,6 +55,14 @@ impl Client {
             && self.proxy.topology.view().members.len() > 1
     }
 
+    /// Whether its turn is now.
+    pub(super) fn takes_turn(&self, attempts: &mut Attempts) -> bool {
+        let turns = self.proxy.policy.fallbacks.turns.as_ref();
+        let turn = turns.and_then(|turns| Arc::clone(turns).try_acquire_owned().ok());
+        attempts.turn = turn.map(|permit| Turn { _permit: permit });
+        attempts.turn.is_some()
+    }
+
     /// Waits for its turn a little; then a member is chosen again, for a replica may serve by now.
     pub(super) async fn wait_for_turn(&mut self, attempts: &mut Attempts) -> Result<(), SqlError> {
         let proxy = Arc::clone(&self.proxy);
@@ -67,7 +75,7 @@ impl Client {
         let _held = proxy.metrics.held();
         let until = attempts.deadline.min(now + LOOK_AGAIN);
         let turn = timeout_at(until.into(), Arc::clone(turns).acquire_owned());
-        let turn = self.while_wanted(turn).await?;
+        let turn = self.while_wanted(&mut attempts.left_at, turn).await?;
         attempts.turn = turn.ok().and_then(Result::ok).map(|permit| Turn { _permit: permit });
         Ok(())
     }

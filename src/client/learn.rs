@@ -121,7 +121,7 @@ impl Client {
         let opens = reply.error.is_some() || statement.has(Facts::READS_TABLES | Facts::CHANGES);
         let ended = self.session.transaction == Transaction::None && !statement.has(Facts::COMMITS | Facts::ENDS);
         // What was said in front for a transaction that then did not begin waits for the next one.
-        let in_vain = order.preface.is_some() && reply.error.is_some() && ended;
+        let in_vain = order.preface.is_some() && ended;
         waits || in_vain || statement.runs_unseen() || (opens && ended && !self.session.autocommit)
     }
 

@@ -8,6 +8,7 @@ use std::{
 use tokio::time::timeout_at;
 
 use super::{
+    bring::waits_for_sync,
     connections::{Side, Used},
     fallback::Turn,
     memory::Memory,
@@ -28,6 +29,10 @@ use crate::{
 /// Pause between two attempts when every member refused at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The most connections that are closed for one statement because they cannot come to have what its session has: fresh ones
+/// can, but for what `docs/routing.md` names.
+const MOST_UNREACHABLE: usize = 8;
+
 /// What was tried for one statement.
 #[derive(Debug)]
 pub(super) struct Attempts {
@@ -42,6 +47,10 @@ pub(super) struct Attempts {
     pub waited: Option<Duration>,
     /// It may be served by the primary in a replica's place.
     pub turn: Option<Turn>,
+    /// When its client was seen to have left.
+    pub left_at: Option<Instant>,
+    /// Connections that could not come to have what the session has.
+    unreachable: usize,
     /// Why it is the primary that serves, though a replica was wanted.
     fell_back: Option<PickReason>,
 }
@@ -63,6 +72,8 @@ impl Attempts {
             problems: Vec::new(),
             waited: None,
             turn: None,
+            left_at: None,
+            unreachable: 0,
             fell_back: None,
         }
     }
@@ -73,6 +84,16 @@ impl Attempts {
         if self.problems.len() < 8 && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+
+    /// A connection was closed because it could not come to have what the session has; the error once that is no accident.
+    pub fn unreachable(&mut self, problem: String) -> Result<(), SqlError> {
+        self.unreachable += 1;
+        if self.unreachable < MOST_UNREACHABLE {
+            return Ok(());
+        }
+        self.problems.push(problem);
+        Err(self.refusal())
     }
 
     fn refusal(&self) -> SqlError {
@@ -102,8 +123,25 @@ impl Client {
             self.renew_causality();
             let choice = self.choose(side, route, attempts);
             match choice {
-                Ok(choice) if self.may_wait(&choice, attempts) => self.await_replica(route, &choice, attempts).await?,
-                Ok(choice) if self.needs_turn(side, &choice, attempts) => self.wait_for_turn(attempts).await?,
+                Ok(choice) if self.may_wait(&choice, attempts) => {
+                    if let Err(error) = self.await_replica(route, &choice, attempts).await {
+                        if let Some(used) = kept {
+                            self.connections.keep(side, used);
+                        }
+                        return Err(error);
+                    }
+                }
+                Ok(choice) if self.needs_turn(side, &choice, attempts) => {
+                    if !self.takes_turn(attempts) {
+                        // Those whose turn it is may wait for just these connections.
+                        if let Some(mut used) = kept.take() {
+                            self.keep_answers(&mut used).await;
+                            give_back(used);
+                        }
+                        self.end_lingering().await;
+                        self.wait_for_turn(attempts).await?;
+                    }
+                }
                 Ok(choice) => {
                     attempts.turn =
                         attempts.turn.take().filter(|_| choice.because.is_some_and(PickReason::is_fallback));
@@ -117,7 +155,7 @@ impl Client {
                         self.keep_answers(&mut used).await;
                         give_back(used);
                     }
-                    match self.lease(side, &choice, route).await? {
+                    match self.lease(side, &choice, route, &mut attempts.left_at).await? {
                         Ok(used) => {
                             self.note_choice(side, route, &choice, attempts);
                             return Ok(used);
@@ -226,10 +264,13 @@ impl Client {
         side: Side,
         choice: &Choice,
         route: &Route,
+        left_at: &mut Option<Instant>,
     ) -> Result<Result<Used, LeaseError>, SqlError> {
         let pool = self.proxy.pools.member(choice.member.address);
         let settings = Arc::clone(&self.session.settings);
-        let can = |memory: &Memory| memory.settings.can_become(&settings);
+        let needs_sync = waits_for_sync(&settings)
+            || (choice.on_primary && self.may_miss_own_write(&self.proxy.topology.view(), choice.member.id));
+        let can = |memory: &Memory| memory.settings.can_become(&settings) && !(needs_sync && memory.ignores_sync_wait);
         let fits = |memory: &Memory| memory.has(&settings);
         let last = self.last_backend(side, choice, route);
         let identity = Arc::clone(&self.identity);
@@ -237,7 +278,7 @@ impl Client {
             Ok(Some(lease)) => Ok(lease),
             Ok(None) => {
                 self.end_lingering().await;
-                self.while_wanted(pool.lease(&identity, Wish { can, last, fits })).await?
+                self.while_wanted(left_at, pool.lease(&identity, Wish { can, last, fits })).await?
             }
             Err(error) => Err(error),
         };
@@ -288,7 +329,7 @@ impl Client {
     }
 
     /// Waits for news from the monitor, a little at least, until the deadline.
-    async fn wait_for_change(&mut self, attempts: &Attempts) -> Result<(), SqlError> {
+    async fn wait_for_change(&mut self, attempts: &mut Attempts) -> Result<(), SqlError> {
         let now = Instant::now();
         if now >= attempts.deadline {
             return Err(attempts.refusal());
@@ -297,11 +338,12 @@ impl Client {
         let _held = proxy.metrics.held();
         let mut changed = proxy.topology.changed();
         let until = attempts.deadline.min(now + PAUSE.max(Duration::from_millis(500)));
+        let pause = PAUSE.min(attempts.deadline.saturating_duration_since(now));
         let change = async {
             let _ = timeout_at(until.into(), changed.changed()).await;
-            tokio::time::sleep(PAUSE.min(attempts.deadline.saturating_duration_since(now))).await;
+            tokio::time::sleep(pause).await;
         };
-        self.while_wanted(change).await
+        self.while_wanted(&mut attempts.left_at, change).await
     }
 }
 

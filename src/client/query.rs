@@ -173,9 +173,6 @@ impl Client {
         }
         if route.opens_read_only {
             order.preface = Some(read_only_transaction(self.session.ledger.next_transaction));
-            if statement.kind == Kind::Begin {
-                self.give_up_waiting_transaction().await;
-            }
         }
         let ends = statement.kind == Kind::Begin || statement.has(Facts::COMMITS);
         let goes_on = statement.kind == Kind::Several || !ends;
@@ -185,8 +182,8 @@ impl Client {
         }
         order.statement = Some((statement, sql));
         let finish = self.run(order).await?;
-        if route.opens_read_only && statement.kind != Kind::Begin && self.connections.transaction_on_replica {
-            // Only now it is known that the read has opened the transaction that was waited for.
+        if route.opens_read_only && self.connections.transaction_on_replica {
+            // Only now it is known that the statement has opened the transaction that was waited for.
             self.give_up_waiting_transaction().await;
         }
         self.count(route, &finish, began.elapsed());

@@ -47,7 +47,10 @@ impl Client {
         match error {
             BringError::Unreachable if !held => {
                 lease.discard();
-                Ok(Attempt::Again)
+                match attempts.unreachable(format!("{address}: {error}")) {
+                    Ok(()) => Ok(Attempt::Again),
+                    Err(error) => self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused)),
+                }
             }
             BringError::Query(QueryError::Sql(error)) if (on_primary && !is_unprepared(error.code)) || held => {
                 lease.discard();

@@ -149,6 +149,6 @@ impl Client {
                 () = drain.cancelled() => None,
             }
         };
-        self.while_wanted(done).await
+        self.while_wanted(&mut None, done).await
     }
 }
