@@ -66,6 +66,12 @@ impl Connections {
         self.kept(side).used.as_ref().is_some_and(|used| used.held)
     }
 
+    /// The member of the connection that the session must keep on this side.
+    #[must_use]
+    pub fn held_on(&self, side: Side) -> Option<MemberId> {
+        self.kept(side).used.as_ref().filter(|used| used.held).map(|used| used.member)
+    }
+
     /// Takes the connection that was kept for this side.
     pub fn take(&mut self, side: Side) -> Option<Used> {
         self.kept_mut(side).used.take()

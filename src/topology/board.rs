@@ -42,6 +42,8 @@ struct State {
     next: u64,
     /// The oldest first.
     waiters: VecDeque<Waiter>,
+    /// Who wants to know of the primary alone, and of which instant; the oldest first.
+    demands: VecDeque<(u64, Instant)>,
     primary: Option<MemberId>,
     /// Of that primary, the oldest first.
     marks: VecDeque<PrimaryMark>,
@@ -80,8 +82,13 @@ pub struct Wait<'a> {
     since: Instant,
     served: oneshot::Receiver<MemberId>,
     is_served: bool,
-    /// Whether it tells how long reads usually wait.
-    counts: bool,
+}
+
+/// Somebody who wants to know what the primary has executed, and no replica; dropping it ends that.
+#[derive(Debug)]
+pub struct Demand<'a> {
+    board: &'a Board,
+    number: u64,
 }
 
 impl Board {
@@ -102,7 +109,7 @@ impl Board {
             number
         };
         self.tell();
-        Some(Wait { board: self, number, since: now, served, is_served: false, counts: true })
+        Some(Wait { board: self, number, since: now, served, is_served: false })
     }
 
     /// The newest that a primary has said of itself, to a question that was begun then.
@@ -115,11 +122,24 @@ impl Board {
 
     /// Has the primary asked what it has executed since `instant`, until the value is dropped.
     #[must_use]
-    pub fn demand(&self, instant: Instant) -> Option<Wait<'_>> {
-        let need = Need { after: Some(instant), ..Need::default() };
-        let mut wait = self.wait(need, Duration::MAX, instant)?;
-        wait.counts = false;
-        Some(wait)
+    pub fn demand(&self, instant: Instant) -> Option<Demand<'_>> {
+        let number = {
+            let mut state = self.state();
+            if state.demands.len() >= MOST_WAITING {
+                return None;
+            }
+            state.next += 1;
+            let number = state.next;
+            state.demands.push_back((number, instant));
+            number
+        };
+        self.tell();
+        Some(Demand { board: self, number })
+    }
+
+    /// Another primary, or a new history of the same one: what was said before proves nothing.
+    pub fn begin_anew(&self) {
+        self.state().marks.clear();
     }
 
     /// How long reads that wait usually do so, those that wait in vain counted twice.
@@ -139,7 +159,8 @@ impl Board {
         let state = self.state();
         let newest = state.marks.back().filter(|_| state.primary == Some(primary)).map(|mark| mark.begun);
         let lacks = |instant: Instant| newest.is_none_or(|newest| newest < instant);
-        state.waiters.iter().filter_map(|waiter| waiter.need.instant_for(None)).any(lacks)
+        let reads = state.waiters.iter().filter_map(|waiter| waiter.need.instant_for(None));
+        reads.chain(state.demands.iter().map(|(_, instant)| *instant)).any(lacks)
     }
 
     /// The primary has answered what it has executed, to a question that was begun then. False, and nothing is known of it any
@@ -223,7 +244,7 @@ impl Board {
             && self.tried.compare_exchange(tried, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    fn tell(&self) {
+    pub(super) fn tell(&self) {
         self.news.send_modify(|count| *count = count.wrapping_add(1));
     }
 
@@ -250,9 +271,16 @@ impl Drop for Wait<'_> {
         if let Ok(at) = state.waiters.binary_search_by_key(&self.number, |waiter| waiter.number) {
             state.waiters.remove(at);
             drop(state);
-            if self.counts {
-                self.board.note(self.since.elapsed().saturating_mul(2));
-            }
+            self.board.note(self.since.elapsed().saturating_mul(2));
+        }
+    }
+}
+
+impl Drop for Demand<'_> {
+    fn drop(&mut self) {
+        let mut state = self.board.state();
+        if let Ok(at) = state.demands.binary_search_by_key(&self.number, |(number, _)| *number) {
+            state.demands.remove(at);
         }
     }
 }

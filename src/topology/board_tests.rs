@@ -114,3 +114,22 @@ fn a_primary_that_has_less_than_it_had_proves_nothing() {
     assert!(!board.mark(PRIMARY, now, at("0-1-2")), "a reset log numbers anew");
     assert_eq!(board.place(at("0-1-9")).caught_up_to, None);
 }
+
+#[test]
+fn who_asks_for_the_primary_alone_has_no_replica_asked_and_a_new_history_proves_nothing() {
+    let board = Board::default();
+    let now = Instant::now();
+    let demand = board.demand(now).unwrap();
+    assert!(board.wants_mark(PRIMARY));
+    assert!(board.mark(PRIMARY, now, at("0-1-9")));
+    assert!(!board.wants_mark(PRIMARY));
+    assert_eq!(board.target(REPLICA, None, Some(PRIMARY)), None);
+    assert_eq!(board.newest_mark(PRIMARY), Some((now, at("0-1-9"))));
+    assert_eq!(board.newest_mark(REPLICA), None);
+    board.begin_anew();
+    assert_eq!(board.newest_mark(PRIMARY), None);
+    assert!(board.wants_mark(PRIMARY), "it is asked again");
+    drop(demand);
+    assert!(!board.wants_mark(PRIMARY));
+    assert_eq!(board.usual(), Duration::ZERO, "it does not count among reads that wait");
+}

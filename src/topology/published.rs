@@ -13,7 +13,7 @@ use super::announce::announce;
 use super::board::Board;
 use super::member_id::MemberId;
 use super::place::Mark;
-use super::view::{MemberView, View};
+use super::view::View;
 
 /// The newest snapshot of the cluster, and where to ask for a newer one.
 #[derive(Debug)]
@@ -71,22 +71,16 @@ impl Topology {
         }
     }
 
-    /// Whether the primary, or a replica of it, is known to have executed this. Not known is not `false` for ever.
+    /// The primary, if it is known to have executed this. A replica's word is none: it may be ahead of a new primary.
     #[must_use]
-    pub fn is_executed(&self, mark: &Mark) -> bool {
-        let view = self.view.load();
-        let Ok(primary) = view.assigned_primary else { return false };
-        let has = |member: &MemberView| {
-            let applied = mark.gtids().is_some_and(|gtids| member.applied.covers(gtids));
-            applied || member.member.place().as_ref().is_some_and(|place| place.mark.covers(mark))
-        };
-        let kin = view.members.iter().filter(|member| member.member.id == primary || member.serves_reads());
-        self.board.newest_mark(primary).is_some_and(|(_, newest)| newest.covers(mark)) || kin.into_iter().any(has)
+    pub fn executed_by(&self, mark: &Mark) -> Option<MemberId> {
+        let primary = self.view.load().primary_that_tells()?;
+        self.board.newest_mark(primary).filter(|(_, newest)| newest.covers(mark)).map(|_| primary)
     }
 
-    /// What the primary has executed, everything from before `instant` and perhaps more; as long as there is no primary, it
-    /// is waited for. Cancel safe. `None`: the primary does not tell.
-    pub async fn executed_since(&self, instant: Instant) -> Option<Mark> {
+    /// What the primary has executed, everything from before `instant` and perhaps more, and which member that is; as long as
+    /// there is no primary, it is waited for. Cancel safe. `None`: the primary does not tell.
+    pub async fn executed_since(&self, instant: Instant) -> Option<(MemberId, Mark)> {
         let (mut news, mut changed) = (self.board.news(), self.changed());
         let _asked = self.board.demand(instant)?;
         loop {
@@ -95,7 +89,7 @@ impl Topology {
             if let Some(primary) = self.usable_primary_that_tells()? {
                 let newest = self.board.newest_mark(primary).filter(|(begun, _)| *begun >= instant);
                 if let Some((_, mark)) = newest {
-                    return Some(mark);
+                    return Some((primary, mark));
                 }
             }
             tokio::select! {
@@ -127,7 +121,14 @@ impl Topology {
         view.turns = before.turns.load(Ordering::Relaxed).into();
         let view = Arc::new(view);
         announce(&before, &view);
+        let begins_anew = before.history != view.history || before.assigned_primary != view.assigned_primary;
+        drop(before);
         self.view.store(view);
+        if begins_anew {
+            self.board.begin_anew();
+            // Another follower may have to answer now.
+            self.board.tell();
+        }
         self.changed.send_replace(generation);
     }
 }

@@ -191,6 +191,23 @@ fn a_second_proxy_that_is_told_the_kind_chooses_the_same_node(galera: &Galera, f
     assert_eq!(writer(&unnamed), galera.address(0));
     reads_are_served_by(&unnamed, &[galera.address(1), galera.address(2)]);
     a_token_counts_through_another_proxy(first, &unnamed);
+    what_waits_for_all_nodes_is_prepared_anew_under_another_sql_mode(galera, first);
+}
+
+/// A connection that is reset on the way waits for nobody any more, and a fresh one for ever was no way out.
+fn what_waits_for_all_nodes_is_prepared_anew_under_another_sql_mode(galera: &Galera, proxy: &Proxy) {
+    let mut session = Raw::app(proxy.read_write);
+    session.run("SET SESSION wsrep_sync_wait = 1");
+    let id = session.prepare("SELECT CONCAT(?, COUNT(*)) FROM t WHERE session = 19").unwrap();
+    session.run("SET SESSION sql_mode = 'ANSI_QUOTES'");
+    for node in 0..3 {
+        let connections = galera.sql(node, "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'app'");
+        connections.lines().for_each(|id| drop(galera.sql(node, &format!("KILL {id}"))));
+    }
+    let begun = Instant::now();
+    assert_eq!(session.execute_text(id, &["n"]).unwrap(), ["n0"]);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(session.say("SELECT @@wsrep_sync_wait, @@sql_mode"), "1 ANSI_QUOTES");
 }
 
 fn a_token_counts_through_another_proxy(one: &Proxy, other: &Proxy) {
@@ -321,6 +338,11 @@ fn a_new_writer_that_is_late_is_waited_for(galera: &Galera, proxy: &Proxy) {
     for (number, session) in sessions.iter_mut().enumerate() {
         session.run(&format!("INSERT INTO t VALUES (30, {number})"));
     }
+    // Somebody who has not written brings along what another has.
+    let mut bearer = Raw::app(proxy.read_write);
+    let token = sessions[2].say("SHOW PROXY TOKEN");
+    let brought = format!("/* proxy:after={token} */ SELECT COUNT(*) FROM t WHERE session = 30 AND number = 2");
+    assert_eq!(bearer.number(&brought), 1, "{token}");
     galera.sql(0, "SET GLOBAL wsrep_reject_queries = ALL");
     wait_for("the late one takes the writes", SOON, || writer(proxy) == galera.address(1));
     assert_eq!(galera.sql(1, "SELECT COUNT(*) FROM app.t WHERE session = 30"), "0", "it was late");
@@ -329,6 +351,10 @@ fn a_new_writer_that_is_late_is_waited_for(galera: &Galera, proxy: &Proxy) {
         "SELECT COUNT(*) FROM t WHERE session = 30 AND number = 0",
         "UPDATE t SET number = 10 WHERE session = 30 AND number = 1",
     ];
+    let mut third = sessions.pop().unwrap();
+    let token = thread::spawn(move || third.say("SHOW PROXY TOKEN"));
+    let read = "/* proxy:primary */ SELECT COUNT(*) FROM t WHERE session = 30 AND number = 2";
+    let bearer = thread::spawn(move || bearer.say(read));
     let waiting: Vec<_> = sessions
         .into_iter()
         .zip(questions)
@@ -343,6 +369,10 @@ fn a_new_writer_that_is_late_is_waited_for(galera: &Galera, proxy: &Proxy) {
         assert!(begun.elapsed() >= Duration::from_millis(900));
         assert_eq!(session.number("SELECT COUNT(*) FROM t WHERE session = 30 AND number <> 2"), 2);
     }
+    assert_eq!(bearer.join().unwrap(), "1", "what the token named is missing");
+    let token = token.join().unwrap();
+    let mut other = Raw::app(proxy.read_write);
+    assert_eq!(other.number(&format!("/* proxy:after={token} */ {}", read.split_at(20).1)), 1, "{token}");
     galera.sql(0, "SET GLOBAL wsrep_reject_queries = NONE");
     wait_for("the named one takes the writes back", SOON, || writer(proxy) == galera.address(0));
     assert_eq!(galera.agreed("SELECT GROUP_CONCAT(number ORDER BY number) FROM app.t WHERE session = 30"), "0,2,10");
