@@ -28,11 +28,6 @@ fn before(servers: &Servers, adjust: &str) -> Proxy {
     proxy
 }
 
-fn member(session: &mut Raw) -> SocketAddr {
-    let route = session.say("SHOW PROXY ROUTE");
-    route.split(' ').nth(1).and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{route}"))
-}
-
 fn reason(session: &mut Raw) -> String {
     session.say("SHOW PROXY ROUTE").split(' ').nth(2).unwrap().to_owned()
 }
@@ -60,14 +55,14 @@ fn reads_are_split_from_writes_and_transactions() {
     }
     assert!(session.greeting.version.starts_with("5.6."), "{}", session.greeting.version);
     assert_eq!(session.say("SELECT 'first read'"), "first read");
-    assert_ne!(member(&mut session), primary);
+    assert_ne!(session.served_by(), primary);
     session.run("CREATE TABLE t (a INT PRIMARY KEY AUTO_INCREMENT, b VARCHAR(20)) ENGINE=InnoDB");
     assert_eq!(session.change("INSERT INTO t (b) VALUES ('one'), ('two')"), (2, 1, 0));
-    assert_eq!(member(&mut session), primary);
+    assert_eq!(session.served_by(), primary);
     assert_eq!(session.say("SELECT LAST_INSERT_ID()"), "1");
     wait_for("a read on a replica", SOON, || {
         assert_eq!(session.say("SELECT b FROM t"), "one|two");
-        member(&mut session) != primary
+        session.served_by() != primary
     });
     // Transactions are seen by the status flags.
     session.run("BEGIN");
@@ -95,7 +90,7 @@ fn reads_are_split_from_writes_and_transactions() {
         reader.run(begin);
         reader.say("SELECT 'read only', b FROM t");
         assert_eq!(reason(&mut reader), "read_only_transaction", "{begin}");
-        assert_ne!(member(&mut reader), primary, "{begin}");
+        assert_ne!(reader.served_by(), primary, "{begin}");
         assert_eq!(reader.say("DELETE FROM t").split(':').next(), Some("ERROR 1792 (25006)"), "{begin}");
         reader.run("COMMIT");
         reader.run(end);
@@ -210,10 +205,10 @@ fn every_setting_is_carried_and_nobody_elses_is() {
             // What may have written is served by the primary until a replica is known to have it.
             wait_for("a read on a replica", SOON, || {
                 drop(through.say("SELECT 1"));
-                !free || member(&mut through) != primary
+                !free || through.served_by() != primary
             });
             let differs = differences(&variables(&mut through, hint), &expected);
-            let on_primary = member(&mut through) == primary;
+            let on_primary = through.served_by() == primary;
             assert_eq!(on_primary, !free || !hint.is_empty(), "{sql}, {hint}: {}", through.say("SHOW PROXY ROUTE"));
             assert!(differs.is_empty(), "{sql}, {hint}: {differs:?} at {}", through.say("SHOW PROXY ROUTE"));
             // Another session on the same connections has nothing of it.
@@ -391,10 +386,10 @@ fn no_session_misses_its_own_writes_on_replicas_2_s_late() {
     // The replicas are late indeed, and serve the session again when they have caught up.
     let mut bystander = Raw::app(proxy.read_write);
     let seen = bystander.number("SELECT COUNT(*) FROM t WHERE a >= 100");
-    assert!(member(&mut bystander) != primary && seen < 30, "{seen}");
+    assert!(bystander.served_by() != primary && seen < 30, "{seen}");
     wait_for("a read on a replica", SOON, || {
         assert_eq!(session.number("SELECT COUNT(*) FROM t WHERE a >= 100"), 30);
-        member(&mut session) != primary
+        session.served_by() != primary
     });
 }
 

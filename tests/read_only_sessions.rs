@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -161,12 +160,6 @@ fn seen(cluster: &Cluster, marker: &str) -> (usize, usize) {
     (count(primary), replicas.iter().map(count).sum())
 }
 
-/// The member that served this session's previous statement.
-fn member(session: &mut Raw) -> SocketAddr {
-    let route = session.say("SHOW PROXY ROUTE");
-    route.split(' ').nth(1).and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{route}"))
-}
-
 /// A session with autocommit off whose transactions are read-only.
 fn read_only(proxy: &Proxy) -> Raw {
     let mut session = Raw::app(proxy.read_write);
@@ -237,7 +230,7 @@ fn a_transaction_begins_where_the_session_s_writes_are(flavor: Flavor) {
             session.run("SET SESSION TRANSACTION READ ONLY");
             begin.split(';').for_each(|line| session.run(line));
             assert_eq!(session.number("SELECT COUNT(*) FROM t"), found, "{begin}");
-            assert_ne!(member(&mut session), cluster.primary().address(), "{begin}");
+            assert_ne!(session.served_by(), cluster.primary().address(), "{begin}");
             session.run("COMMIT");
         }
     }
@@ -252,7 +245,7 @@ fn a_transaction_begins_where_the_session_s_writes_are(flavor: Flavor) {
     let route = session.say("SHOW PROXY ROUTE");
     assert!(route.contains(" read_only_transaction not_caught_up "), "{route}");
     assert_eq!(session.number("SELECT COUNT(*) FROM t"), found + 1);
-    assert_eq!(member(&mut session), cluster.primary().address());
+    assert_eq!(session.served_by(), cluster.primary().address());
     session.run("COMMIT");
 }
 
@@ -275,7 +268,7 @@ fn nothing_is_left_of_a_transaction_that_was_cut_short(flavor: Flavor) {
 
     let mut session = read_only(&proxy);
     session.say("SELECT COUNT(*) FROM t");
-    let replica = member(&mut session);
+    let replica = session.served_by();
     let id = session.id();
     let killer = thread::spawn(move || {
         thread::sleep(Duration::from_millis(300));
@@ -286,7 +279,7 @@ fn nothing_is_left_of_a_transaction_that_was_cut_short(flavor: Flavor) {
     assert!(said.contains("ERROR 1317") || said.contains('1'), "{said}");
     let proxy = killer.join().unwrap();
     session.say("SELECT COUNT(*) FROM t");
-    assert_eq!(member(&mut session), replica, "KILL QUERY leaves the transaction as it is");
+    assert_eq!(session.served_by(), replica, "KILL QUERY leaves the transaction as it is");
     let kill_all = format!("KILL {id}");
     Raw::app(proxy.read_write).say(&kill_all);
     wait_for("no transaction on a replica", SOON, || open_transactions(&cluster) == 0);
@@ -305,14 +298,14 @@ fn a_transaction_ends_with_its_replica_and_the_next_one_has_another(flavor: Flav
     let proxy = Proxy::start(&cluster, "");
     let mut session = read_only(&proxy);
     session.say("SELECT COUNT(*) FROM t");
-    let lost = member(&mut session);
+    let lost = session.served_by();
     let index = cluster.members().iter().position(|member| member.address() == lost).unwrap();
     cluster.kill(index).unwrap();
     let said = session.say("SELECT COUNT(*) FROM t");
     assert!(said.contains("ERROR 2013"), "{said}");
     assert_eq!(session.say("SELECT COUNT(*) FROM t"), "3");
-    assert_ne!(member(&mut session), lost);
-    assert_ne!(member(&mut session), cluster.primary().address());
+    assert_ne!(session.served_by(), lost);
+    assert_ne!(session.served_by(), cluster.primary().address());
     session.run("COMMIT");
     // What opens a transaction is repeated: nothing of that has been seen.
     session.say("SELECT COUNT(*) FROM t");
@@ -323,11 +316,11 @@ fn a_transaction_ends_with_its_replica_and_the_next_one_has_another(flavor: Flav
     wait_for("both replicas serve", SOON, || {
         let mut other = read_only(&proxy);
         other.say(pool);
-        member(&mut other) == lost
+        other.served_by() == lost
     });
     cluster.kill(left).unwrap();
     assert_eq!(session.say(pool), "3");
-    assert_ne!(member(&mut session), cluster.member(left).address());
+    assert_ne!(session.served_by(), cluster.member(left).address());
 }
 
 fn without_a_replica_the_primary_serves(flavor: Flavor) {

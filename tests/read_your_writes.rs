@@ -5,7 +5,6 @@
 
 mod support;
 
-use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -42,12 +41,6 @@ fn late_cluster(flavor: Flavor) -> Option<Cluster> {
         cluster.set_delay(replica, LATE).unwrap();
     }
     Some(cluster)
-}
-
-/// The member that served this session's previous statement.
-fn member(session: &mut Raw) -> SocketAddr {
-    let route = session.say("SHOW PROXY ROUTE");
-    route.split(' ').nth(1).and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{route}"))
 }
 
 fn write_and_read_back(mut session: Raw, number: u64, times: u64) -> Raw {
@@ -95,7 +88,7 @@ fn eight_sessions_never_miss_a_row_of_theirs_on_replicas_3_s_late(flavor: Flavor
     // The replicas are late indeed: somebody who wrote nothing is served by one of them, and sees less.
     let mut bystander = Raw::app(proxy.read_write);
     let seen = bystander.number("SELECT COUNT(*) FROM t");
-    assert_ne!(member(&mut bystander), cluster.primary().address());
+    assert_ne!(bystander.served_by(), cluster.primary().address());
     assert!(seen < SESSIONS * times, "the replicas were not late: {seen} rows");
 
     // And once they have caught up, the sessions are served by them again, with nothing missing.
@@ -103,7 +96,7 @@ fn eight_sessions_never_miss_a_row_of_theirs_on_replicas_3_s_late(flavor: Flavor
         wait_for("a read on a replica", SOON, || {
             let rows = session.number(&format!("SELECT COUNT(*) FROM t WHERE session = {number}"));
             assert_eq!(rows, times);
-            member(session) != cluster.primary().address()
+            session.served_by() != cluster.primary().address()
         });
     }
 }
@@ -192,7 +185,7 @@ fn replicas_serve_a_session_again_soon_after_its_write(flavor: Flavor) {
         session.run(&format!("INSERT INTO t VALUES ({number})"));
         wait_for("a read on a replica after a write", Duration::from_secs(5), || {
             assert_eq!(session.number("SELECT COUNT(*) FROM t"), number);
-            member(&mut session) != cluster.primary().address()
+            session.served_by() != cluster.primary().address()
         });
     }
 }

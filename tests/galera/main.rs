@@ -55,24 +55,18 @@ fn chapter(name: &str, body: impl FnOnce()) {
     eprintln!("{name}: {:.1?}", begun.elapsed());
 }
 
-/// The member that served this session's previous statement.
-fn member(session: &mut Raw) -> SocketAddr {
-    let route = session.say("SHOW PROXY ROUTE");
-    route.split(' ').nth(1).and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{route}"))
-}
-
 /// Where a session that has not written anything is served.
 fn read(proxy: &Proxy) -> SocketAddr {
     let mut session = Raw::app(proxy.read_write);
     session.say("SELECT COUNT(*) FROM t");
-    member(&mut session)
+    session.served_by()
 }
 
 /// Where writes go. A transaction that writes nothing is not held up by locks.
 fn writer(proxy: &Proxy) -> SocketAddr {
     let mut session = Raw::app(proxy.read_write);
     session.run("BEGIN");
-    let writer = member(&mut session);
+    let writer = session.served_by();
     session.run("ROLLBACK");
     writer
 }
@@ -137,7 +131,7 @@ fn no_session_misses_its_writes_although_a_node_is_late(galera: &Galera, proxy: 
                     if time % 10 == 0 {
                         thread::sleep(A_FEW_CHECKS);
                         assert_eq!(session.number(&read), time + 1, "{}", session.say("SHOW PROXY ROUTE"));
-                        late.fetch_add(u64::from(member(&mut session) != writer), Ordering::Relaxed);
+                        late.fetch_add(u64::from(session.served_by() != writer), Ordering::Relaxed);
                     }
                 }
             })
@@ -167,7 +161,7 @@ fn no_session_of_many_misses_its_writes(galera: &Galera) {
                 session.run(&format!("INSERT INTO t VALUES ({number}, {time})"));
                 for _ in 0..200 {
                     let seen = session.number(&format!("SELECT COUNT(*) FROM t WHERE session = {number}"));
-                    let at = member(&mut session);
+                    let at = session.served_by();
                     assert_eq!(seen, time + 1, "at {at}");
                     elsewhere += u64::from(at != writer);
                     if at != writer {
@@ -301,7 +295,7 @@ fn a_writer_that_rejects_queries_is_left_without_an_error(galera: &Galera, proxy
     session.execute_text(insert, &["0"]).unwrap();
     galera.sql(0, "SET GLOBAL wsrep_reject_queries = ALL");
     session.execute_text(insert, &["1"]).unwrap();
-    assert_eq!(member(&mut session), galera.address(1));
+    assert_eq!(session.served_by(), galera.address(1));
     assert_eq!(session.number("SELECT COUNT(*) FROM t WHERE session = 20"), 2);
     for (number, done) in DONE_ELSEWHERE.iter().enumerate() {
         galera.sql(0, "SET GLOBAL wsrep_reject_queries = NONE");
@@ -309,7 +303,7 @@ fn a_writer_that_rejects_queries_is_left_without_an_error(galera: &Galera, proxy
         let mut session = Raw::app(proxy.read_write);
         galera.sql(0, "SET GLOBAL wsrep_reject_queries = ALL");
         done(&mut session);
-        assert_eq!(member(&mut session), galera.address(1), "{number}");
+        assert_eq!(session.served_by(), galera.address(1), "{number}");
     }
     galera.sql(0, "SET GLOBAL wsrep_reject_queries = NONE");
     wait_for("the named one takes the writes back", SOON, || writer(proxy) == galera.address(0));
@@ -358,7 +352,7 @@ fn a_new_writer_that_is_late_is_waited_for(galera: &Galera, proxy: &Proxy) {
     let waiting: Vec<_> = sessions
         .into_iter()
         .zip(questions)
-        .map(|(mut session, sql)| thread::spawn(move || (session.say(sql), member(&mut session), session)))
+        .map(|(mut session, sql)| thread::spawn(move || (session.say(sql), session.served_by(), session)))
         .collect();
     thread::sleep(Duration::from_secs(1));
     drop(lock);

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 use std::io;
+use std::net::SocketAddr;
 
 use mysql_proxy::wire::err::SqlError;
 use mysql_proxy::wire::ok::{OkPacket, parse_eof};
@@ -166,6 +167,12 @@ impl Raw {
     pub fn number(&mut self, sql: &str) -> u64 {
         let said = self.say(sql);
         said.parse().unwrap_or_else(|_| panic!("{sql}: {said}"))
+    }
+
+    /// The member that served this session's previous statement, as the proxy says.
+    pub fn served_by(&mut self) -> SocketAddr {
+        let route = self.say("SHOW PROXY ROUTE");
+        route.split(' ').nth(1).and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{route}"))
     }
 
     /// Runs a statement that must succeed without rows.
