@@ -151,16 +151,21 @@ fn after_a_reset_of_the_primarys_log_own_writes_are_seen_and_its_old_replicas_se
     }
 
     // A replica that is made anew serves again, also those who wrote before.
-    let rebuild = match flavor {
-        Flavor::MariaDb => {
-            "STOP SLAVE; RESET SLAVE; RESET MASTER; SET GLOBAL gtid_slave_pos=''; DELETE FROM app.t; RESET MASTER; START SLAVE;"
-        }
-        Flavor::MySql => {
+    let (empty, start) = match flavor {
+        Flavor::MariaDb => (
+            "STOP SLAVE; RESET SLAVE; RESET MASTER; SET GLOBAL gtid_slave_pos=''; DELETE FROM app.t; RESET MASTER;",
+            "START SLAVE",
+        ),
+        Flavor::MySql => (
             "STOP REPLICA; RESET REPLICA; SET sql_log_bin = 0; SET GLOBAL super_read_only = OFF; DELETE FROM app.t; \
-             SET GLOBAL super_read_only = ON; RESET BINARY LOGS AND GTIDS; START REPLICA;"
-        }
+             SET GLOBAL super_read_only = ON; RESET BINARY LOGS AND GTIDS;",
+            "START REPLICA",
+        ),
     };
-    cluster.sql(1, rebuild).unwrap();
+    cluster.sql(1, empty).unwrap();
+    // By their numbers the new history's transactions are the old one's: it must have been seen without any.
+    wait_for("it to be seen empty", SOON, || serving(&proxy, &cluster, 1) != "other_history 0");
+    cluster.sql(1, start).unwrap();
     cluster.catch_up(1, SOON).unwrap();
     let address = cluster.member(1).address().to_string();
     wait_for("reads on the replica", SOON, || {

@@ -43,6 +43,8 @@ struct Plan {
     careless: Vec<Fault>,
     /// How long memory may take to be given back.
     settling: Duration,
+    /// What may be added beyond that, in bytes: what the allocator has not given back in so short a time.
+    slack: u64,
     /// What part of the memory after the warm-up may be added: a short one has not seen all of it.
     growth: u64,
 }
@@ -57,7 +59,7 @@ impl Plan {
         if seconds < 120 {
             let (warm_up, cut) = (Duration::from_secs(8), QUICK_CUT);
             let (soak, settling) = (Duration::from_secs(seconds), Duration::from_secs(1));
-            return Self { warm_up, soak, cut, cuts: ONCE.to_vec(), careless, settling, growth: 4 };
+            return Self { warm_up, soak, cut, cuts: ONCE.to_vec(), careless, settling, slack: 5 << 19, growth: 4 };
         }
         Self {
             warm_up: Duration::from_secs(120),
@@ -66,6 +68,7 @@ impl Plan {
             cuts: [ONCE, [(1, Afterwards::Forgets), (0, Afterwards::Delivers)]].concat(),
             careless,
             settling: Duration::from_secs(20),
+            slack: 0,
             growth: 10,
         }
     }
@@ -235,7 +238,7 @@ fn soaked_it_is_as_at_the_start() {
     assert!(end.descriptors <= followed, "descriptors: {end}, at the start: {start}");
     assert!(end.threads <= start.threads, "threads: {end}, at the start: {start}");
     assert!(left.is_empty(), "left at the members: {left:?}");
-    let allowed = warm.resident + warm.resident / plan.growth;
+    let allowed = warm.resident + warm.resident / plan.growth + plan.slack;
     assert!(end.resident <= allowed, "memory: {end}, warmed up: {warm}");
     assert!(!ground.proxy.log().contains("panicked"), "{}", ground.proxy.log());
 }
