@@ -132,6 +132,7 @@ fn read_and_decide(bencher: Bencher<'_, '_>, text: &Text) {
         user_variables: &user_variables,
         wrote: true,
         in_system_schema: false,
+        splits: false,
         trusted: &trusted,
         hint: None,
         has_token: false,

@@ -84,6 +84,9 @@ struct Session {
     listener: Listener,
     consistency: Consistency,
     transaction: Transaction,
+    /// That one has only read so far, on a replica.
+    has_only_read: bool,
+    splits: bool,
     autocommit: bool,
     isolation: Isolation,
     transaction_read_only: bool,
@@ -96,7 +99,7 @@ struct Session {
 
 const KEYS: &str = "transaction, autocommit, transaction_isolation, transaction_read_only, \
      transaction_read_only_next, sql_mode, character_set_client, database, wrote, consistency, listener, pin, \
-     user_variable, server";
+     user_variable, server, split_transactions";
 
 /// The longest text that is read whole; the header and the command's byte are held with it.
 const LONGEST: usize = HELD - HEADER_LEN - 1;
@@ -142,12 +145,14 @@ const SQL_MODES: [&str; 36] = [
 ];
 
 impl Session {
-    fn new(consistency: Consistency) -> Session {
+    fn new(consistency: Consistency, splits: bool) -> Session {
         Session {
             dialect: Dialect::default(),
             listener: Listener::ReadWrite,
             consistency,
             transaction: Transaction::None,
+            has_only_read: false,
+            splits,
             autocommit: true,
             isolation: Isolation::RepeatableRead,
             transaction_read_only: false,
@@ -170,13 +175,15 @@ impl Session {
             |right: &str| StateError { key: key.to_owned(), value: Some(value.to_owned()), right: right.to_owned() };
         match key {
             "transaction" => {
+                self.has_only_read = lower == "split";
                 self.transaction = match lower.as_str() {
                     "none" | "no" => Transaction::None,
-                    "read_write" => Transaction::ReadWrite,
+                    "read_write" | "split" => Transaction::ReadWrite,
                     "read_only" => Transaction::ReadOnly,
-                    _ => return Err(wrong("read_write, read_only or none")),
+                    _ => return Err(wrong("read_write, read_only, split or none")),
                 }
             }
+            "split_transactions" => self.splits = yes_or_no(&lower).ok_or_else(|| wrong("0 or 1"))?,
             "autocommit" => self.autocommit = yes_or_no(&lower).ok_or_else(|| wrong("0 or 1"))?,
             "transaction_isolation" => {
                 self.isolation = Isolation::from_name(value.as_bytes())
@@ -264,7 +271,7 @@ impl Session {
     fn held(&self) -> Held {
         let free = self.pins.is_empty() && self.isolation != Isolation::Serializable;
         let read_only = self.transaction == Transaction::ReadOnly || self.listener == Listener::ReadOnly;
-        if read_only && free { Held::Replica } else { Held::Primary }
+        if self.has_only_read || (read_only && free) { Held::Replica } else { Held::Primary }
     }
 
     fn standing<'a>(&'a self, trusted: &'a TrustedFunctions) -> Standing<'a> {
@@ -281,6 +288,7 @@ impl Session {
             user_variables: &self.user_variables,
             wrote: self.wrote,
             in_system_schema: self.in_system_schema,
+            splits: self.splits,
             trusted,
             hint: None,
             has_token: false,
@@ -305,8 +313,9 @@ pub fn explain(
     states: &[String],
     trusted: &[String],
     consistency: Consistency,
+    splits: bool,
 ) -> Result<Explanation, StateError> {
-    let mut session = Session::new(consistency);
+    let mut session = Session::new(consistency, splits);
     for state in states {
         session.set(state)?;
     }
@@ -327,7 +336,7 @@ mod tests {
     use super::*;
 
     fn ask(sql: &str, state: &str) -> Result<String, String> {
-        explain(sql.as_bytes(), &[state.to_owned()], &[], Consistency::Session)
+        explain(sql.as_bytes(), &[state.to_owned()], &[], Consistency::Session, false)
             .map(|explanation| explanation.to_json())
             .map_err(|error| error.to_string())
     }
@@ -343,7 +352,10 @@ mod tests {
     #[test]
     fn a_wrong_state_names_key_value_and_what_would_be_right() {
         let error = ask("SELECT 1", "transaction=maybe");
-        assert_eq!(error, Err("state `transaction` cannot be `maybe`; it is read_write, read_only or none".to_owned()));
+        assert_eq!(
+            error,
+            Err("state `transaction` cannot be `maybe`; it is read_write, read_only, split or none".to_owned())
+        );
         let error = ask("SELECT 1", "colour=red");
         assert!(error.is_err_and(|error| error.starts_with("unknown state `colour`; known are transaction")));
         assert!(ask("SELECT 1", "autocommit").is_err());

@@ -97,7 +97,8 @@ fn explain(config: &Config, arguments: &Explain) -> Result<(), Failure> {
     let sql = arguments.statement().context("cannot read the statement from standard input")?;
     let states: Vec<String> = arguments.states.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let routing = &config.routing;
-    let explanation = explain::explain(&sql, &states, &routing.trusted_functions, routing.consistency)?;
+    let trusted = &routing.trusted_functions;
+    let explanation = explain::explain(&sql, &states, trusted, routing.consistency, routing.split_transactions)?;
     let answer = match arguments.format {
         ExplainFormat::Text => explanation.to_text(),
         ExplainFormat::Json => explanation.to_json(),

@@ -127,7 +127,7 @@ fn exercise(sql: &[u8], dialect: Dialect) {
 }
 
 fn target(sql: &[u8]) -> Target {
-    explain(sql, &[], &[], Consistency::Session).expect("no state").target()
+    explain(sql, &[], &[], Consistency::Session, false).expect("no state").target()
 }
 
 proptest! {

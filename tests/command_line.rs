@@ -199,7 +199,7 @@ fn explain_takes_what_follows_two_dashes_as_the_statement() {
 #[test]
 fn a_wrong_state_is_2_and_says_what_would_be_right() {
     for (state, complaint) in [
-        ("transaction=open", "`transaction` cannot be `open`; it is read_write, read_only or none"),
+        ("transaction=open", "`transaction` cannot be `open`; it is read_write, read_only, split or none"),
         ("autocommit=2", "`autocommit` cannot be `2`; it is 0 or 1"),
         (
             "transaction_isolation=HIGH",

@@ -35,15 +35,23 @@ use std::time::Instant;
 
 use mysql_proxy::demo::Flavor;
 use support::on_both;
-use world::World;
+use world::{Transactions, World};
 
-on_both!(random_sessions_are_the_same_as_on_one_server);
+on_both!(random_sessions_are_the_same_as_on_one_server, random_sessions_are_the_same_with_split_transactions,);
 
 /// What the normal run does: about 20 seconds.
 const SHORT: u64 = 60;
 
 fn random_sessions_are_the_same_as_on_one_server(flavor: Flavor) {
-    let Some(world) = World::start(flavor) else { return };
+    run_all(flavor, Transactions::Whole);
+}
+
+fn random_sessions_are_the_same_with_split_transactions(flavor: Flavor) {
+    run_all(flavor, Transactions::Split);
+}
+
+fn run_all(flavor: Flavor, transactions: Transactions) {
+    let Some(world) = World::start(flavor, transactions) else { return };
     if let Ok(script) = std::env::var("MYSQL_PROXY_LOCKSTEP_SCRIPT") {
         let seed = from_environment("MYSQL_PROXY_LOCKSTEP_SEED");
         return round::play(&world, &std::fs::read_to_string(script).unwrap(), seed);

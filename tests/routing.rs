@@ -17,7 +17,7 @@ use routing_tables::lines;
 fn every_line_of_the_tables_holds() {
     let mut wrong = Vec::new();
     for line in lines() {
-        let got = match explain(&line.sql, &line.states, &["trusted_total".to_owned()], Consistency::Session) {
+        let got = match explain(&line.sql, &line.states, &["trusted_total".to_owned()], Consistency::Session, false) {
             Ok(got) => got,
             Err(error) => {
                 wrong.push(format!("{}\n    {error}", line.place));
@@ -47,7 +47,7 @@ fn what_is_too_long_to_be_read_whole_goes_by_its_first_word() {
         ("DELETE FROM t", "primary", "write"),
         ("SET NAMES utf8mb4", "all", "session_state"),
     ] {
-        let got = explain(&long(sql), &[], &[], Consistency::Session).expect("no state");
+        let got = explain(&long(sql), &[], &[], Consistency::Session, false).expect("no state");
         assert_eq!((got.target().name(), got.reason().name()), (target, reason), "{sql}");
     }
 }
@@ -55,7 +55,7 @@ fn what_is_too_long_to_be_read_whole_goes_by_its_first_word() {
 #[test]
 fn every_reason_is_reached() {
     let mut reached: BTreeSet<String> = lines().into_iter().map(|line| line.reason).collect();
-    let got = explain(&long("SELECT 1"), &[], &[], Consistency::Session).expect("no state");
+    let got = explain(&long("SELECT 1"), &[], &[], Consistency::Session, false).expect("no state");
     reached.insert(got.reason().name().to_owned());
     let missing: Vec<_> = Reason::ALL.map(Reason::name).into_iter().filter(|name| !reached.contains(*name)).collect();
     assert!(missing.is_empty(), "no line reaches {missing:?}");
@@ -102,7 +102,10 @@ fn every_pin_is_begun_and_stands_in_some_line() {
 }
 
 /// Every key of `explain --state`, with every value that is a word.
-const STATES: [&str; 31] = [
+const STATES: [&str; 34] = [
+    "split_transactions=0",
+    "split_transactions=1",
+    "transaction=split",
     "transaction=read_write",
     "transaction=read_only",
     "autocommit=0",

@@ -11,7 +11,7 @@ use super::{
     auth::{Denial, verify},
     bring::{BringError, bring, clean, enter_at_login, reset_for_session},
     connections::{Connections, Side, Used},
-    handshake::{SHARED, begins_with_autocommit},
+    handshake::{self, SHARED},
     incoming::Incoming,
     member_choice::Attempts,
     memory::{Condition, Memory},
@@ -56,7 +56,7 @@ pub(super) const fn plain_route(target: Target, reason: Reason) -> Route {
         loss: Loss::RolledBack,
         hint_ignored: None,
         opens_read_only: false,
-        ends_transaction: false,
+        leaves: None,
         on_primary: false,
     }
 }
@@ -170,7 +170,7 @@ impl Client {
         self.leave_connections_clean().await;
         self.prepared.clear();
         self.session.reset();
-        self.session.begin_with(begins_with_autocommit(&self.proxy));
+        handshake::begin(&mut self.session, &self.proxy);
         self.previous = Previous::default();
         match self.character_sets_after_reset().await {
             Ok(()) => self.acknowledge(incoming.reply_seq()).await,

@@ -55,7 +55,7 @@ pub struct Connections {
     pub history: u64,
     /// Where and when the session read last.
     pub seen: Option<Seen>,
-    /// The open transaction is a read-only one, on the replica's side.
+    /// The open transaction is on the replica's side: a read-only one, or one that has only read so far.
     pub transaction_on_replica: bool,
 }
 

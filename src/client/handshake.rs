@@ -14,7 +14,7 @@ use super::{
 use crate::{
     backend::Account,
     net::{PacketError, PacketStream},
-    session::Listener,
+    session::{Listener, Session},
     wire::{
         Capabilities, Extensions, StatusFlags,
         auth::{CACHING_SHA2, NATIVE},
@@ -221,9 +221,12 @@ pub(super) fn login_method(proxy: &Proxy) -> &'static str {
     }
 }
 
-/// Whether sessions on the members begin with `autocommit`.
-pub(super) fn begins_with_autocommit(proxy: &Proxy) -> bool {
-    proxy.topology.view().server().is_none_or(|server| server.autocommit)
+/// A session begins with what the members' settings say.
+pub(super) fn begin(session: &mut Session, proxy: &Proxy) {
+    let view = proxy.topology.view();
+    let Some(server) = view.server() else { return };
+    session.begin_with(server.autocommit);
+    session.begin_at(&server.isolation, proxy.policy.split_transactions);
 }
 
 /// Random, without the bytes that would end the text or start a plugin's name.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     backend::Reply,
+    route::Reason,
     session::{Listener, Told, Transaction},
     sql::{Facts, Kind, details},
     topology::Seen,
@@ -32,8 +33,10 @@ impl Client {
         let opens_there = reply.status.is_some_and(|status| {
             status.contains(StatusFlags::IN_TRANS) && !status.contains(StatusFlags::IN_TRANS_READONLY)
         });
-        // A replica's side has read-only transactions alone; any other is a mistake, for the pool to clean up.
-        let mistaken = side == Side::Replica && self.session.listener == Listener::ReadWrite && opens_there;
+        // A replica's side has read-only transactions, and those that only read so far; any other is a mistake, for the pool to
+        // clean up.
+        let splits = order.route.reason == Reason::SplitTransaction || self.is_split();
+        let mistaken = side == Side::Replica && self.session.listener == Listener::ReadWrite && opens_there && !splits;
         let elsewhere = self.is_elsewhere(side) || mistaken;
         let view = self.proxy.topology.view();
         let gtids = match family {
@@ -71,8 +74,8 @@ impl Client {
         }
         if !elsewhere {
             let may_stand = match self.session.listener {
-                Listener::ReadWrite => self.session.transaction == Transaction::ReadOnly,
-                Listener::ReadOnly => self.session.transaction != Transaction::None,
+                Listener::ReadWrite if !splits => self.session.transaction == Transaction::ReadOnly,
+                Listener::ReadWrite | Listener::ReadOnly => self.session.transaction != Transaction::None,
             };
             self.connections.transaction_on_replica = may_stand && side == Side::Replica;
         }

@@ -40,6 +40,7 @@ pub mod seldom;
 mod setbacks;
 mod settle;
 mod shown;
+mod split;
 mod statements;
 mod takeover;
 pub mod texts;

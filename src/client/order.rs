@@ -3,20 +3,20 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    bring::{BringError, bring, close_statements, prepared_id},
+    bring::{BringError, Held, bring, close_statements, prepared_id},
     connections::{Side, Used},
     handle::{Begun, IfLost, Place, Running},
     ids::Ids,
     incoming::Incoming,
     kept::Numbers,
     member_choice::Attempts,
-    memory::Condition,
+    memory::{Condition, Memory},
     refusal,
     run::{Client, Gone},
     texts::StatementText,
 };
 use crate::{
-    backend::{Exchange, ExchangeError, Progress, Reply, SendError, Translation},
+    backend::{Connection, Exchange, ExchangeError, Progress, Reply, SendError, Translation},
     metrics::{Direction, Side as MetricSide},
     route::{Reason, Route, Target},
     session::{Listener, Transaction},
@@ -161,10 +161,11 @@ impl Client {
         }
     }
 
-    /// A read-only transaction that no replica can serve is the primary's like any other: what it does there needs no
+    /// A transaction of reads that no replica can serve is the primary's like any other: what it does there needs no
     /// second connection.
     async fn begin_where_it_can_stay(&mut self, order: &mut Order<'_>, attempts: &mut Attempts) {
-        let begins = order.statement.is_some() && order.route.reason == Reason::ReadOnlyTransaction;
+        let opens = matches!(order.route.reason, Reason::ReadOnlyTransaction | Reason::SplitTransaction);
+        let begins = order.statement.is_some() && opens;
         let on_replica = order.route.target == Target::Replica && !self.connections.transaction_on_replica;
         if begins
             && on_replica
@@ -360,10 +361,7 @@ impl Client {
         let prepared = with_numbers.as_ref().or(order.prepared);
         let (connection, memory) = used.lease.parts();
         let held = used.held.into();
-        if (memory.may_hide || memory.has_leftovers) && memory.last_user != Some(self.registered.handle.id) {
-            memory.condition = Condition::Tainted;
-        }
-        bring(connection, memory, &self.session.settings, held).await?;
+        self.bring_settings(connection, memory, held).await?;
         let member_id = match prepared {
             Some(text) => {
                 let id = prepared_id(connection, memory, text, &self.session.settings, held).await?;
@@ -384,6 +382,19 @@ impl Client {
         // What comes next would be taken for the reply.
         used.lease.parts().0.check_free()?;
         Ok(Ready { member_id, numbers })
+    }
+
+    /// Brings the connection to the session's settings.
+    pub(super) async fn bring_settings(
+        &self,
+        connection: &mut Connection,
+        memory: &mut Memory,
+        held: Held,
+    ) -> Result<(), BringError> {
+        if (memory.may_hide || memory.has_leftovers) && memory.last_user != Some(self.registered.handle.id) {
+            memory.condition = Condition::Tainted;
+        }
+        bring(connection, memory, &self.session.settings, held).await
     }
 
     /// A send that fails is found out by the reply: the member may have said why.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::info;
+
 use super::{
     commands::plain_route,
     connections::Side,
@@ -84,7 +86,7 @@ impl Client {
         let id = self.prepared.new_id();
         let decided = self.decide(&statement, sql);
         let target = if prepares_on_replica(&decided) { Target::Replica } else { Target::Primary };
-        let route = Route { target, opens_read_only: false, ends_transaction: false, ..decided };
+        let route = Route { target, opens_read_only: false, leaves: None, ..decided };
         let mut order = Order::new(route, incoming, Shape::Prepare);
         if let Some(message) = &rewritten {
             order.message = message;
@@ -131,6 +133,12 @@ impl Client {
             return Ok(());
         }
         let cursor = asks_for_cursor(incoming.payload()) && can_have_cursor(what.statement.kind);
+        if cursor
+            && self.is_split()
+            && let Err(error) = self.begin_on_primary().await
+        {
+            return self.answer_error(incoming, &error).await;
+        }
         if cursor {
             // The connection must be kept from the start: the reply says only then that a cursor is open.
             self.session.ledger.pins.insert(PinReason::OpenCursor);
@@ -284,13 +292,21 @@ impl Client {
         let Some((id, what)) = self.statement_of(incoming) else {
             return Ok(incoming.discard_rest(&mut self.stream).await?);
         };
+        if self.is_split()
+            && let Err(error) = self.begin_on_primary().await
+        {
+            // There is no reply to say it in, and without these data the statement must not be executed.
+            info!(%error, "a client is let go: no primary takes its transaction over");
+            self.released = true;
+            return Ok(incoming.discard_rest(&mut self.stream).await?);
+        }
         let decided = self.decide(&what.statement, &what.text.sql);
         if decided.answer == Some(Answer::RefuseInReadOnlyTransaction) {
             // Its execution will be refused, and where the transaction is it cannot even be prepared.
             return Ok(incoming.discard_rest(&mut self.stream).await?);
         }
         let target = self.held_route().target;
-        let route = Route { target, answer: None, opens_read_only: false, ends_transaction: false, ..decided };
+        let route = Route { target, answer: None, opens_read_only: false, leaves: None, ..decided };
         self.session.ledger.pins.insert(PinReason::LongData);
         let on_replica = self.connections.transaction_on_replica;
         self.prepared.stand(id, |stands| Stands { long_data: true, on_replica, ..stands });

@@ -61,6 +61,8 @@ pub struct Policy {
     pub causal_wait: Duration,
     /// How many reads at a time the primary may serve in a replica's place.
     pub fallbacks: Fallbacks,
+    /// Whether the reads of transactions run on replicas until they write.
+    pub split_transactions: bool,
     /// What tokens of this cluster begin with.
     pub cluster: ClusterTag,
     /// Functions that are known not to write.

@@ -8,7 +8,7 @@ use super::{
     incoming::Incoming,
     kill_among::kills_among,
     memory::Condition,
-    order::Order,
+    order::{Finish, Order},
     previous::{ASK_LIMIT, asks},
     run::{Client, Gone},
     settle::give_back,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     metrics::Outcome,
-    route::{Answer, Held, Route, Standing, Target, decide},
+    route::{Answer, Held, Leaving, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
     sql::{Facts, Hint, Kind, Statement, classify, classify_prefix, scoped},
     wire::{
@@ -149,6 +149,7 @@ impl Client {
             user_variables: &session.ledger.user_variables,
             wrote: !session.causality.is_empty(),
             in_system_schema: session.in_system_schema,
+            splits: self.proxy.policy.split_transactions,
             trusted: &self.proxy.policy.trusted,
             hint,
             has_token: brings == Brings::Token,
@@ -166,17 +167,27 @@ impl Client {
     ) -> Result<Outcome, Gone> {
         let began = std::time::Instant::now();
         self.last_route = LastRoute { decided: Some((route.target, route.reason)), ..LastRoute::default() };
-        if route.ends_transaction {
+        match route.leaves {
             // What waits to be asked there must be asked before its connection goes back.
-            self.ask_what_waits().await;
-            self.commit_on_replica().await;
+            Some(Leaving::Commits) => {
+                self.ask_what_waits().await;
+                self.commit_on_replica().await;
+            }
+            Some(Leaving::Moves) => {
+                if let Err(error) = self.begin_on_primary().await {
+                    self.tell(&mut order, &error).await?;
+                    self.count(route, &Finish::Refused, began.elapsed());
+                    return Ok(Outcome::Error);
+                }
+            }
+            None => {}
         }
         if route.opens_read_only {
             order.preface = Some(read_only_transaction(self.session.ledger.next_transaction));
         }
         let ends = statement.kind == Kind::Begin || statement.has(Facts::COMMITS);
         let goes_on = statement.kind == Kind::Several || !ends;
-        if route.ends_transaction && goes_on {
+        if route.leaves == Some(Leaving::Commits) && goes_on {
             // The transaction goes on there: what comes before its COMMIT is not to write.
             order.preface = Some("START TRANSACTION READ ONLY");
         }
@@ -191,8 +202,8 @@ impl Client {
         Ok(if done { Outcome::Ok } else { Outcome::Error })
     }
 
-    /// What commits implicitly ends a read-only transaction on a replica before it runs on the primary.
-    async fn commit_on_replica(&mut self) {
+    /// A transaction that is open on a replica ends there before the session goes on on the primary.
+    pub(super) async fn commit_on_replica(&mut self) {
         if let Some(mut used) = self.connections.take(Side::Replica) {
             self.keep_answers(&mut used).await;
             let (connection, memory) = used.lease.parts();

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use super::{
     connections::Connections,
-    handshake::{Authenticated, Origin, SHARED, begins_with_autocommit},
+    handshake::{self, Authenticated, Origin, SHARED},
     idle::IdleClock,
     incoming::Incoming,
     previous::Previous,
@@ -144,8 +144,8 @@ pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Sess
     // Known once a member has said what the collation of the login means.
     let mut session = Session::new(origin.listener, proxy.policy.consistency, server, TextEncoding::Unknown);
     session.start_in(login.database.clone());
-    session.begin_with(begins_with_autocommit(proxy));
     session.dialect.release = release;
+    handshake::begin(&mut session, proxy);
     session.dialect.ignore_space = login.capabilities.contains(Capabilities::IGNORE_SPACE);
     session
 }

@@ -125,7 +125,7 @@ impl Client {
     /// In a read-only transaction a server refuses a write because of that, a replica because it is one: of a procedure
     /// nobody knows before. A cursor that the member has closed belongs to the statement that the client knows.
     pub(super) fn replace_error(&self, used: &Used) -> fn(&SqlError, Option<u32>) -> Option<SqlError> {
-        let on_replica = self.connections.transaction_on_replica && !used.on_primary;
+        let on_replica = self.connections.transaction_on_replica && !self.is_split() && !used.on_primary;
         match (self.session.dialect.server, on_replica) {
             (ServerKind::MySql, false) => |error, id| of_cursor(error, id, ServerKind::MySql),
             (ServerKind::MySql, true) => {
@@ -252,6 +252,10 @@ impl Client {
             attempts.failed(member, format!("{address}: {cause}"));
             return Ok(Attempt::Again);
         }
+        if progress == Progress::Nothing && side == Side::Replica && self.has_done_nothing_but_read(order) {
+            self.proxy.metrics.retry(RetryVerdict::Retried);
+            return self.go_on_on_primary(order).await;
+        }
         self.proxy.metrics.retry(verdict(&order.route, progress, held, repeatable));
         if held {
             self.lose_what_stood(side);
@@ -273,12 +277,14 @@ fn verdict(route: &Route, progress: Progress, held: bool, repeatable: bool) -> R
         _ if route.commits() => RetryVerdict::OutcomeUnknown,
         Progress::Packets(_) | Progress::MidPacket => RetryVerdict::ReplyBegun,
         Progress::Nothing if repeatable => RetryVerdict::Exhausted,
-        Progress::Nothing if held && matches!(route.reason, Reason::InTransaction | Reason::ReadOnlyTransaction) => {
-            RetryVerdict::InTransaction
-        }
+        Progress::Nothing if held && is_in_transaction(route.reason) => RetryVerdict::InTransaction,
         Progress::Nothing if held => RetryVerdict::Pinned,
         Progress::Nothing => RetryVerdict::MayHaveWritten,
     }
+}
+
+const fn is_in_transaction(reason: Reason) -> bool {
+    matches!(reason, Reason::InTransaction | Reason::ReadOnlyTransaction | Reason::SplitTransaction)
 }
 
 const fn is_read_only_refusal(code: u16) -> bool {

@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// Every key that stands in a section.
-pub(super) const KEYS: [Key; 42] = [
+pub(super) const KEYS: [Key; 43] = [
     key("listen.read_write", Kind::Text("0.0.0.0:3306")),
     key("listen.read_only", Kind::Text("0.0.0.0:3307")),
     key("listen.admin_http", Kind::Text("0.0.0.0:9090")),
@@ -54,6 +54,7 @@ pub(super) const KEYS: [Key; 42] = [
     key("routing.consistency", Kind::Text("session")),
     key("routing.causal_wait", Kind::Duration("50ms")),
     key("routing.fallback_limit", Kind::Number(0)),
+    key("routing.split_transactions", Kind::Flag(false)),
     key("routing.trusted_functions", Kind::List),
     key("pool.max_backend_connections", Kind::Number(200)),
     key("pool.multiplexing", Kind::Flag(true)),

@@ -168,6 +168,8 @@ pub struct Routing {
     pub causal_wait: Duration,
     /// How many reads at a time the primary may serve for want of a replica; 0, the default: any number.
     pub fallback_limit: usize,
+    /// Whether transactions at `READ COMMITTED` read from a replica until they write. Default: no.
+    pub split_transactions: bool,
     /// Stored functions (`f` or `db.f`) that do not write, so a SELECT that calls them may go to a replica.
     pub trusted_functions: Vec<String>,
 }

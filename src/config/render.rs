@@ -47,6 +47,7 @@ impl Display for Config {
         write_text(f, "consistency", routing.consistency.word())?;
         write_text(f, "causal_wait", show_duration(routing.causal_wait))?;
         writeln!(f, "fallback_limit = {}", routing.fallback_limit)?;
+        writeln!(f, "split_transactions = {}", routing.split_transactions)?;
         write_list(f, "trusted_functions", &routing.trusted_functions)?;
 
         writeln!(f, "\n[pool]\nmax_backend_connections = {}", pool.max_backend_connections)?;

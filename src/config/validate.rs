@@ -191,6 +191,7 @@ fn routing(settings: &Settings) -> Result<Routing, ConfigError> {
         consistency: settings.choice("routing.consistency")?,
         causal_wait: settings.duration("routing.causal_wait", Duration::ZERO..=MINUTE)?,
         fallback_limit: settings.number("routing.fallback_limit", 0..=100_000)?,
+        split_transactions: settings.flag("routing.split_transactions")?,
         trusted_functions: trusted.iter().map(|item| item.text.clone()).collect(),
     })
 }

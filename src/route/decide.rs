@@ -1,6 +1,6 @@
 //! The decision: the statement's own route, then what the session's state makes of it.
 
-use super::{Freshness, Loss, Reason, Route, Standing, Target, session_rules, statement_rules};
+use super::{Freshness, Leaving, Loss, Reason, Route, Standing, Target, session_rules, statement_rules};
 use crate::session::{Consistency, Listener, Transaction};
 use crate::sql::{Facts, Hint, Kind, Statement};
 
@@ -19,6 +19,9 @@ pub fn decide(statement: &Statement, sql: &[u8], standing: &Standing<'_>) -> Rou
 }
 
 fn in_state(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
+    if standing.has_split() {
+        return session_rules::in_split_transaction(statement, wish, standing);
+    }
     // These keep their word in every state, which then only decides which connection.
     if matches!(wish.target, Target::Same | Target::All | Target::Proxy) {
         return wish;
@@ -60,7 +63,9 @@ fn loss(statement: &Statement, route: &Route, standing: &Standing<'_>) -> Loss {
     let in_transaction = standing.transaction != Transaction::None;
     if in_transaction {
         let ends = statement.kind == Kind::Commit || statement.has(Facts::COMMITS | Facts::ENDS | Facts::BEGINS);
-        let harmless = statement.kind == Kind::Rollback || standing.transaction == Transaction::ReadOnly;
+        let has_only_read = standing.has_split() && route.leaves != Some(Leaving::Moves);
+        let harmless =
+            statement.kind == Kind::Rollback || standing.transaction == Transaction::ReadOnly || has_only_read;
         return if ends && !harmless { Loss::OutcomeUnknown } else { Loss::RolledBack };
     }
     if statement.has(Facts::COMMITS) {
@@ -72,8 +77,9 @@ fn loss(statement: &Statement, route: &Route, standing: &Standing<'_>) -> Loss {
     }
     let plain = matches!(route.reason, Reason::Read | Reason::Metadata | Reason::HintReplica | Reason::HintPrimary)
         || (statement.is_read() && route.reason == Reason::InstanceState);
-    let opens_by_itself = !standing.autocommit && statement.is_read() && route.reason == Reason::ReadOnlyTransaction;
-    if opens_by_itself && route.target == Target::Replica {
+    let opens = matches!(route.reason, Reason::ReadOnlyTransaction | Reason::SplitTransaction);
+    let by_itself = !standing.autocommit && statement.is_read();
+    if opens && (by_itself || statement.kind == Kind::Begin) && route.target == Target::Replica {
         // Nothing of its transaction has been seen before.
         return Loss::Repeatable;
     }
@@ -128,6 +134,7 @@ mod tests {
             user_variables: &user_variables,
             wrote: false,
             in_system_schema: false,
+            splits: false,
             trusted: &trusted,
             hint: None,
             has_token: false,

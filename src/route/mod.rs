@@ -77,6 +77,15 @@ pub enum Loss {
     RolledBack,
 }
 
+/// What becomes of the transaction that is open on a replica when a statement must run on the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// The statement commits it implicitly: `COMMIT` there first.
+    Commits,
+    /// It has only read so far: it begins on the primary, and goes on there.
+    Moves,
+}
+
 /// The decision about one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -98,8 +107,8 @@ pub struct Route {
     /// `BEGIN` on the read-only listener, or one made read-only by the session: the transaction that it opens must be
     /// read-only (`START TRANSACTION READ ONLY`) on a replica.
     pub opens_read_only: bool,
-    /// A read-only transaction is open on a replica and this statement commits it implicitly: `COMMIT` there first.
-    pub ends_transaction: bool,
+    /// A transaction is open on a replica, and cannot stay there.
+    pub leaves: Option<Leaving>,
     /// With [`Target::All`]: the value is an expression, so the primary computes it.
     pub on_primary: bool,
 }
@@ -115,7 +124,7 @@ impl Route {
             loss: Loss::RolledBack,
             hint_ignored: None,
             opens_read_only: false,
-            ends_transaction: false,
+            leaves: None,
             on_primary: false,
         }
     }

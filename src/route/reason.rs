@@ -18,6 +18,8 @@ pub enum Reason {
     HintPrimary,
     /// A read-write transaction is open.
     InTransaction,
+    /// In, or opening, a transaction whose reads run on a replica until it writes.
+    SplitTransaction,
     /// The first statement would open a transaction.
     AutocommitOff,
     /// Every read locks at this isolation level.
@@ -112,7 +114,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [Reason; 52] = [
+    pub const ALL: [Reason; 53] = [
         Reason::Read,
         Reason::Metadata,
         Reason::ReadOnlyTransaction,
@@ -120,6 +122,7 @@ impl Reason {
         Reason::HintReplica,
         Reason::HintPrimary,
         Reason::InTransaction,
+        Reason::SplitTransaction,
         Reason::AutocommitOff,
         Reason::Serializable,
         Reason::Pinned,
@@ -178,6 +181,7 @@ impl Reason {
             Reason::HintReplica => "hint_replica",
             Reason::HintPrimary => "hint_primary",
             Reason::InTransaction => "in_transaction",
+            Reason::SplitTransaction => "split_transaction",
             Reason::AutocommitOff => "autocommit_off",
             Reason::Serializable => "serializable",
             Reason::Pinned => "pinned",

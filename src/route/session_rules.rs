@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::statement_rules::may_be_sent_to_a_replica;
-use super::{Held, Reason, Route, Standing, Target};
+use super::{Held, Leaving, Reason, Route, Standing, Target};
 use crate::session::{Isolation, PinReason, Pins, Transaction};
 use crate::sql::{Facts, Hint, Kind, ServerKind, Statement};
 
@@ -53,7 +53,7 @@ const NAMED_LOCK: Facts = Facts::TAKES_LOCK.union(Facts::ASKS_LOCK);
 
 fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
     let stays = Route { target: Target::Replica, reason: Reason::ReadOnlyTransaction, ..wish };
-    let leaves = Route { target: Target::Primary, ends_transaction: true, ..wish };
+    let leaves = Route { target: Target::Primary, leaves: Some(Leaving::Commits), ..wish };
     match statement.kind {
         Kind::Begin if begins_read_only(statement, standing) => stays,
         // MySQL goes on read-only where the access mode is not named; MariaDB does not.
@@ -83,6 +83,33 @@ fn in_read_only_transaction(statement: &Statement, wish: Route, standing: &Stand
     }
 }
 
+/// A transaction that has only read so far, on a replica: what is no plain read begins it on the primary first.
+pub(super) fn in_split_transaction(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
+    let stays = Route { target: Target::Replica, reason: Reason::SplitTransaction, ..wish };
+    let moves = Route { target: Target::Primary, reason: Reason::InTransaction, leaves: Some(Leaving::Moves), ..wish };
+    match statement.kind {
+        // It is to begin there with the settings that the session has now.
+        Kind::Set => Route { leaves: Some(Leaving::Moves), ..wish },
+        Kind::Begin if begins_read_only(statement, standing) => Route { reason: Reason::ReadOnlyTransaction, ..stays },
+        Kind::Begin if splits(statement, standing) => stays,
+        Kind::Begin => Route { target: Target::Primary, leaves: Some(Leaving::Commits), ..wish },
+        Kind::Commit | Kind::Rollback => stays,
+        _ if matches!(wish.target, Target::Same | Target::All | Target::Proxy) => wish,
+        _ if wish.target != Target::Replica => moves,
+        _ if standing.hint.or(statement.hint) == Some(Hint::Primary) => Route { reason: Reason::HintPrimary, ..moves },
+        _ => stays,
+    }
+}
+
+/// Whether the reads of the transaction that the statement opens may run on a replica until it writes. At other isolation
+/// levels than `READ COMMITTED` they would not fit what it reads afterwards.
+fn splits(statement: &Statement, standing: &Standing<'_>) -> bool {
+    standing.splits
+        && standing.isolation == Isolation::ReadCommitted
+        && standing.next_transaction.is_empty()
+        && !statement.has(Facts::READ_WRITE)
+}
+
 /// Whether a statement that has to run on the primary reads tables there.
 fn reads_on_the_primary(statement: &Statement) -> bool {
     const AWAY: Facts = NAMED_LOCK.union(Facts::SETS_GLOBAL).union(Facts::SETS_UNCARRIED).union(Facts::SETS_UNTOLD);
@@ -105,7 +132,8 @@ fn isolation(standing: &Standing<'_>) -> Isolation {
 /// `BEGIN`, `START TRANSACTION` outside of a transaction.
 pub(super) fn begin(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
     if !begins_read_only(statement, standing) {
-        return wish;
+        let split = Route { target: Target::Replica, reason: Reason::SplitTransaction, ..wish };
+        return if splits(statement, standing) { split } else { wish };
     }
     if isolation(standing) == Isolation::Serializable {
         return Route { reason: Reason::Serializable, ..wish };
@@ -118,7 +146,12 @@ pub(super) fn begin(statement: &Statement, wish: Route, standing: &Standing<'_>)
 /// A read with autocommit off, which opens the transaction that it belongs to. Of a read-only one a replica is the place.
 fn opens_by_itself(statement: &Statement, wish: Route, standing: &Standing<'_>) -> Route {
     if !begins_read_only(statement, standing) {
-        return Route { target: Target::Primary, reason: Reason::AutocommitOff, ..wish };
+        let (target, reason) = if splits(statement, standing) {
+            (Target::Replica, Reason::SplitTransaction)
+        } else {
+            (Target::Primary, Reason::AutocommitOff)
+        };
+        return Route { target, reason, ..wish };
     }
     if isolation(standing) == Isolation::Serializable {
         return Route { target: Target::Primary, reason: Reason::Serializable, ..wish };

@@ -42,10 +42,20 @@ pub struct Standing<'a> {
     /// The session's database is one that tells about the instance (see
     /// [`is_system_schema`](crate::sql::is_system_schema)).
     pub in_system_schema: bool,
+    /// `routing.split_transactions`.
+    pub splits: bool,
     /// `routing.trusted_functions`.
     pub trusted: &'a TrustedFunctions,
     /// The query attribute `proxy.route`; a comment's hint counts if there is none.
     pub hint: Option<Hint>,
     /// The statement comes with a token, whose owner's writes it must see.
     pub has_token: bool,
+}
+
+impl Standing<'_> {
+    /// Whether the open transaction is one that has only read, on a replica.
+    #[must_use]
+    pub fn has_split(&self) -> bool {
+        self.transaction == Transaction::ReadWrite && self.held == Held::Replica && self.listener == Listener::ReadWrite
+    }
 }

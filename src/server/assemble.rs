@@ -101,6 +101,7 @@ fn policy(config: &Config) -> Policy {
     Policy {
         consistency: config.routing.consistency,
         fallbacks: Fallbacks::new(config.routing.fallback_limit),
+        split_transactions: config.routing.split_transactions,
         cluster: cluster_tag(&config.cluster),
         causal_wait: config.routing.causal_wait,
         trusted: TrustedFunctions::new(&config.routing.trusted_functions),

@@ -8,7 +8,7 @@ use super::{
     Transaction,
 };
 use crate::{
-    sql::{Dialect, Facts, Kind, ServerKind, Statement, TextEncoding, is_system_schema},
+    sql::{Dialect, Facts, Kind, Release, ServerKind, Statement, TextEncoding, is_system_schema},
     wire::{
         StatusFlags,
         gtid::{GtidKind, GtidSet},
@@ -166,6 +166,18 @@ impl Session {
         self.autocommit = autocommit;
         if !autocommit {
             self.carry(b"autocommit", b"OFF");
+        }
+    }
+
+    /// The isolation level with which members begin a session. `everywhere`: a transaction reads on one member and goes on on
+    /// another, so it is carried too.
+    pub fn begin_at(&mut self, level: &str, everywhere: bool) {
+        let Some(level) = Isolation::from_name(level.as_bytes()) else { return };
+        self.isolation = level;
+        if everywhere && level == Isolation::ReadCommitted {
+            let is_new = self.dialect.server == ServerKind::MySql && self.dialect.release >= Release(8, 0);
+            let name = if is_new { &b"transaction_isolation"[..] } else { b"tx_isolation" };
+            self.carry(name, b"READ-COMMITTED");
         }
     }
 

@@ -55,6 +55,7 @@ impl Converse for Connection {
             plugin: greeting.plugin.clone(),
             status: greeting.status,
             autocommit: true,
+            isolation: String::new(),
             server_id: 0,
         }
     }

@@ -61,6 +61,7 @@ impl Converse for FakeConversation {
             plugin: "caching_sha2_password".into(),
             status: crate::wire::StatusFlags::AUTOCOMMIT,
             autocommit: true,
+            isolation: String::new(),
             server_id: 0,
         }
     }

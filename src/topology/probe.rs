@@ -60,11 +60,12 @@ pub struct Report {
 pub async fn probe(member: &mut impl Converse, kind: ClusterKind) -> Result<Report, AskError> {
     let mut server = member.server();
     let begun = Instant::now();
-    let status = member.query(state_query(&server)).await?;
+    let status = member.query(&state_query(&server)).await?;
     let state = status.first().ok_or_else(|| unexpected("no row"))?;
     server.server_id = state.number(&["server_id"]).unwrap_or_default();
     let account = state.text(&["account"]).unwrap_or_else(|| "proxy".to_owned());
     server.autocommit = state.bytes(&["autocommit"]).is_none() || is_on(state, "autocommit");
+    server.isolation = state.text(&["isolation"]).unwrap_or_default();
     if server.family == ServerFamily::MariaDb {
         // MySQL greets before it knows; what MariaDB greeted with may have been changed since.
         server.status.set(StatusFlags::AUTOCOMMIT, server.autocommit);
@@ -133,21 +134,27 @@ fn unexpected(what: &str) -> AskError {
 }
 
 /// One query, which is the health check as well. `super_read_only` need not be asked: it switches `read_only` on.
-fn state_query(server: &ServerInfo) -> &'static str {
-    match server.family {
+fn state_query(server: &ServerInfo) -> String {
+    let own = match server.family {
         ServerFamily::MySql => {
-            "SELECT @@global.server_id AS server_id, @@global.autocommit AS autocommit, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
-             @@global.gtid_mode AS gtid_mode, @@global.gtid_executed AS gtid_executed, \
-             @@global.server_uuid AS server_uuid, @@global.max_connections AS max_connections, \
-             CURRENT_USER() AS account"
+            "@@global.gtid_mode AS gtid_mode, @@global.gtid_executed AS gtid_executed, \
+             @@global.server_uuid AS server_uuid"
         }
         ServerFamily::MariaDb => {
-            "SELECT @@global.server_id AS server_id, @@global.autocommit AS autocommit, @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
-             @@global.gtid_slave_pos AS slave_pos, @@global.gtid_current_pos AS current_pos, \
-             @@global.gtid_binlog_pos AS binlog_pos, @@global.gtid_binlog_state AS binlog_state, \
-             @@global.max_connections AS max_connections, CURRENT_USER() AS account"
+            "@@global.gtid_slave_pos AS slave_pos, @@global.gtid_current_pos AS current_pos, \
+             @@global.gtid_binlog_pos AS binlog_pos, @@global.gtid_binlog_state AS binlog_state"
         }
-    }
+    };
+    // Renamed in MySQL 5.7.20, and the old name is gone since 8.0.3.
+    let isolation = match server.family {
+        ServerFamily::MySql if server.version >= Version(8, 0, 0) => "transaction_isolation",
+        ServerFamily::MySql | ServerFamily::MariaDb => "tx_isolation",
+    };
+    format!(
+        "SELECT @@global.server_id AS server_id, @@global.autocommit AS autocommit, \
+         @@global.{isolation} AS isolation, @@global.read_only AS read_only, @@global.log_bin AS log_bin, {own}, \
+         @@global.max_connections AS max_connections, CURRENT_USER() AS account"
+    )
 }
 
 /// `0` and `OFF` are off; everything else is some way of being on (`read_only` may be `NO_LOCK` on a new `MariaDB`).

@@ -28,6 +28,8 @@ pub struct ServerInfo {
     pub status: StatusFlags,
     /// Its global `autocommit`, with which sessions begin.
     pub autocommit: bool,
+    /// Its global `transaction_isolation`, with which sessions begin; empty before the first answer.
+    pub isolation: String,
     /// `@@server_id`; 0 before the first answer.
     pub server_id: u64,
 }

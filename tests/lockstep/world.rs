@@ -13,6 +13,15 @@ pub const MOST: usize = 8;
 /// How often the proxy looks at the replicas.
 pub const INTERVAL: Duration = Duration::from_millis(20);
 
+/// Where transactions read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transactions {
+    /// On the primary.
+    Whole,
+    /// At `READ COMMITTED`, which is then the servers' default, on a replica until they write.
+    Split,
+}
+
 /// See the module.
 pub struct World {
     pub flavor: Flavor,
@@ -22,11 +31,14 @@ pub struct World {
 }
 
 impl World {
-    pub fn start(flavor: Flavor) -> Option<Self> {
+    pub fn start(flavor: Flavor, transactions: Transactions) -> Option<Self> {
         let more = |options: &mut mysql_proxy::demo::Options| {
             // Routines without SUPER, also on MySQL; and a lock that is never given shows within the test.
             options.extra_cnf =
                 "log-bin-trust-function-creators=ON\nlock-wait-timeout=20\ninnodb-lock-wait-timeout=1\n".into();
+            if transactions == Transactions::Split {
+                options.extra_cnf += "transaction-isolation=READ-COMMITTED\nbinlog-format=ROW\n";
+            }
         };
         let alone = support::cluster(flavor, |options| {
             options.replicas = 0;
@@ -41,7 +53,8 @@ impl World {
         // A small pool is shared; it may be all held by others for a while.
         let adjust = "pool.max_backend_connections = 6\npool.acquire_timeout = '50s'\n\
                       monitor.interval = '20ms'\nmonitor.timeout = '20ms'\nmonitor.fall = 1000";
-        let proxy = Proxy::start(&cluster, adjust);
+        let adjust = format!("{adjust}\nrouting.split_transactions = {}", transactions == Transactions::Split);
+        let proxy = Proxy::start(&cluster, &adjust);
         Some(Self { flavor, proxy, cluster, alone })
     }
 

@@ -37,7 +37,7 @@ fn is_read(server: &str, reading: &Reading, sql: &[u8]) -> bool {
     let mut states = vec![format!("server={server}"), format!("sql_mode={}", reading.sql_mode)];
     states.push(format!("character_set_client={}", reading.character_set));
     states.extend(reading.database.map(|database| format!("database={database}")));
-    let got = explain(sql, &states, &[], Consistency::Session).unwrap_or_else(|error| panic!("{error}"));
+    let got = explain(sql, &states, &[], Consistency::Session, false).unwrap_or_else(|error| panic!("{error}"));
     got.target() == Target::Replica && matches!(got.reason(), Reason::Read | Reason::Metadata)
 }
 
