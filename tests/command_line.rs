@@ -243,6 +243,6 @@ fn a_wrong_state_is_2_and_says_what_would_be_right() {
     }
     let output = program(&["explain", "--state", "trx=read_write", "SELECT 1"], &[]);
     let known = "transaction, autocommit, transaction_isolation, transaction_read_only, transaction_read_only_next, \
-                 sql_mode, character_set_client, database, wrote, consistency, listener, pin, user_variable, server";
+                 sql_mode, character_set_client, database, wrote, consistency, listener, pin, user_variable, server, split_transactions";
     assert_eq!(stderr(&output), format!("--state: unknown state `trx`; known are {known}\n"));
 }
