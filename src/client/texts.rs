@@ -77,6 +77,8 @@ impl StatementTexts {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Self::sweep(&mut known);
         let same_hash = known.entry(hasher.finish()).or_default();
+        // One that nobody has any more keeps its memory for as long as it is known here.
+        same_hash.retain(|text| text.strong_count() > 0);
         let found = same_hash
             .iter()
             .filter_map(Weak::upgrade)
@@ -148,5 +150,18 @@ mod tests {
         }
         assert!(texts.known.lock().unwrap().len() < 100);
         assert_eq!((texts.usage.bytes.load(Ordering::Relaxed), texts.dropped()), (0, 10_000));
+    }
+
+    #[test]
+    fn a_text_that_comes_again_and_again_is_known_once() {
+        let texts = StatementTexts::default();
+        for n in 0..1_000_u32 {
+            let database = Some(n.to_be_bytes().to_vec());
+            let settings = Arc::new(Settings { database, ..Settings::default() });
+            texts.intern(b"SELECT 1", &settings);
+            texts.intern(b"SELECT 1", &Arc::default());
+        }
+        let known: usize = texts.known.lock().unwrap().values().map(Vec::len).sum();
+        assert!(known <= 2, "{known}");
     }
 }
