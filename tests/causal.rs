@@ -12,8 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mysql_proxy::demo::{Cluster, Flavor, Member};
-use mysql_proxy::wire::Command;
-use support::raw::Raw;
+use mysql_proxy::wire::ok::{OkPacket, Tracked};
+use mysql_proxy::wire::{Capabilities, Command};
+use support::raw::{Raw, USUAL, Who};
+use support::reply::Kind;
 use support::{Proxy, on_both};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -337,6 +339,7 @@ fn reads_see_what_was_written_through_another_proxy(flavor: Flavor) {
         let other = Proxy::start(&cluster, &settings);
         tokens(&one, &other, &mut value);
     }
+    tokens_by_tracker(&one, &other, &mut value);
     tokens_of_writes_without_a_name(&cluster, &one, &other);
     tokens_that_do_not_count(flavor, &cluster, &one);
 }
@@ -395,6 +398,52 @@ fn tokens(one: &Proxy, other: &Proxy, value: &mut u64) {
     });
     println!("token: {replicas} on replicas, {primary} on the primary");
     assert!(replicas > 9.0 * primary, "{replicas} reads on replicas, {primary} on the primary");
+}
+
+/// Whoever asks for it is told the token with the reply to each write.
+fn tokens_by_tracker(one: &Proxy, other: &Proxy, value: &mut u64) {
+    let mut reader = Raw::app(other.read_write);
+    let mut writer = told_of_trackers(one.read_write, true);
+    assert_eq!(token_told(&mut writer, &counted("@", value)), None, "nobody has asked");
+    assert_eq!(token_told(&mut writer, "SET @proxy_track_token = 1"), None, "nothing was written");
+    for lines in [&["@"][..], &["BEGIN", "@", "@", "COMMIT"], &["@; @"], &["DO 1; @"], &["@", "@", "SELECT 1"]] {
+        let told = lines.iter().filter_map(|line| token_told(&mut writer, &counted(line, value)));
+        let token = told.last().unwrap_or_else(|| panic!("no token behind {lines:?}"));
+        assert_eq!(token, writer.say("SHOW PROXY TOKEN"), "{lines:?}");
+        let seen = reader.number(&format!("/* proxy:after={token} */ SELECT v FROM counters WHERE id = 0"));
+        assert_eq!(seen, *value, "{lines:?}");
+    }
+    assert_eq!(token_told(&mut writer, "SET @proxy_track_token = 0"), None);
+    assert_eq!(token_told(&mut writer, &counted("@", value)), None, "nobody asks any more");
+    // A client that cannot be told is not.
+    let mut deaf = told_of_trackers(one.read_write, false);
+    deaf.run("SET @proxy_track_token = 1");
+    deaf.run(&counted("@", value));
+}
+
+/// Writes an `UPDATE` with the next value for each `@`.
+fn counted(line: &str, value: &mut u64) -> String {
+    let update = |value: &mut u64| {
+        *value += 1;
+        format!("UPDATE counters SET v = {value} WHERE id = 0")
+    };
+    line.split('@').enumerate().map(|(at, text)| if at == 0 { text.to_owned() } else { update(value) + text }).collect()
+}
+
+fn told_of_trackers(address: SocketAddr, is_told: bool) -> Raw {
+    let mut capabilities = USUAL | Capabilities::MULTI_STATEMENTS;
+    capabilities.set(Capabilities::SESSION_TRACK, is_told);
+    Raw::connect(address, &Who { capabilities, ..Who::named("app") }).unwrap()
+}
+
+/// The token that comes with the last packet of the reply.
+fn token_told(session: &mut Raw, sql: &str) -> Option<String> {
+    let reply = session.ask(Command::Query, sql.as_bytes(), Kind::Results).unwrap();
+    let ok = OkPacket::parse(&reply.last()?.payload, USUAL | Capabilities::SESSION_TRACK).unwrap();
+    ok.tracked().find_map(|told| match told {
+        Tracked::Variable { name: b"proxy_token", value } => Some(String::from_utf8_lossy(value).into_owned()),
+        _ => None,
+    })
 }
 
 /// What was written without a tracker to tell of it is in the token too.

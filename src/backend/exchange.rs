@@ -14,6 +14,7 @@ use crate::{
     wire::{
         Capabilities, HEADER_LEN, Header, StatusFlags,
         err::SqlError,
+        ok::Change,
         packet::MessageEnd,
         response::{ProtocolViolation, Shape},
     },
@@ -22,9 +23,25 @@ use crate::{
 /// How long a statement may go on whose client has closed its connection: some say nothing more but still listen.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// A variable that does not exist, of which the client is told as if its statement had changed it: its value, from what
+/// the reply has told by now.
+#[derive(Clone, Copy)]
+pub struct MadeUp<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Asked when the reply has told a GTID; `None`: the client is not told.
+    pub value: &'a (dyn Fn(&[Change]) -> Option<Vec<u8>> + Sync),
+}
+
+impl std::fmt::Debug for MadeUp<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MadeUp").field("name", &self.name.escape_ascii()).finish_non_exhaustive()
+    }
+}
+
 /// How the reply to a command goes to the client.
 #[derive(Clone, Copy, Debug)]
-pub struct Exchange {
+pub struct Exchange<'a> {
     /// What kind of reply comes.
     pub shape: Shape,
     /// What the client agreed on.
@@ -38,6 +55,8 @@ pub struct Exchange {
     pub intercept: fn(u16) -> bool,
     /// The error that the client gets in place of the member's, if another; with the client's id of the statement.
     pub replace_error: fn(&SqlError, Option<u32>) -> Option<SqlError>,
+    /// What the client is told besides.
+    pub made_up: Option<MadeUp<'a>>,
 }
 
 /// A command could not be sent.
@@ -133,11 +152,12 @@ impl Connection {
     pub async fn relay(
         &mut self,
         client: &mut PacketStream,
-        exchange: Exchange,
+        exchange: Exchange<'_>,
         mut translation: Option<&mut Translation>,
     ) -> Result<Reply, ExchangeError> {
-        let Exchange { client: agreed, statement_id, status, replace_error, .. } = exchange;
-        let rewrite = Rewrite { client: agreed, member: self.capabilities, statement_id, status, replace_error };
+        let Exchange { client: agreed, statement_id, status, replace_error, made_up, .. } = exchange;
+        let member = self.capabilities;
+        let rewrite = Rewrite { client: agreed, member, statement_id, status, replace_error, made_up };
         let mut walk = Walk::new(exchange.shape, rewrite);
         let mut progress = Progress::Nothing;
         let mut left = None;
@@ -209,7 +229,7 @@ impl Connection {
 
     /// A byte behind the reply's end means that the two sides no longer agree; such a connection stays in flight and
     /// so serves nobody else, but the client has its whole reply.
-    fn complete(&mut self, walk: Walk) -> Reply {
+    fn complete(&mut self, walk: Walk<'_>) -> Reply {
         self.in_flight = !self.stream.inbox().is_empty();
         walk.into_reply()
     }

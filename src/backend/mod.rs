@@ -20,7 +20,7 @@ mod walk;
 pub use acknowledged::{MultiStatements, set_option};
 pub use connection::Connection;
 pub use dial::{Account, DialError, DialOptions};
-pub use exchange::{Exchange, ExchangeError, MemberFault, Progress, SendError};
+pub use exchange::{Exchange, ExchangeError, MadeUp, MemberFault, Progress, SendError};
 pub use kill::KillError;
 pub use query::{QueryError, ResultSet};
 pub use reset::Database;

@@ -54,7 +54,7 @@ impl Translation {
     }
 
     /// Deals with the whole packets of the chunk, as [`Walk::step`] does.
-    pub(super) fn step(&mut self, walk: &mut Walk, chunk: &mut [u8]) -> Result<Step, ProtocolViolation> {
+    pub(super) fn step(&mut self, walk: &mut Walk<'_>, chunk: &mut [u8]) -> Result<Step, ProtocolViolation> {
         let (mut at, mut out) = (0, Vec::new());
         self.wanted = 0;
         while !walk.is_done() && !walk.wants_file() {
@@ -147,6 +147,7 @@ mod tests {
     #[test]
     fn however_it_is_chunked_the_ids_are_the_shown_ones() {
         let rewrite = Rewrite {
+            made_up: None,
             client: Capabilities::empty(),
             member: Capabilities::empty(),
             statement_id: None,

@@ -1,7 +1,7 @@
 //! Walks a reply as it arrives, chunk by chunk: what may be passed on as it is, what must be rewritten, and what the
 //! reply says of the session. No I/O, so that it is tested with any chunking.
 
-use super::changes::Changes;
+use super::{changes::Changes, exchange::MadeUp};
 use crate::wire::{
     Capabilities, HEADER_LEN, Header, StatusFlags,
     err::SqlError,
@@ -54,7 +54,7 @@ pub struct Reply {
 
 /// How a reply becomes the client's.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rewrite {
+pub(super) struct Rewrite<'a> {
     /// What the client agreed on.
     pub client: Capabilities,
     /// What the member's connection agreed on.
@@ -65,6 +65,8 @@ pub(super) struct Rewrite {
     pub status: StatusFlags,
     /// The error to be told in place of the member's.
     pub replace_error: fn(&SqlError, Option<u32>) -> Option<SqlError>,
+    /// What the client is told besides.
+    pub made_up: Option<MadeUp<'a>>,
 }
 
 /// One step: so many bytes of the chunk are dealt with.
@@ -77,9 +79,9 @@ pub(super) enum Step {
 }
 
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(super) struct Walk<'a> {
     response: Response,
-    rewrite: Rewrite,
+    rewrite: Rewrite<'a>,
     /// Bytes of the current packet that are still to pass.
     left: usize,
     /// Sequence number behind the last packet that was begun.
@@ -94,8 +96,8 @@ pub(super) struct Walk {
     pub wanted: usize,
 }
 
-impl Walk {
-    pub fn new(shape: Shape, rewrite: Rewrite) -> Self {
+impl<'a> Walk<'a> {
+    pub fn new(shape: Shape, rewrite: Rewrite<'a>) -> Self {
         Walk {
             response: Response::new(shape, rewrite.member),
             rewrite,
@@ -214,7 +216,7 @@ impl Walk {
                 }
                 self.note_state(&ok);
                 self.reply.affected_rows = (ok.first == OK).then_some(ok.affected_rows);
-                rewritten(&ok, header.seq, &self.rewrite)
+                rewritten(&ok, header.seq, &self.rewrite, &self.reply.changes)
             }
             Seen::Eof { warnings, status } => {
                 self.reply.status = Some(status);
@@ -261,7 +263,7 @@ impl Walk {
     }
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Of several results, notes which one told a change of the session's state; `known` changes were told before.
     fn note_state(&mut self, ok: &OkPacket<'_>) {
         let several = self.result > 0 || ok.status.contains(StatusFlags::MORE_RESULTS_EXISTS);
@@ -279,15 +281,22 @@ impl Walk {
 }
 
 /// An OK packet for a client that must not see the trackers that the proxy switched on.
-fn rewritten(ok: &OkPacket<'_>, seq: u8, rewrite: &Rewrite) -> Option<Vec<u8>> {
+fn rewritten(ok: &OkPacket<'_>, seq: u8, rewrite: &Rewrite<'_>, told: &[Change]) -> Option<Vec<u8>> {
     let unseen = rewrite.status - ok.status;
     if ok.state.is_empty() && unseen.is_empty() && !ok.status.contains(StatusFlags::SESSION_STATE_CHANGED) {
         return None;
     }
+    let value = rewrite.made_up.filter(|_| tells_gtid(ok)).and_then(|made_up| (made_up.value)(told));
+    let made_up = rewrite.made_up.zip(value.as_deref());
+    let made_up = made_up.map(|(made_up, value)| Tracked::Variable { name: made_up.name, value });
     let mut out = Vec::new();
     let ok = OkPacket { status: ok.status | rewrite.status, ..*ok };
-    ok.put(&mut out, seq, rewrite.client, is_tracked_by_default);
+    ok.put_tracking(&mut out, seq, rewrite.client, ok.tracked().filter(is_tracked_by_default).chain(made_up));
     Some(out)
+}
+
+fn tells_gtid(ok: &OkPacket<'_>) -> bool {
+    ok.tracked().any(|told| matches!(told, Tracked::Gtids(_) | Tracked::Variable { name: b"last_gtid", .. }))
 }
 
 /// What a client that speaks of trackers gets from a server without being asked: the schema and the variables of
@@ -339,9 +348,15 @@ mod tests {
     use crate::wire::packet::put_message;
     use proptest::prelude::*;
 
-    fn rewrite(client: Capabilities) -> Rewrite {
-        let member = Capabilities::SESSION_TRACK;
-        Rewrite { client, member, statement_id: Some(9), status: StatusFlags::empty(), replace_error: |_, _| None }
+    fn rewrite(client: Capabilities) -> Rewrite<'static> {
+        Rewrite {
+            client,
+            member: Capabilities::SESSION_TRACK,
+            statement_id: Some(9),
+            status: StatusFlags::empty(),
+            replace_error: |_, _| None,
+            made_up: None,
+        }
     }
 
     /// Two results, the second of them an OK with trackers.
@@ -356,7 +371,7 @@ mod tests {
         out
     }
 
-    fn walk_in_chunks(bytes: &[u8], size: usize, client: Capabilities) -> (Vec<u8>, Walk) {
+    fn walk_in_chunks(bytes: &[u8], size: usize, client: Capabilities) -> (Vec<u8>, Walk<'static>) {
         let mut walk = Walk::new(Shape::Results, rewrite(client));
         let (mut out, mut inbox) = (Vec::new(), Vec::new());
         for chunk in bytes.chunks(size) {

@@ -46,6 +46,7 @@ mod takeover;
 pub mod texts;
 mod tidy;
 mod token;
+mod token_tracker;
 mod unasked;
 mod unpin;
 mod untold;

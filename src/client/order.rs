@@ -14,9 +14,10 @@ use super::{
     refusal,
     run::{Client, Gone},
     texts::StatementText,
+    token_tracker::TOKEN_TRACKER,
 };
 use crate::{
-    backend::{Connection, Exchange, ExchangeError, Progress, Reply, SendError, Translation},
+    backend::{Connection, Exchange, ExchangeError, MadeUp, Progress, Reply, SendError, Translation},
     metrics::{Direction, Side as MetricSide},
     route::{Reason, Route, Target},
     session::{Listener, Transaction},
@@ -25,6 +26,7 @@ use crate::{
         Command, HEADER_LEN, StatusFlags,
         attributes::Layout,
         err::SqlError,
+        ok::Change,
         packet::MessageEnd,
         prepared::{asks_for_cursor, put_statement_id, statement_id},
         response::Shape,
@@ -257,7 +259,11 @@ impl Client {
             self.settle(side, used).await;
             return Ok(Attempt::Done(Finish::Silent));
         }
+        let tracker = self.token_tracker();
+        let value = |told: &[Change]| tracker.as_ref()?.token(told);
+        let made_up = tracker.is_some().then_some(MadeUp { name: TOKEN_TRACKER, value: &value });
         let exchange = Exchange {
+            made_up,
             shape: order.shape,
             client: self.login.capabilities,
             statement_id: order.statement_id(),

@@ -123,9 +123,20 @@ impl<'a> OkPacket<'a> {
 
     /// Appends the packet as a client with `capabilities` wants it, with the trackers that `keep` lets through.
     pub fn put(&self, out: &mut Vec<u8>, seq: u8, capabilities: Capabilities, keep: impl Fn(&Tracked<'_>) -> bool) {
+        self.put_tracking(out, seq, capabilities, self.tracked().filter(keep));
+    }
+
+    /// Appends the packet as a client with `capabilities` wants it, with these trackers in place of its own.
+    pub fn put_tracking<'b>(
+        &self,
+        out: &mut Vec<u8>,
+        seq: u8,
+        capabilities: Capabilities,
+        tracked: impl Iterator<Item = Tracked<'b>>,
+    ) {
         let mut state = Vec::new();
         if capabilities.contains(Capabilities::SESSION_TRACK) {
-            self.tracked().filter(|tracked| keep(tracked)).for_each(|tracked| put_tracked(&mut state, tracked));
+            tracked.for_each(|tracked| put_tracked(&mut state, tracked));
         }
         let mut status = self.status;
         status.set(StatusFlags::SESSION_STATE_CHANGED, !state.is_empty());
