@@ -64,6 +64,9 @@ impl Client {
     async fn must_see(&mut self, token: &[u8]) -> Result<(), SqlError> {
         let mark =
             Token::read(token, self.proxy.policy.cluster).map_err(|error| refusal::bad_token(&error.to_string()))?;
+        if self.is_split() && self.holds_nothing_older(&mark).is_err() {
+            self.begin_on_primary().await?;
+        }
         self.holds_nothing_older(&mark)?;
         let primary = match self.proxy.topology.executed_by(&mark) {
             Some(primary) => primary,
@@ -74,6 +77,8 @@ impl Client {
             Mark::Galera(_) if self.connections.wrote_at.is_none_or(|wrote_at| wrote_at == primary) => {
                 self.wrote_at(primary);
             }
+            // No token names one.
+            Mark::Binlog(_) => return Err(refusal::no_token()),
             // It still has to catch up with the session's own write, and then has this as well.
             Mark::Galera(_) => self.session.causality.wrote_unknown(Instant::now()),
         }
@@ -148,7 +153,7 @@ impl Client {
         let causality = &self.session.causality;
         let own = causality.gtids().clone();
         let since = match causality.unknown() {
-            None if !is_galera => return Ok(self.token_of(Mark::Gtids(Arc::new(own)), kind)),
+            None if !is_galera => return self.token_of(Mark::Gtids(Arc::new(own)), kind),
             None => Instant::now(),
             Some(instant) => instant,
         };
@@ -164,9 +169,9 @@ impl Client {
                 all.merge(&own);
                 Mark::Gtids(Arc::new(all))
             }
-            galera @ Mark::Galera(_) => galera,
+            position @ (Mark::Galera(_) | Mark::Binlog(_)) => position,
         };
-        Ok(self.token_of(mark, kind))
+        self.token_of(mark, kind)
     }
 
     /// A new primary of a Galera cluster may lack what the session has written at the one before.
@@ -203,8 +208,8 @@ impl Client {
         Ok(())
     }
 
-    fn token_of(&self, mark: Mark, kind: GtidKind) -> Token {
-        Token::new(self.proxy.policy.cluster, mark, kind)
+    fn token_of(&self, mark: Mark, kind: GtidKind) -> Result<Token, SqlError> {
+        Token::new(self.proxy.policy.cluster, mark, kind).ok_or_else(refusal::no_token)
     }
 
     /// `None` after `pool.acquire_timeout`, and when the proxy is going down.

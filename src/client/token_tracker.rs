@@ -30,7 +30,8 @@ pub(super) struct TokenTracker {
 }
 
 impl TokenTracker {
-    /// The token behind what a reply has told by now; `None` where a write has no name: `SHOW PROXY TOKEN` knows then.
+    /// The token behind what a reply has told by now; empty where a write of the session had no name: `SHOW PROXY TOKEN` knows
+    /// then.
     pub fn token(&self, told: &[Change]) -> Option<Vec<u8>> {
         let mut written = self.before.clone();
         for change in told {
@@ -39,10 +40,10 @@ impl TokenTracker {
             }
         }
         if written.unknown().is_some() {
-            return None;
+            return Some(Vec::new());
         }
         let mark = Mark::Gtids(Arc::new(written.gtids().clone()));
-        Some(Token::new(self.cluster, mark, self.kind).to_string().into_bytes())
+        Token::new(self.cluster, mark, self.kind).map(|token| token.to_string().into_bytes())
     }
 }
 

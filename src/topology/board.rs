@@ -203,7 +203,7 @@ impl Board {
                     both.merge(&it.need.gtids);
                     Some(Mark::Gtids(both.into()))
                 }
-                galera @ Mark::Galera(_) => Some(galera.clone()),
+                position @ (Mark::Galera(_) | Mark::Binlog(_)) => Some(position.clone()),
             }
         })
     }

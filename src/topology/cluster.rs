@@ -284,6 +284,7 @@ impl Cluster {
             lag: fitness.lag,
             applied: if counts { known.applied(is_primary) } else { Arc::default() },
             names_writes: names_writes && report.executed.is_some(),
+            binlog_end: report.binlog_end.clone().filter(|_| names_writes),
             hides_confirmed: report.galera.as_ref().is_some_and(|node| node.confirmed.is_none()),
             caught_up_to: known.progress.caught_up_to.filter(|_| known.fresh && !is_primary && believed),
             doubt: known.standing.doubt().filter(|_| !is_primary).cloned(),

@@ -1,12 +1,13 @@
 //! How far a member is, and what a read must be able to see.
 //!
-//! PURE. Knows GTID sets and Galera's positions. Must not know how they were asked.
+//! PURE. Knows GTID sets, Galera's positions and places in a binary log. Must not know how they were asked.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::galera::Position;
 use super::member_id::MemberId;
+use super::replication::BinlogPosition;
 use crate::wire::gtid::GtidSet;
 
 /// What a read must be able to see.
@@ -37,6 +38,8 @@ pub enum Mark {
     Gtids(Arc<GtidSet>),
     /// Galera's own sequence: what a writer may have confirmed, what a reader surely has.
     Galera(Position),
+    /// Where transactions have no GTIDs: the end of a primary's binary log, or how far of it a replica has applied.
+    Binlog(BinlogPosition),
 }
 
 impl Need {
@@ -55,6 +58,7 @@ impl Mark {
         match (self, other) {
             (Self::Gtids(have), Self::Gtids(wanted)) => have.covers(wanted),
             (Self::Galera(have), Self::Galera(wanted)) => have.covers(wanted),
+            (Self::Binlog(have), Self::Binlog(wanted)) => have.covers(wanted),
             _ => false,
         }
     }
@@ -64,7 +68,7 @@ impl Mark {
     pub const fn gtids(&self) -> Option<&Arc<GtidSet>> {
         match self {
             Self::Gtids(gtids) => Some(gtids),
-            Self::Galera(_) => None,
+            Self::Galera(_) | Self::Binlog(_) => None,
         }
     }
 }

@@ -210,7 +210,8 @@ async fn ask_connected(member: &mut impl Converse) -> Result<Option<u64>, AskErr
     }
 }
 
-fn replication_query(server: &ServerInfo) -> &'static str {
+/// Asks a server from whom it copies, and how far.
+pub fn replication_query(server: &ServerInfo) -> &'static str {
     match server.family {
         ServerFamily::MySql if server.version >= Version(8, 0, 22) => "SHOW REPLICA STATUS",
         ServerFamily::MySql => "SHOW SLAVE STATUS",
@@ -219,15 +220,22 @@ fn replication_query(server: &ServerInfo) -> &'static str {
 }
 
 async fn ask_binlog_end(member: &mut impl Converse, server: &ServerInfo) -> Result<Option<BinlogPosition>, AskError> {
-    let query = match server.family {
+    let answer = ask_privileged(member, binlog_query(server)).await?;
+    Ok(answer.as_ref().and_then(binlog_end))
+}
+
+/// Asks a server for the end of its binary log.
+pub fn binlog_query(server: &ServerInfo) -> &'static str {
+    match server.family {
         ServerFamily::MySql if server.version >= Version(8, 2, 0) => "SHOW BINARY LOG STATUS",
         ServerFamily::MySql | ServerFamily::MariaDb => "SHOW MASTER STATUS",
-    };
-    let answer = ask_privileged(member, query).await?;
-    Ok(answer.as_ref().and_then(Answer::first).and_then(|row| {
-        let file = row.text(&["File"])?;
-        BinlogPosition::new(&file, row.number(&["Position"])?)
-    }))
+    }
+}
+
+/// What it answers.
+pub fn binlog_end(answer: &Answer) -> Option<BinlogPosition> {
+    let row = answer.first()?;
+    BinlogPosition::new(&row.text(&["File"])?, row.number(&["Position"])?)
 }
 
 /// `None` if the account lacks the privilege.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::character::Character;
 use super::member::{Member, Role};
 use super::member_id::MemberId;
+use super::replication::BinlogPosition;
 use super::state::{BlindReason, Doubt, DownReason, Health, ServerInfo, Unfit};
 use crate::wire::Capabilities;
 use crate::wire::gtid::GtidSet;
@@ -35,6 +36,8 @@ pub struct MemberView {
     pub applied: Arc<GtidSet>,
     /// It gives every transaction a GTID.
     pub names_writes: bool,
+    /// The end of its binary log when last asked, where it does not.
+    pub binlog_end: Option<BinlogPosition>,
     /// It is a Galera node that does not tell how far it has confirmed transactions: as long as it takes the writes, no
     /// other node can be proven to have them.
     pub hides_confirmed: bool,
@@ -65,6 +68,7 @@ impl MemberView {
             lag: None,
             applied: Arc::default(),
             names_writes: false,
+            binlog_end: None,
             hides_confirmed: false,
             caught_up_to: None,
             doubt: None,
@@ -215,7 +219,8 @@ impl View {
     #[must_use]
     pub fn primary_that_tells(&self) -> Option<MemberId> {
         let primary = self.usable_primary()?;
-        let tells = if self.is_galera() { !primary.hides_confirmed } else { primary.names_writes };
+        let by_name_or_place = primary.names_writes || primary.binlog_end.is_some();
+        let tells = if self.is_galera() { !primary.hides_confirmed } else { by_name_or_place };
         tells.then_some(primary.member.id)
     }
 

@@ -76,16 +76,19 @@ impl<A: Ask> Follower<A> {
         let own = view.member(self.member.id)?;
         let server = own.server.as_ref()?;
         let primary = view.assigned_primary.as_ref().ok().copied();
+        let no_gtids_of = view.usable_primary().filter(|primary| primary.binlog_end.is_some());
+        let no_gtids_of = no_gtids_of.and_then(|primary| Some(primary.server.as_ref()?.server_id));
         if primary == Some(self.member.id) {
-            let question = Question::of(server, view.character, true);
+            let question = Question::of(server, view.character, true, no_gtids_of);
             let tells = view.primary_that_tells() == primary;
             return (tells && self.board().wants_mark(self.member.id)).then_some(Task::Mark(question));
         }
-        if !own.serves_reads() {
+        let is_shown = no_gtids_of.is_none() || own.hides_replication.is_none();
+        if !own.serves_reads() || !is_shown {
             return None;
         }
         let target = self.board().target(self.member.id, self.member.place().as_deref(), primary)?;
-        Some(Task::Reach(Question::of(server, view.character, false), target))
+        Some(Task::Reach(Question::of(server, view.character, false, no_gtids_of), target))
     }
 
     /// `None`: no answer.
@@ -114,8 +117,13 @@ impl<A: Ask> Follower<A> {
     /// until then what it says proves nothing. `None`: it proves nothing.
     fn record(&self, begun: Instant, mark: Mark) -> Option<()> {
         let view = self.topology.view();
-        let known = &view.member(self.member.id)?.applied;
-        if mark.gtids().is_some_and(|gtids| !gtids.covers(known)) || !self.board().mark(self.member.id, begun, mark) {
+        let known = view.member(self.member.id)?;
+        let has_less = match &mark {
+            Mark::Gtids(gtids) => !gtids.covers(&known.applied),
+            Mark::Binlog(end) => known.binlog_end.as_ref().is_none_or(|known| !end.covers(known)),
+            Mark::Galera(_) => false,
+        };
+        if has_less || !self.board().mark(self.member.id, begun, mark) {
             self.topology.recheck();
             return None;
         }

@@ -12,6 +12,8 @@ use crate::topology::ask::Answer;
 use crate::topology::character::Character;
 use crate::topology::galera;
 use crate::topology::place::Mark;
+use crate::topology::probe::{binlog_end, binlog_query, replication_query};
+use crate::topology::replication::Replication;
 use crate::topology::state::ServerInfo;
 use crate::wire::gtid::{GtidKind, GtidSet};
 use crate::wire::server::{ServerFamily, Version};
@@ -31,6 +33,15 @@ pub enum Question {
         /// It has `WAIT_FOR_EXECUTED_GTID_SET`.
         waits: bool,
     },
+    /// The end of a primary's binary log, where transactions have no GTIDs.
+    BinlogEnd(&'static str),
+    /// How far of it a replica has applied.
+    AppliedTo {
+        /// The statement.
+        sql: &'static str,
+        /// The primary's server id: of other channels nothing follows.
+        source: u64,
+    },
     /// What a Galera node surely has.
     GaleraReader,
     /// What a Galera node may have confirmed.
@@ -38,12 +49,16 @@ pub enum Question {
 }
 
 impl Question {
-    /// The one for this member of such a cluster.
+    /// The one for this member of such a cluster; `no_gtids_of`: the primary, of this server id, gives its transactions none.
     #[must_use]
-    pub fn of(server: &ServerInfo, character: Character, is_primary: bool) -> Self {
+    pub fn of(server: &ServerInfo, character: Character, is_primary: bool, no_gtids_of: Option<u64>) -> Self {
         match (character, server.family) {
             (Character::Galera, _) if is_primary => Self::GaleraWriter,
             (Character::Galera, _) => Self::GaleraReader,
+            (_, ServerFamily::MySql) if is_primary && no_gtids_of.is_some() => Self::BinlogEnd(binlog_query(server)),
+            (_, ServerFamily::MySql) if let Some(source) = no_gtids_of => {
+                Self::AppliedTo { sql: replication_query(server), source }
+            }
             (_, ServerFamily::MariaDb) if is_primary => Self::MariaDbPrimary,
             (_, ServerFamily::MariaDb) => Self::MariaDbReplica,
             (_, ServerFamily::MySql) => Self::MySql { waits: server.version >= WAITS },
@@ -64,6 +79,7 @@ impl Question {
                 format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{wanted}', {seconds:.3}), @@global.gtid_executed AS place")
             }
             (Self::MySql { .. }, _) => "SELECT @@global.gtid_executed AS place".to_owned(),
+            (Self::BinlogEnd(sql) | Self::AppliedTo { sql, .. }, _) => sql.to_owned(),
             (Self::GaleraReader, _) => "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_local_state_uuid', \
                  'wsrep_last_committed')"
                 .to_owned(),
@@ -83,6 +99,12 @@ impl Question {
         match self {
             Self::MariaDbReplica | Self::MariaDbPrimary => gtids(GtidKind::MariaDb),
             Self::MySql { .. } => gtids(GtidKind::MySql),
+            Self::BinlogEnd(_) => binlog_end(answer).map(Mark::Binlog),
+            Self::AppliedTo { source, .. } => {
+                let replication = Replication::read(answer);
+                let mut channels = replication.channels().iter();
+                channels.find(|channel| channel.source.server_id == source)?.applied_to.clone().map(Mark::Binlog)
+            }
             Self::GaleraReader => galera::applied(answer).map(Mark::Galera),
             Self::GaleraWriter => galera::confirmed(answer).map(Mark::Galera),
         }
