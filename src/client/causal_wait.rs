@@ -53,6 +53,7 @@ impl Client {
         let view = self.proxy.topology.view();
         let proves_nothing = |primary: &MemberId| self.may_miss_own_write(&view, *primary);
         matches!(choice.because, Some(PickReason::NotCaughtUp | PickReason::Overloaded))
+            && attempts.waits
             && attempts.waited.is_none()
             && !self.proxy.policy.causal_wait.is_zero()
             && !view.assigned_primary.as_ref().is_ok_and(proves_nothing)

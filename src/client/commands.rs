@@ -87,6 +87,8 @@ impl Client {
                     if let Some(name) = memory.baseline.get(b"character_set_client".as_slice()) {
                         self.session.dialect.encoding = TextEncoding::from_character_set(name);
                     }
+                    // Nobody may have known the members when it came.
+                    handshake::begin(&mut self.session, &self.proxy);
                     self.session.start_under(&memory.sql_mode);
                     self.wait_timeout = memory.wait_timeout;
                     self.session.login_collation = memory.baseline.get(b"collation_connection".as_slice()).cloned();

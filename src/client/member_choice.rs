@@ -43,6 +43,8 @@ pub(super) struct Attempts {
     pub avoid: Vec<MemberId>,
     /// How each refused.
     problems: Vec<String>,
+    /// It may wait for a replica to have what it must see.
+    pub waits: bool,
     /// How long the statement waited for a replica to have what it must see; `None`: it did not.
     pub waited: Option<Duration>,
     /// It may be served by the primary in a replica's place.
@@ -70,6 +72,7 @@ impl Attempts {
             began: now,
             avoid: Vec::new(),
             problems: Vec::new(),
+            waits: true,
             waited: None,
             turn: None,
             left_at: None,

@@ -21,7 +21,7 @@ use crate::{
     metrics::{Direction, Side as MetricSide},
     route::{Reason, Route, Target},
     session::{Listener, Transaction},
-    sql::{Facts, Statement},
+    sql::{Facts, Kind, Statement},
     wire::{
         Command, HEADER_LEN, StatusFlags,
         attributes::Layout,
@@ -169,6 +169,12 @@ impl Client {
         let opens = matches!(order.route.reason, Reason::ReadOnlyTransaction | Reason::SplitTransaction);
         let begins = order.statement.is_some() && opens;
         let on_replica = order.route.target == Target::Replica && !self.connections.transaction_on_replica;
+        if order.route.reason == Reason::SplitTransaction
+            && order.statement.is_some_and(|(statement, _)| statement.kind == Kind::Begin)
+        {
+            // What it is to see is not known yet: perhaps nothing, as it writes at once.
+            attempts.waits = false;
+        }
         if begins
             && on_replica
             && self.session.listener == Listener::ReadWrite
@@ -304,7 +310,7 @@ impl Client {
                     self.give_up(side, used);
                     self.killed(scope, Progress::Nothing, order).await
                 }
-                None => Ok(self.intercepted(side, used, code, order, attempts).await),
+                None => self.intercepted(side, used, code, order, attempts).await,
             },
             Err(ExchangeError::Member { cause, progress }) => match killed {
                 Some(scope) => {

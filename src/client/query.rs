@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     metrics::Outcome,
-    route::{Answer, Held, Leaving, Route, Standing, Target, decide},
+    route::{Answer, Held, Leaving, Reason, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
     sql::{Facts, Hint, Kind, Statement, classify, classify_prefix, scoped},
     wire::{
@@ -167,7 +167,12 @@ impl Client {
     ) -> Result<Outcome, Gone> {
         let began = std::time::Instant::now();
         self.last_route = LastRoute { decided: Some((route.target, route.reason)), ..LastRoute::default() };
-        match route.leaves {
+        let reads_on = route.reason == Reason::SplitTransaction && statement.is_read();
+        let leaves = if reads_on && self.has_outlived_its_replica() { Some(Leaving::Moves) } else { route.leaves };
+        if leaves.is_some() && reads_on {
+            order.route = Route { target: Target::Primary, reason: Reason::InTransaction, ..order.route };
+        }
+        match leaves {
             // What waits to be asked there must be asked before its connection goes back.
             Some(Leaving::Commits) => {
                 self.ask_what_waits().await;

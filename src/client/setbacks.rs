@@ -43,6 +43,11 @@ impl Client {
             // It is given up for its database, and may know what the client asks for.
             self.keep_answers(&mut used).await;
         }
+        if side == Side::Replica && self.may_go_on_on_primary(order) {
+            used.lease.discard();
+            self.proxy.topology.recheck();
+            return self.go_on_on_primary(order).await;
+        }
         let Used { lease, member, address, on_primary, held, .. } = used;
         match error {
             BringError::Unreachable if !held => {
@@ -86,6 +91,10 @@ impl Client {
         order: &mut Order<'_>,
         attempts: &mut Attempts,
     ) -> Result<Attempt, Gone> {
+        if side == Side::Replica && !used.on_primary && self.may_go_on_on_primary(order) {
+            self.settle(side, used).await;
+            return self.go_on_on_primary(order).await;
+        }
         let is_final = used.on_primary || attempts.avoid.len() >= MAX_TRIES;
         let counts = used.held || (is_final && !is_unprepared(error.code));
         if !counts {
@@ -103,6 +112,12 @@ impl Client {
     /// Which errors at the beginning of a reply mean that the statement goes elsewhere.
     pub(super) fn intercept(&self, used: &Used, order: &Order<'_>) -> fn(u16) -> bool {
         let complete = order.end.is_done() && order.message.len() > HEADER_LEN;
+        if complete && !used.on_primary && self.may_go_on_on_primary(order) {
+            return match order.route.target {
+                Target::All => is_unknown_database,
+                _ => |code| is_read_only_refusal(code) || is_refusal(code),
+            };
+        }
         if !complete || used.held || self.session.is_tied() {
             return |_| false;
         }
@@ -146,12 +161,21 @@ impl Client {
         code: u16,
         order: &mut Order<'_>,
         attempts: &mut Attempts,
-    ) -> Attempt {
+    ) -> Result<Attempt, Gone> {
+        if used.held && side == Side::Replica && self.may_go_on_on_primary(order) {
+            if is_refusal(code) {
+                used.lease.discard();
+                self.proxy.topology.recheck();
+            } else {
+                self.settle(side, used).await;
+            }
+            return self.go_on_on_primary(order).await;
+        }
         if is_refusal(code) {
             attempts.failed(used.member, format!("{}: error {code}", used.address));
             used.lease.discard();
             self.proxy.topology.recheck();
-            return Attempt::Again;
+            return Ok(Attempt::Again);
         }
         // With autocommit off the transaction that the statement has opened stands open.
         used.lease.parts().1.has_leftovers |= !self.session.autocommit;
@@ -159,7 +183,7 @@ impl Client {
         // A replica says that it writes: it must not run twice, however much like a read it looks.
         let loss = if is_read_only_refusal(code) { Loss::OutcomeUnknown } else { order.route.loss };
         order.route = Route { target: Target::Primary, on_primary: true, loss, ..order.route };
-        Attempt::Again
+        Ok(Attempt::Again)
     }
 
     /// A command was killed when its connection was ready and nothing of it had been sent.
@@ -252,7 +276,7 @@ impl Client {
             attempts.failed(member, format!("{address}: {cause}"));
             return Ok(Attempt::Again);
         }
-        if progress == Progress::Nothing && side == Side::Replica && self.has_done_nothing_but_read(order) {
+        if progress == Progress::Nothing && side == Side::Replica && self.may_go_on_on_primary(order) {
             self.proxy.metrics.retry(RetryVerdict::Retried);
             return self.go_on_on_primary(order).await;
         }

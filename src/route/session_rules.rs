@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::statement_rules::may_be_sent_to_a_replica;
 use super::{Held, Leaving, Reason, Route, Standing, Target};
-use crate::session::{Isolation, PinReason, Pins, Transaction};
+use crate::session::{Consistency, Isolation, PinReason, Pins, Transaction};
 use crate::sql::{Facts, Hint, Kind, ServerKind, Statement};
 
 /// The read-only listener: replicas always; what writes, locks or changes the server is refused.
@@ -102,9 +102,11 @@ pub(super) fn in_split_transaction(statement: &Statement, wish: Route, standing:
 }
 
 /// Whether the reads of the transaction that the statement opens may run on a replica until it writes. At other isolation
-/// levels than `READ COMMITTED` they would not fit what it reads afterwards.
+/// levels than `READ COMMITTED` they would not fit what it reads afterwards; what everybody has written each of them would have to
+/// ask for.
 fn splits(statement: &Statement, standing: &Standing<'_>) -> bool {
     standing.splits
+        && standing.consistency != Consistency::Global
         && standing.isolation == Isolation::ReadCommitted
         && standing.next_transaction.is_empty()
         && !statement.has(Facts::READ_WRITE)

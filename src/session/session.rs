@@ -342,6 +342,12 @@ impl Session {
         if self.settings.variables.get(name).map(Vec::as_slice) != Some(value) {
             Arc::make_mut(&mut self.settings).variables.insert(name.to_vec(), value.to_vec());
         }
+        // The other name of the same variable would be said too, and perhaps last.
+        if let Some(other) = other_name(name)
+            && self.settings.variables.contains_key(other)
+        {
+            Arc::make_mut(&mut self.settings).variables.remove(other);
+        }
     }
 
     /// A user variable whose value was found out by asking: it is carried like one that was set to a literal.
@@ -394,6 +400,17 @@ fn keeps_to_the_session(statement: &Statement) -> bool {
         && !statement.has(MORE)
 }
 
+/// Servers have some variables under two names.
+const fn other_name(name: &[u8]) -> Option<&'static [u8]> {
+    match name {
+        b"transaction_isolation" => Some(b"tx_isolation"),
+        b"tx_isolation" => Some(b"transaction_isolation"),
+        b"transaction_read_only" => Some(b"tx_read_only"),
+        b"tx_read_only" => Some(b"transaction_read_only"),
+        _ => None,
+    }
+}
+
 fn isolation(value: &[u8]) -> Isolation {
     match value {
         b"READ-UNCOMMITTED" => Isolation::ReadUncommitted,
@@ -414,6 +431,18 @@ fn changes_meaning_of_strings(change: &Change) -> bool {
 mod tests {
     use super::*;
     use crate::sql::classify;
+
+    #[test]
+    fn a_variable_with_two_names_is_carried_under_the_one_that_was_told_last() {
+        let mut session =
+            Session::new(Listener::ReadWrite, Consistency::Session, ServerKind::MySql, TextEncoding::Unknown);
+        session.begin_at("READ-COMMITTED", true);
+        assert!(session.settings.variables.contains_key(&b"tx_isolation"[..]));
+        session.learn_variable(b"transaction_isolation", b"SERIALIZABLE");
+        let names: Vec<_> = session.settings.variables.keys().map(Vec::as_slice).collect();
+        assert_eq!(names, [&b"transaction_isolation"[..]]);
+        assert_eq!(session.isolation, Isolation::Serializable);
+    }
 
     /// Whether a session that stands free knows that it may have written without being told a GTID.
     fn wrote_unnamed(sql: &str, told: impl FnOnce(&mut Told<'_>)) -> bool {
