@@ -385,7 +385,9 @@ fn what_the_replica_refuses_the_primary_does(cluster: &Cluster, proxy: &Proxy) {
                   BEGIN INSERT INTO t (b) VALUES ('hidden'); RETURN 7; END";
     let view = "CREATE VIEW looks_like_a_table AS SELECT hidden() AS c";
     let mut admin = Raw::connect(cluster.primary().address(), &Who::named("admin")).unwrap();
-    [hidden, view].iter().for_each(|sql| admin.run(sql));
+    for sql in [hidden, view] {
+        admin.run(sql);
+    }
     start_with_three(cluster);
     let mut session = Raw::app(proxy.read_write);
     session.run("BEGIN");
