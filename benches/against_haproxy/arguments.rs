@@ -14,8 +14,8 @@ cargo bench --bench against_haproxy -- [flags]
   --threads 1,16,64          sysbench's connections
   --seconds 10               of each single measurement
   --rounds 3                 how often everything is measured
-  --workloads point_select,read_only,read_write
-  --targets direct,haproxy,proxy
+  --workloads point_select,read_only,read_write; read_write_apart: without transactions around them
+  --targets direct,haproxy,proxy; eventual, at_once: the proxy with that consistency, or without causal_wait
   --proxy-threads 1          threads of HAProxy and of the proxy
   --replicas 0               behind the proxy; with 0 it does the same work as HAProxy
   --flavor mariadb           or mysql
@@ -32,6 +32,8 @@ pub enum Workload {
     PointSelect,
     ReadOnly,
     ReadWrite,
+    /// Each statement by itself: reads may go to replicas.
+    ReadWriteApart,
 }
 
 /// What sysbench is pointed at.
@@ -42,6 +44,10 @@ pub enum Kind {
     /// Once more, to see how far a program differs from itself.
     SecondHaProxy,
     Proxy,
+    /// Which sees the past: what its own writes cost a session that must see them.
+    Eventual,
+    /// Whose reads go to the primary at once when no replica has the session's writes.
+    AtOnce,
 }
 
 /// What stands behind everything.
@@ -142,7 +148,15 @@ impl Workload {
         match self {
             Self::PointSelect => "oltp_point_select",
             Self::ReadOnly => "oltp_read_only",
-            Self::ReadWrite => "oltp_read_write",
+            Self::ReadWrite | Self::ReadWriteApart => "oltp_read_write",
+        }
+    }
+
+    /// What the table calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReadWriteApart => "oltp_read_write --skip-trx=on",
+            other => other.script(),
         }
     }
 }
@@ -155,6 +169,8 @@ impl Kind {
             Self::HaProxy => "HAProxy",
             Self::SecondHaProxy => "HAProxy again",
             Self::Proxy => "mysql-proxy",
+            Self::Eventual => "mysql-proxy, eventual",
+            Self::AtOnce => "mysql-proxy, causal_wait 0s",
         }
     }
 }
@@ -167,6 +183,7 @@ impl FromStr for Workload {
             "point_select" => Ok(Self::PointSelect),
             "read_only" => Ok(Self::ReadOnly),
             "read_write" => Ok(Self::ReadWrite),
+            "read_write_apart" => Ok(Self::ReadWriteApart),
             _ => Err(format!("no workload {text}")),
         }
     }
@@ -181,6 +198,8 @@ impl FromStr for Kind {
             "haproxy" => Ok(Self::HaProxy),
             "haproxy2" => Ok(Self::SecondHaProxy),
             "proxy" => Ok(Self::Proxy),
+            "eventual" => Ok(Self::Eventual),
+            "at_once" => Ok(Self::AtOnce),
             _ => Err(format!("no target {text}")),
         }
     }

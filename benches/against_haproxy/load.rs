@@ -46,14 +46,17 @@ pub fn run(run: Run, address: SocketAddr, folder: &Path) -> Result<Report, Box<d
         Statements::Text => "--db-ps-mode=disable",
         Statements::Prepared => "--db-ps-mode=auto",
     };
-    let arguments = [
+    let apart = if run.workload == Workload::ReadWriteApart { "--skip-trx=on" } else { "--skip-trx=off" };
+    let takes_it = run.workload != Workload::PointSelect;
+    let mut arguments = vec![
         run.workload.script().to_owned(),
         mode.to_owned(),
         format!("--threads={}", run.threads),
         format!("--time={}", run.time.as_secs()),
         "--percentile=95".to_owned(),
-        "run".to_owned(),
     ];
+    arguments.extend(takes_it.then(|| apart.to_owned()));
+    arguments.push("run".to_owned());
     let said = call(address, &arguments, run.time + Duration::from_secs(60), folder)?;
     understand(&said).ok_or_else(|| format!("sysbench's report is not understood:\n{said}").into())
 }
@@ -106,13 +109,19 @@ pub fn wait_until_open(address: SocketAddr) -> io::Result<()> {
     keep_trying(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)).map(drop))
 }
 
+/// What the proxy answers at this path.
+pub fn get(admin: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
 /// Waits until `/readyz` says 200.
 pub fn wait_until_ready(admin: SocketAddr) -> io::Result<()> {
     keep_trying(|| {
-        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
-        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        let answer = get(admin, "/readyz")?;
         let first = answer.lines().next().unwrap_or_default();
         if first.contains(" 200 ") { Ok(()) } else { Err(io::Error::other(format!("/readyz says {first}"))) }
     })

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod backend;
+mod behind_writes;
 mod instant;
 mod load;
 mod measure;
@@ -86,7 +87,7 @@ fn measure(run: Run, targets: &[Target], arguments: &Arguments, folder: &Path) -
         for turn in 0..targets.len() {
             let at = (round + turn) % targets.len();
             let sample = measure::sample(run, &targets[at], folder)?;
-            eprintln!("{} {} {} {sample:?}", run.workload.script(), run.threads, targets[at].kind.name());
+            eprintln!("{} {} {} {sample:?}", run.workload.name(), run.threads, targets[at].kind.name());
             all[at].samples.push(sample);
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use mysql_proxy::demo::{Signal, Supervised};
 
+use crate::behind_writes::{BehindWrites, Told};
 use crate::load::{self, Run};
 use crate::target::Target;
 
@@ -21,16 +22,21 @@ pub struct Sample {
     pub p95: Duration,
     /// Of the process in front; none for the direct way.
     pub cpu_per_query: Option<Duration>,
+    /// The reads of sessions that had written; none where the proxy need not look, and of others than the proxy.
+    pub behind_writes: Option<BehindWrites>,
 }
 
 /// Runs a workload against a target.
 pub fn sample(run: Run, target: &Target, folder: &Path) -> Result<Sample, Box<dyn Error>> {
+    let told = || target.admin.map(|admin| load::get(admin, "/metrics").map(|text| Told::read(&text))).transpose();
+    let told_before = told()?;
     let before = target.pid().map(cpu_time).transpose()?;
     let report = load::run(run, target.address, folder)?;
     let after = target.pid().map(cpu_time).transpose()?;
+    let behind_writes = told()?.zip(told_before).and_then(|(after, before)| BehindWrites::between(&before, &after));
     let used = after.zip(before).map(|(after, before)| after.saturating_sub(before));
     let cpu_per_query = used.map(|used| used.div_f64(report.queries));
-    Ok(Sample { queries_per_second: report.queries_per_second, p95: report.p95, cpu_per_query })
+    Ok(Sample { queries_per_second: report.queries_per_second, p95: report.p95, cpu_per_query, behind_writes })
 }
 
 /// Runs a workload with `perf` attached, which slows it: only the count is of use. None for the direct way.

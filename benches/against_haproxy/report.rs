@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::arguments::{Kind, Workload};
+use crate::behind_writes::BehindWrites;
 use crate::measure::Sample;
 
 /// All rounds of one target under one load.
@@ -42,16 +43,19 @@ impl fmt::Display for Spread {
     }
 }
 
-/// The table; ratios are to `HAProxy` in the same round, because rounds differ more than programs do.
+/// The table; ratios are to `HAProxy` in the same round (without it to the proxy that sees the past), because rounds differ more
+/// than programs do.
 pub fn table(all: &[Series]) -> String {
-    let mut text = String::from(
-        "| workload | threads | through | QPS | p95 ms | CPU µs/query | CPU ÷ HAProxy | QPS ÷ HAProxy | system calls/query |\n\
-         |---|---:|---|---:|---:|---:|---:|---:|---:|\n",
+    let has_haproxy = all.iter().any(|series| series.kind == Kind::HaProxy);
+    let (base, name) = if has_haproxy { (Kind::HaProxy, "HAProxy") } else { (Kind::Eventual, "eventual") };
+    let mut text = format!(
+        "| workload | threads | through | QPS | p95 ms | CPU µs/query | CPU ÷ {name} | QPS ÷ {name} | system calls/query | \
+         own writes read on replicas, %; waits p50, p95 in ms |\n|---|---:|---|---:|---:|---:|---:|---:|---:|---|\n",
     );
     for series in all {
-        let base = all.iter().find(|base| {
-            base.kind == Kind::HaProxy && base.threads == series.threads && base.workload == series.workload
-        });
+        let base = all
+            .iter()
+            .find(|other| other.kind == base && other.threads == series.threads && other.workload == series.workload);
         text.push_str(&row(series, base.filter(|base| base.kind != series.kind)));
     }
     text
@@ -66,8 +70,8 @@ fn row(series: &Series, base: Option<&Series>) -> String {
         Spread::of(pairs.filter_map(|(sample, base)| Some(figure.of(sample)? / figure.of(base)?)))
     };
     format!(
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
-        series.workload.script(),
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        series.workload.name(),
         series.threads,
         series.kind.name(),
         cell(own(Figure::Rate), 0),
@@ -76,7 +80,17 @@ fn row(series: &Series, base: Option<&Series>) -> String {
         cell(ratio(Figure::Cpu), 2),
         cell(ratio(Figure::Rate), 2),
         series.system_calls.map_or("–".to_owned(), |count| format!("{count:.2}")),
+        behind_writes(series),
     )
+}
+
+fn behind_writes(series: &Series) -> String {
+    let all = || series.samples.iter().filter_map(|sample| sample.behind_writes);
+    let Some(share) = Spread::of(all().map(|it| it.share_on_replicas * 100.0)) else { return "–".to_owned() };
+    let wait = |at: fn(&BehindWrites) -> Option<f64>| Spread::of(all().filter_map(|it| at(&it)));
+    let [median, late] = [wait(|it| it.wait_p50), wait(|it| it.wait_p95)]
+        .map(|wait| wait.map_or("–".to_owned(), |wait| format!("{wait:.2}")));
+    format!("{share:.1}; {median}, {late}")
 }
 
 /// What is taken from a sample; not every target has all of it.

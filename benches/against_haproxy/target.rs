@@ -17,15 +17,19 @@ use crate::load;
 pub struct Target {
     pub kind: Kind,
     pub address: SocketAddr,
+    /// Where the proxy tells its metrics.
+    pub admin: Option<SocketAddr>,
     process: Option<Supervised>,
 }
 
 impl Target {
     pub fn start(kind: Kind, servers: &Servers, arguments: &Arguments, folder: &Path) -> Result<Self, Box<dyn Error>> {
         match kind {
-            Kind::Direct => Ok(Self { kind, address: servers.primary(), process: None }),
+            Kind::Direct => Ok(Self { kind, address: servers.primary(), admin: None, process: None }),
             Kind::HaProxy | Kind::SecondHaProxy => Self::haproxy(kind, servers, arguments, folder),
-            Kind::Proxy => Self::proxy(servers, arguments, folder),
+            Kind::Proxy => Self::proxy(kind, "", servers, arguments, folder),
+            Kind::Eventual => Self::proxy(kind, "[routing]\nconsistency = \"eventual\"\n", servers, arguments, folder),
+            Kind::AtOnce => Self::proxy(kind, "[routing]\ncausal_wait = \"0s\"\n", servers, arguments, folder),
         }
     }
 
@@ -48,27 +52,33 @@ impl Target {
         let program = program.ok_or("no haproxy on this machine; install it with: apt-get install haproxy")?;
         let process =
             Supervised::start(program, ["-db".as_ref(), "-f".as_ref(), file.as_os_str()], &file.with_extension("log"))?;
-        let mut target = Self { kind, address, process: Some(process) };
+        let mut target = Self { kind, address, admin: None, process: Some(process) };
         target.wait(&file.with_extension("log"))?;
         Ok(target)
     }
 
-    fn proxy(servers: &Servers, arguments: &Arguments, folder: &Path) -> Result<Self, Box<dyn Error>> {
+    fn proxy(
+        kind: Kind,
+        routing: &str,
+        servers: &Servers,
+        arguments: &Arguments,
+        folder: &Path,
+    ) -> Result<Self, Box<dyn Error>> {
         let [address, admin] = free_addresses(2)?[..] else { return Err("two addresses were asked for".into()) };
         let text = format!(
             "[listen]\nread_write = \"{address}\"\nread_only = \"\"\nadmin_http = \"{admin}\"\nadmin_sql = \"\"\n\
              [runtime]\nthreads = {}\n{}[monitor]\nuser = \"proxy\"\npassword = \"proxy\"\n\
-             [[users]]\nname = \"app\"\npassword = \"app\"\n{}\n",
+             {routing}[[users]]\nname = \"app\"\npassword = \"app\"\n{}\n",
             arguments.proxy_threads,
             servers.section(),
             arguments.proxy_config,
         );
-        let file = folder.join("mysql-proxy.toml");
+        let file = folder.join(format!("mysql-proxy-{kind:?}.toml"));
         fs::write(&file, text)?;
         let program = Path::new(env!("CARGO_BIN_EXE_mysql-proxy"));
         let log = file.with_extension("log");
         let process = Supervised::start(program, ["run".as_ref(), "--config".as_ref(), file.as_os_str()], &log)?;
-        let mut target = Self { kind: Kind::Proxy, address, process: Some(process) };
+        let mut target = Self { kind, address, admin: Some(admin), process: Some(process) };
         target.wait(&log)?;
         load::wait_until_ready(admin).map_err(|error| target.explain(&error, &log))?;
         Ok(target)
