@@ -36,6 +36,7 @@ fn a_galera_cluster_is_served_through_everything() {
     let proxy = Proxy::start_before(&galera.addresses(), PATIENT);
     chapter("who serves", || writes_go_to_one_node_and_reads_to_the_others(&galera, &proxy));
     chapter("own writes", || no_session_misses_its_writes_although_a_node_is_late(&galera, &proxy));
+    chapter("reads behind writes", || readers_serve_the_reads_of_sessions_that_write(&galera));
     if support::long() {
         chapter("own writes of many", || no_session_of_many_misses_its_writes(&galera));
     }
@@ -149,6 +150,34 @@ fn no_session_misses_its_writes_although_a_node_is_late(galera: &Galera, proxy: 
 }
 
 /// Many sessions whose commits are grouped, each reading until another node serves it: as soon as one may.
+/// One write, nine reads, by turns, as text and prepared.
+fn readers_serve_the_reads_of_sessions_that_write(galera: &Galera) {
+    let (sessions, rounds) = if support::long() { (64, 100) } else { (8, 20) };
+    let proxy = Proxy::start_before(&galera.addresses(), &format!("{PATIENT}[routing]\ncausal_wait = '1s'\n"));
+    let by_turns = |id: u64| {
+        let mut session = Raw::app(proxy.read_write);
+        let select = session.prepare("SELECT CAST(COUNT(*) AS CHAR) FROM t WHERE session = ?").unwrap();
+        for round in 1..=rounds {
+            session.run(&format!("INSERT INTO t VALUES ({id}, {round})"));
+            for read in 0..9 {
+                let seen = match read % 2 {
+                    0 => session.number(&format!("SELECT COUNT(*) FROM t WHERE session = {id}")),
+                    _ => session.execute_text(select, &[&id.to_string()]).unwrap()[0].parse().unwrap(),
+                };
+                assert_eq!(seen, round, "session {id} missed its write");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let by_turns = &by_turns;
+        (0..sessions).for_each(|id| drop(scope.spawn(move || by_turns(1_000 + id))));
+    });
+    let served = |how: &str| proxy.metric(&format!("mysql_proxy_causal_reads_total{{how=\"{how}\"}}"));
+    let (applied, waited, primary) = (served("applied"), served("waited"), served("primary"));
+    eprintln!("{applied} reads at once, {waited} waited, {primary} on the writer");
+    assert!(applied + waited >= 0.95 * (applied + waited + primary), "{applied}, {waited}, {primary}");
+}
+
 fn no_session_of_many_misses_its_writes(galera: &Galera) {
     let proxy =
         Proxy::start_before(&galera.addresses(), "[monitor]\ninterval = '50ms'\ntimeout = '50ms'\nfall = 100\n");

@@ -3,9 +3,10 @@
 //! Knows bytes. Must not know the protocol. The kernel of this machine still acknowledges what the relay does not read,
 //! so a cut shows as silence only: whoever relies on TCP's own timers does not notice it.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -26,7 +27,9 @@ struct Wire {
     is_cut: AtomicBool,
     /// Connections of an earlier generation are forgotten: what comes on them is answered with a reset.
     generation: AtomicU32,
-    open: Mutex<Vec<TcpStream>>,
+    /// Both ends of each connection, to be forgotten.
+    open: Mutex<HashMap<u64, [TcpStream; 2]>>,
+    next: AtomicU64,
 }
 
 /// What the network has become when it is back.
@@ -60,7 +63,7 @@ impl Relay {
     pub fn mend(&self, afterwards: Afterwards) {
         if afterwards == Afterwards::Forgets {
             self.wire.generation.fetch_add(1, Ordering::Relaxed);
-            for stream in self.wire.open.lock().unwrap().drain(..) {
+            for stream in self.wire.open.lock().unwrap().drain().flat_map(|(_, ends)| ends) {
                 let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
                 let _ = stream.shutdown(Shutdown::Both);
             }
@@ -79,13 +82,14 @@ impl Wire {
         for stream in [&client, &server] {
             let _ = stream.set_nodelay(true);
         }
-        self.open.lock().unwrap().extend(<[TcpStream; 2]>::from(ends));
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.open.lock().unwrap().insert(number, ends.into());
         let other = Arc::clone(&self);
         let up = thread::spawn(move || other.pass(from_client, to_server, generation));
         self.pass(server, client, generation);
         let _ = up.join();
-        // Nobody else's: a descriptor's peer is gone when it cannot be asked for it.
-        self.open.lock().unwrap().retain(|stream| stream.peer_addr().is_ok());
+        // A descriptor that is left keeps the connection: a member that writes to it would wait for its room.
+        self.open.lock().unwrap().remove(&number);
     }
 
     fn wait_while_cut(&self) {
