@@ -17,6 +17,8 @@ use crate::topology::view::View;
 
 /// How long a member may keep an answer back until it has what is asked for.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// For how long the connection is kept when nobody waits.
+const IDLE: Duration = Duration::from_secs(10);
 /// After a question that was not answered.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,7 +56,16 @@ impl<A: Ask> Follower<A> {
     pub async fn run(self) {
         let mut news = self.board().news();
         let mut kept = None;
-        while news.changed().await.is_ok() {
+        loop {
+            match timeout(IDLE, news.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    // Nobody has waited for a while: the member has its connection back.
+                    kept = None;
+                    continue;
+                }
+            }
             while let Some(task) = self.task(&self.topology.view()) {
                 let begun = Instant::now();
                 if self.ask(&mut kept, &task, begun).await.is_none() {

@@ -36,8 +36,18 @@ pub struct Guild {
     is_over: AtomicBool,
     pub done: AtomicU64,
     pub complaints: Mutex<Vec<Complaint>>,
-    /// When a turn began, how long it took, and whose it was, of those that took more than a second.
-    pub slow: Mutex<Vec<(Instant, Duration, Work)>>,
+    /// The turns that took more than a second.
+    pub slow: Mutex<Vec<Slow>>,
+}
+
+/// A turn that took its time.
+#[derive(Clone, Copy, Debug)]
+pub struct Slow {
+    pub sent: Instant,
+    pub took: Duration,
+    pub work: Work,
+    /// Of its statements (the login is one) the one that took longest.
+    pub statement: Duration,
 }
 
 impl Guild {
@@ -61,9 +71,10 @@ impl Guild {
                 Some(raw) => Ok(Ok(raw)),
                 None => Raw::try_connect(proxy, &Who::named("app")).map_err(|error| error.to_string()),
             };
+            let mut statement = sent.elapsed();
             let done = match raw {
                 Ok(Ok(mut raw)) => {
-                    let done = work.turn(&mut raw, id).map_err(|what| format!("{work:?}: {what}"));
+                    let done = work.turn(&mut raw, id, &mut statement).map_err(|what| format!("{work:?}: {what}"));
                     session = Some(raw);
                     done
                 }
@@ -72,7 +83,7 @@ impl Guild {
             };
             let took = sent.elapsed();
             if took > Duration::from_secs(1) {
-                self.slow.lock().unwrap().push((sent, took, work));
+                self.slow.lock().unwrap().push(Slow { sent, took, work, statement });
             }
             if let Err(what) = done {
                 // An error leaves the connection usable; only a connection that broke has to be made anew.
@@ -89,7 +100,8 @@ impl Guild {
 }
 
 impl Work {
-    fn turn(self, raw: &mut Raw, id: u64) -> Result<(), String> {
+    fn turn(self, raw: &mut Raw, id: u64, longest: &mut Duration) -> Result<(), String> {
+        let raw = &mut Timed { raw, longest };
         match self {
             Self::ReadsItsWrites => {
                 let before = number(raw, &format!("SELECT b FROM t WHERE a = {id}"))?;
@@ -112,9 +124,12 @@ impl Work {
                 (rows == 200).then_some(()).ok_or_else(|| format!("{rows} rows of 200"))
             }
             Self::Prepares => {
+                let sent = Instant::now();
+                let Timed { raw, longest } = raw;
                 let id = raw.prepare("SELECT CONCAT(?, COUNT(*)) FROM t").map_err(|error| format!("ERROR {error}"))?;
                 let text = raw.execute_text(id, &["n"]).map_err(|error| format!("ERROR {error}"))?;
                 raw.close(id);
+                **longest = sent.elapsed().max(**longest);
                 (text == ["n400"]).then_some(()).ok_or_else(|| format!("got {text:?}"))
             }
             Self::ComesAndGoes => said(raw, "SELECT COUNT(*) FROM t").map(drop),
@@ -125,10 +140,18 @@ impl Work {
 /// A statement that takes as long as this is told, with where it ran.
 const SLOW: Duration = Duration::from_secs(2);
 
-fn said(raw: &mut Raw, sql: &str) -> Result<String, String> {
+/// A session, and how long its longest statement has taken.
+struct Timed<'a> {
+    raw: &'a mut Raw,
+    longest: &'a mut Duration,
+}
+
+fn said(Timed { raw, longest }: &mut Timed<'_>, sql: &str) -> Result<String, String> {
     let sent = Instant::now();
-    let text = raw.try_say(sql).map_err(|error| format!("{sql}: {error}"))?;
+    let text = raw.try_say(sql).map_err(|error| format!("{sql}: {error}"));
     let took = sent.elapsed();
+    **longest = took.max(**longest);
+    let text = text?;
     if took > SLOW {
         let route = raw.try_say("SHOW PROXY ROUTE").unwrap_or_default();
         println!("soak: {sql} took {took:.1?}: {route}: {}", text.get(..150).unwrap_or(&text));
@@ -139,7 +162,7 @@ fn said(raw: &mut Raw, sql: &str) -> Result<String, String> {
     }
 }
 
-fn number(raw: &mut Raw, sql: &str) -> Result<u64, String> {
+fn number(raw: &mut Timed<'_>, sql: &str) -> Result<u64, String> {
     let text = said(raw, sql)?;
     text.parse().map_err(|_| format!("{sql}: {text}"))
 }
