@@ -67,6 +67,10 @@ impl Converse for Connection {
             Err(error @ (QueryError::Broken(_) | QueryError::Protocol(_))) => Err(AskError::Lost(error.to_string())),
         }
     }
+
+    async fn close(self) {
+        Connection::close(self).await;
+    }
 }
 
 fn server_error(error: &SqlError) -> AskError {

@@ -23,6 +23,9 @@ pub trait Converse: Send + 'static {
 
     /// Asks, and reads the whole answer.
     fn query(&mut self, sql: &str) -> impl Future<Output = Result<Answer, AskError>> + Send;
+
+    /// Says goodbye: a server complains in its log of a connection that just breaks.
+    fn close(self) -> impl Future<Output = ()> + Send;
 }
 
 /// Why there is no answer.

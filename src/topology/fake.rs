@@ -66,6 +66,8 @@ impl Converse for FakeConversation {
         }
     }
 
+    async fn close(self) {}
+
     async fn query(&mut self, sql: &str) -> Result<Answer, AskError> {
         self.asked.push(sql.to_owned());
         if let Some((members, address)) = &self.home {

@@ -55,14 +55,16 @@ impl<A: Ask> Follower<A> {
     /// Asks while somebody waits.
     pub async fn run(self) {
         let mut news = self.board().news();
-        let mut kept = None;
+        let mut kept: Option<A::Conversation> = None;
         loop {
             match timeout(IDLE, news.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return,
                 Err(_) => {
                     // Nobody has waited for a while: the member has its connection back.
-                    kept = None;
+                    if let Some(kept) = kept.take() {
+                        drop(tokio::spawn(kept.close()));
+                    }
                     continue;
                 }
             }
