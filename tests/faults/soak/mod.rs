@@ -22,9 +22,8 @@ use figures::Figures;
 use relay::{Afterwards, Relay};
 
 const SOON: Duration = Duration::from_secs(30);
-/// What is never good for a statement of a careful client, also on a machine that does other things: a careless one may keep a
-/// connection for as long (`limits.client_write_timeout`).
-const TOO_SLOW: Duration = Duration::from_millis(2_500);
+/// What is never good for a turn of a careful client, also on a machine that does other things.
+const TOO_SLOW: Duration = Duration::from_secs(2);
 /// Some wait for the member, until `pool.acquire_timeout`.
 const TOO_SLOW_IN_AN_OUTAGE: Duration = Duration::from_secs(15);
 /// Long enough for the monitor to notice it.
@@ -217,8 +216,8 @@ fn faults(guild: &Guild, outages: &[Outage]) -> Vec<String> {
     }
     let slow = guild.slow.lock().unwrap();
     for &Slow { sent, took, work, statement } in slow.iter() {
-        let is_too_slow = if during(sent, sent + took) { took > TOO_SLOW_IN_AN_OUTAGE } else { statement > TOO_SLOW };
-        if is_too_slow {
+        let limit = if during(sent, sent + took) { TOO_SLOW_IN_AN_OUTAGE } else { TOO_SLOW };
+        if took > limit {
             let before = outages.iter().rev().find(|(begin, _)| *begin <= sent).map(|(begin, _)| sent - *begin);
             faults.push(format!(
                 "a turn of {work:?} took {took:.1?}, one statement {statement:.1?}, {before:.1?} behind the begin of an outage"
