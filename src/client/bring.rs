@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, future::Future, io, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{
-    idle::seconds,
-    memory::{Condition, Memory},
+    memory::{Condition, Memory, seconds},
     takeover::{SYNC_WAIT, is_unprepared},
     texts::StatementText,
 };

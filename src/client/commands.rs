@@ -387,7 +387,10 @@ pub(super) async fn clean_up(used: Used) {
     let (connection, memory) = lease.parts();
     memory.condition = Condition::Tainted;
     match clean(connection, memory).await {
-        Ok(()) => lease.release(),
+        Ok(()) => {
+            let limit = memory.idle_limit();
+            lease.release(limit);
+        }
         Err(_) => lease.discard(),
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     incoming::Incoming,
+    memory::{LONGEST, seconds},
     previous::LINGER,
     refusal,
     run::{Client, Gone},
@@ -19,9 +20,6 @@ use crate::wire::server::tells_idle_end;
 
 /// How long the next command of a transaction is waited for when the drain's deadline has passed, to be told of it.
 pub const LAST_WORD: Duration = Duration::from_secs(1);
-
-/// The longest time that a server knows.
-const LONGEST: Duration = Duration::from_secs(31_536_000);
 
 /// Ends a client that is idle for too long.
 ///
@@ -124,12 +122,6 @@ impl Client {
         }
         Ok(None)
     }
-}
-
-/// The value of a timeout in seconds; 0, and what is no number, never ends.
-pub(super) fn seconds(value: &[u8]) -> Duration {
-    let seconds = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    if seconds == 0 { LONGEST } else { Duration::from_secs(seconds) }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ const MAX_PREPARED: usize = 512;
 const MAX_TOLD_IDS: usize = 16;
 /// Statements that are closed in one write, if there is no other occasion.
 const MANY_TO_CLOSE: usize = 16;
+/// The longest time that a server knows.
+pub const LONGEST: Duration = Duration::from_secs(31_536_000);
 
 /// Travels with a connection through the pool.
 #[derive(Debug, Default)]
@@ -27,7 +29,7 @@ pub struct Memory {
     pub baseline: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The SQL mode of a fresh connection.
     pub sql_mode: Vec<u8>,
-    /// How long a fresh session may be idle (`wait_timeout`).
+    /// How long a fresh session may be idle (`wait_timeout`); zero until it is known.
     pub wait_timeout: Duration,
     /// Whether the member tells changes of the session.
     pub has_trackers: bool,
@@ -231,11 +233,28 @@ impl Memory {
         }
     }
 
+    /// After what time without a command the member ends the connection.
+    #[must_use]
+    pub fn idle_limit(&self) -> Duration {
+        match self.settings.variables.get(b"wait_timeout".as_slice()) {
+            Some(value) => seconds(value),
+            None if self.wait_timeout.is_zero() => LONGEST,
+            None => self.wait_timeout,
+        }
+    }
+
     /// Whether the connection has just these settings.
     #[must_use]
     pub fn has(&self, wanted: &Arc<Settings>) -> bool {
         self.condition == Condition::Known && (Arc::ptr_eq(&self.settings, wanted) || self.settings == *wanted)
     }
+}
+
+/// The value of a timeout in seconds; 0, and what is no number, never ends.
+#[must_use]
+pub fn seconds(value: &[u8]) -> Duration {
+    let seconds = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    if seconds == 0 { LONGEST } else { Duration::from_secs(seconds) }
 }
 
 #[cfg(test)]

@@ -234,8 +234,10 @@ impl Client {
             && let Some(mut used) = self.connections.take(Side::Primary)
         {
             self.keep_answers(&mut used).await;
-            used.lease.parts().1.condition = Condition::Tainted;
-            used.lease.release();
+            let (_, memory) = used.lease.parts();
+            memory.condition = Condition::Tainted;
+            let limit = memory.idle_limit();
+            used.lease.release(limit);
         }
     }
 }

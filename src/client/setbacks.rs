@@ -57,7 +57,7 @@ impl Client {
                     Err(error) => self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused)),
                 }
             }
-            BringError::Query(QueryError::Sql(error)) if (on_primary && !is_unprepared(error.code)) || held => {
+            BringError::Query(QueryError::Sql(error)) if (on_primary && !is_refusal(error.code)) || held => {
                 lease.discard();
                 if held {
                     self.lose_what_stood(side);
@@ -132,7 +132,7 @@ impl Client {
             (Target::Replica, false, false) => is_read_only_refusal,
             (Target::All, false, _) => is_unknown_database,
             (_, _, true) => is_refusal,
-            (Target::Primary, true, false) if begins_anew => is_unprepared,
+            (Target::Primary, true, false) if begins_anew => is_never_begun,
             _ => |_| false,
         }
     }
@@ -332,10 +332,20 @@ fn says_read_only(error: &SqlError) -> bool {
     error.code == 1836 || (error.code == 1290 && error.message.contains("read-only"))
 }
 
-/// The member goes down, or has closed this idle connection: 1053 shutdown in progress, 4031 idle for too long,
-/// 1927 and 3169 killed by an administrator.
+/// The member goes down, or has closed this idle connection: 1053 shutdown in progress, 1927 and 3169 killed by an
+/// administrator, 4031 idle for too long. Any but the last may also come in the middle of a statement.
 const fn is_shutdown(code: u16) -> bool {
-    matches!(code, 1053 | 1927 | 3169 | 4031)
+    matches!(code, 1053 | 1927 | 3169) || is_ended_idle(code)
+}
+
+/// `MySQL` has closed the connection after `wait_timeout` without a command: the one that was just sent was not read.
+const fn is_ended_idle(code: u16) -> bool {
+    code == 4031
+}
+
+/// The member certainly has not executed anything, also of a write.
+const fn is_never_begun(code: u16) -> bool {
+    is_unprepared(code) || is_ended_idle(code)
 }
 
 /// The member refuses before it has executed anything, and another may do it.

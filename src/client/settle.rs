@@ -84,6 +84,7 @@ pub(super) fn give_back(mut used: Used) {
     if memory.has_leftovers {
         drop(tokio::spawn(clean_up(used)));
     } else {
-        used.lease.release();
+        let limit = memory.idle_limit();
+        used.lease.release(limit);
     }
 }

@@ -1,6 +1,6 @@
 //! The right to use one connection, for a while.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -65,10 +65,11 @@ impl<T: Default + Send + 'static> Lease<T> {
     }
 
     /// Gives the connection back to be used by others: nothing of its user's stands on it, or its memory says what must
-    /// be done first. One that is in flight is closed nevertheless.
-    pub fn release(mut self) {
+    /// be done first. One that is in flight is closed nevertheless. The member ends it when nobody has used it for
+    /// `wait_timeout`.
+    pub fn release(mut self, wait_timeout: Duration) {
         if let Some(parked) = self.parked.take() {
-            self.pool.take_back(parked);
+            self.pool.take_back(parked, wait_timeout);
         }
     }
 

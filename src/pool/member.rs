@@ -30,6 +30,8 @@ use crate::backend::{Connection, DialError, DialOptions};
 const GUESTS_SHARE: usize = 4;
 /// The most who wait to be guests of a member.
 const MAX_WAITING_GUESTS: usize = 1_000;
+/// How long before the end of `wait_timeout` a connection is not used any more.
+const CLOSE_TO_THE_END: Duration = Duration::from_secs(2);
 
 /// A connection with what its users remember of it.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub(super) struct Parked<T> {
     pub connection: Box<Connection>,
     pub memory: T,
     pub idle_since: Instant,
+    /// Behind that nobody uses it any more.
+    idle_until: Instant,
     place: Place,
 }
 
@@ -300,8 +304,9 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         identity: &Arc<Identity>,
         wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
     ) -> Option<Parked<T>> {
+        let now = Instant::now();
         let mut idle = self.idle();
-        let can = |it: &Parked<T>| it.identity.id() == identity.id() && (wish.can)(&it.memory);
+        let can = |it: &Parked<T>| it.identity.id() == identity.id() && it.idle_until > now && (wish.can)(&it.memory);
         let own = wish.last.and_then(|last| idle.iter().position(|it| it.id == last && can(it)));
         // Another session's connection only for want of our own, and then the one that was left longest ago: its
         // session is the least likely to come back for what it left there (ROW_COUNT(), warnings).
@@ -325,7 +330,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         tokio::spawn(async move {
             let result = pool.dial_now(identity, place).await.map(|parked| pool.hand_out(parked, turn, true));
             if let Err(Ok(unwanted)) = give.send(result) {
-                unwanted.release();
+                unwanted.release(Duration::MAX);
             }
         });
         let ending = || DialError::Connect(std::io::Error::other("the proxy ends"));
@@ -341,8 +346,9 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         };
         // Should the member hang, its place is taken until it has let us go.
         let (connection, place) = Connection::dial_holding(self.address, &identity.account, &options, place).await?;
-        let (id, idle_since) = (next(&self.next_id), Instant::now());
-        Ok(Parked { id, identity, connection: Box::new(connection), memory: T::default(), idle_since, place })
+        let (id, now) = (next(&self.next_id), Instant::now());
+        let (connection, memory, idle_until) = (Box::new(connection), T::default(), now + self.settings.idle_timeout);
+        Ok(Parked { id, identity, connection, memory, idle_since: now, idle_until, place })
     }
 
     fn take_longest_idle(&self) -> Option<Parked<T>> {
@@ -364,8 +370,9 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     }
 
     /// Takes back what a lease held; only what is fit for another session stays.
-    pub(super) fn take_back(&self, mut parked: Parked<T>) {
+    pub(super) fn take_back(&self, mut parked: Parked<T>, wait_timeout: Duration) {
         parked.idle_since = Instant::now();
+        parked.idle_until = parked.idle_since + usable(wait_timeout).min(self.settings.idle_timeout);
         self.put_back(parked);
     }
 
@@ -390,9 +397,9 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     }
 
     pub(super) fn trim(&self) {
-        let limit = self.settings.idle_timeout;
+        let now = Instant::now();
         let old: Vec<Parked<T>> =
-            self.idle().extract_if(.., |it| it.idle_since.elapsed() >= limit || !it.connection.is_usable()).collect();
+            self.idle().extract_if(.., |it| it.idle_until <= now || !it.connection.is_usable()).collect();
         for parked in old {
             parked.close_soon();
         }
@@ -401,6 +408,11 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Parked<T>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// For how much of `wait_timeout` a connection is used again: the member is not to end it just when a command comes.
+fn usable(wait_timeout: Duration) -> Duration {
+    wait_timeout.saturating_sub((wait_timeout / 4).min(CLOSE_TO_THE_END))
 }
 
 #[cfg(test)]

@@ -110,11 +110,32 @@ async fn eventually(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[tokio::test]
+async fn what_its_member_is_about_to_end_is_not_used_again() {
+    let world = world(4).await;
+    let limit = Duration::from_millis(400);
+    let lease = world.lease(0).await.unwrap();
+    let id = lease.id();
+    lease.release(limit);
+    let lease = world.lease(0).await.unwrap();
+    assert_eq!(lease.id(), id);
+    lease.release(limit);
+    sleep(limit * 7 / 8).await;
+    let lease = world.lease(0).await.unwrap();
+    assert_ne!(lease.id(), id);
+    lease.release(limit);
+    world.pool.trim();
+    assert_eq!(world.pool.counts().idle, 1);
+    sleep(limit).await;
+    world.pool.trim();
+    assert_eq!(world.pool.counts().idle, 0);
+}
+
+#[tokio::test]
 async fn a_dropped_lease_closes_its_connection_and_a_released_one_is_idle() {
     let world = world(4).await;
     let lease = world.lease(0).await.unwrap();
     let id = lease.id();
-    lease.release();
+    lease.release(Duration::MAX);
     assert_eq!(world.pool.counts(), Counts { in_use: 0, idle: 1, changing: 0 });
     let lease = world.lease(0).await.unwrap();
     assert_eq!(lease.id(), id);
@@ -185,7 +206,7 @@ async fn there_are_never_more_connections_than_the_limit_and_nobody_waits_for_ev
                     match chance {
                         1 => drop(lease),
                         2 => lease.discard(),
-                        _ => lease.release(),
+                        _ => lease.release(Duration::MAX),
                     }
                 }
             })

@@ -17,6 +17,7 @@ on_both!(
     a_drain_lets_transactions_finish_and_sends_idle_clients_away,
     a_drain_ends_at_its_deadline,
     idle_clients_end_as_at_a_server,
+    a_connection_that_ends_for_being_idle_costs_nobody_an_error,
     a_second_signal_ends_it_at_once,
 );
 
@@ -134,6 +135,44 @@ fn idle_clients_end_as_at_a_server(flavor: Flavor) {
         (direct.join().unwrap(), proxied)
     });
     assert_eq!(proxied, direct);
+}
+
+/// A server ends a connection that was idle for `wait_timeout` just when another session's statement comes to it.
+fn a_connection_that_ends_for_being_idle_costs_nobody_an_error(flavor: Flavor) {
+    const SESSIONS: u64 = 12;
+    let Some(cluster) = support::cluster(flavor, |options| options.replicas = 0) else { return };
+    cluster.sql(0, "CREATE TABLE app.t (a INT)").unwrap();
+    let proxy = Proxy::start(&cluster, "");
+    let mut others: Vec<Raw> = (0..SESSIONS).map(|_| Raw::app(proxy.read_write)).collect();
+    for round in 0..4 {
+        let mut leaving: Vec<Raw> = (0..SESSIONS).map(|_| Raw::app(proxy.read_write)).collect();
+        for session in &mut leaving {
+            session.run("SET SESSION wait_timeout = 1");
+            session.run("BEGIN");
+            session.run("DO 1");
+        }
+        let ended: Vec<Instant> = leaving
+            .iter_mut()
+            .map(|session| {
+                session.run("COMMIT");
+                Instant::now()
+            })
+            .collect();
+        drop(leaving);
+        thread::scope(|scope| {
+            for (number, (other, ended)) in others.iter_mut().zip(ended).enumerate() {
+                // From 4 ms before to 7 ms behind the end.
+                let strikes = ended + Duration::from_millis(996 + number as u64);
+                scope.spawn(move || {
+                    thread::sleep(strikes.saturating_duration_since(Instant::now()));
+                    let text = if number % 2 == 0 { "SELECT 1" } else { "INSERT INTO t VALUES (1)" };
+                    let said = other.say(text);
+                    assert!(!said.contains("ERROR"), "{text} in round {round}: {said}");
+                });
+            }
+        });
+    }
+    assert_eq!(cluster.sql(0, "SELECT COUNT(*) FROM app.t").unwrap(), [["24"]]);
 }
 
 /// Whether a member runs a statement of the application's.
