@@ -38,6 +38,8 @@ pub struct Guild {
     pub complaints: Mutex<Vec<Complaint>>,
     /// The turns that took more than a second.
     pub slow: Mutex<Vec<Slow>>,
+    /// When a write at the primary itself took its time, and how much: then it is not the proxy that is slow.
+    pub stalls: Mutex<Vec<(Instant, Duration)>>,
 }
 
 /// A turn that took its time.
@@ -99,6 +101,22 @@ impl Guild {
     }
 }
 
+impl Guild {
+    /// Writes at the primary itself until the end, to know how long that takes. `id` is a row of its own.
+    pub fn watch(&self, primary: SocketAddr, id: u64) {
+        let mut raw = Raw::app(primary);
+        while !self.is_over.load(Ordering::Relaxed) {
+            let sent = Instant::now();
+            raw.run(&format!("UPDATE t SET b = b + 1 WHERE a = {id}"));
+            let took = sent.elapsed();
+            if took > STALL {
+                self.stalls.lock().unwrap().push((sent, took));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
 impl Work {
     fn turn(self, raw: &mut Raw, id: u64, longest: &mut Duration) -> Result<(), String> {
         let raw = &mut Timed { raw, longest };
@@ -138,7 +156,9 @@ impl Work {
 }
 
 /// A statement that takes as long as this is told, with where it ran.
-const SLOW: Duration = Duration::from_secs(2);
+const SLOW: Duration = Duration::from_millis(1500);
+/// A write at the primary itself that takes as long as this is remembered.
+const STALL: Duration = Duration::from_millis(200);
 
 /// A session, and how long its longest statement has taken.
 struct Timed<'a> {
