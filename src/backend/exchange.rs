@@ -40,7 +40,7 @@ impl std::fmt::Debug for MadeUp<'_> {
 }
 
 /// How the reply to a command goes to the client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Exchange<'a> {
     /// What kind of reply comes.
     pub shape: Shape,
@@ -52,7 +52,7 @@ pub struct Exchange<'a> {
     pub status: StatusFlags,
     /// Errors at the beginning of the reply that are not passed on but given back, as the statement will be tried
     /// elsewhere.
-    pub intercept: fn(u16) -> bool,
+    pub intercept: &'a (dyn Fn(u16) -> bool + Sync),
     /// The error that the client gets in place of the member's, if another; with the client's id of the statement.
     pub replace_error: fn(&SqlError, Option<u32>) -> Option<SqlError>,
     /// What the client is told besides.

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, future::Future, io, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{
+    member_errors::is_unprepared,
     memory::{Condition, Memory, seconds},
-    takeover::{SYNC_WAIT, is_unprepared},
+    takeover::SYNC_WAIT,
     texts::StatementText,
 };
 use crate::{

@@ -25,6 +25,7 @@ mod kill_among;
 mod learn;
 pub mod lookup;
 mod member_choice;
+mod member_errors;
 pub mod memory;
 mod order;
 pub mod pin_log;

@@ -268,13 +268,15 @@ impl Client {
         let tracker = self.token_tracker();
         let value = |told: &[Change]| tracker.as_ref()?.token(told);
         let made_up = tracker.is_some().then_some(MadeUp { name: TOKEN_TRACKER, value: &value });
+        let (server, interception) = (self.session.dialect.server, self.intercept(&used, order));
+        let intercept = |code: u16| interception.takes(code, server);
         let exchange = Exchange {
             made_up,
             shape: order.shape,
             client: self.login.capabilities,
             statement_id: order.statement_id(),
             status: self.status_elsewhere(side),
-            intercept: self.intercept(&used, order),
+            intercept: &intercept,
             replace_error: self.replace_error(&used),
         };
         let result = used.lease.parts().0.relay(&mut self.stream, exchange, translation.as_mut()).await;

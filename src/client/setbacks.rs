@@ -8,10 +8,11 @@ use super::{
     connections::{Side, Used},
     handle::Scope,
     member_choice::Attempts,
+    member_errors::{Interception, is_ended_idle, is_read_only_refusal, is_refusal, is_shutdown, is_unprepared},
     order::{Attempt, Finish, Order},
     refusal,
     run::{Client, Gone},
-    takeover::{has_done_nothing, is_unprepared},
+    takeover::has_done_nothing,
 };
 use crate::{
     backend::{MemberFault, Progress, QueryError},
@@ -36,9 +37,15 @@ impl Client {
         order: &mut Order<'_>,
         attempts: &mut Attempts,
     ) -> Result<Attempt, Gone> {
-        if let BringError::Prepare(error) = error {
-            return self.not_prepared(side, used, error, order, attempts).await;
-        }
+        let server = self.session.dialect.server;
+        let error = match error {
+            BringError::Prepare(error) if !is_shutdown(error.code, server) => {
+                return self.not_prepared(side, used, error, order, attempts).await;
+            }
+            // It says so of itself, not of the text.
+            BringError::Prepare(error) => BringError::Query(QueryError::Sql(error)),
+            other => other,
+        };
         if matches!(error, BringError::Unreachable) && !used.held {
             // It is given up for its database, and may know what the client asks for.
             self.keep_answers(&mut used).await;
@@ -52,12 +59,13 @@ impl Client {
         match error {
             BringError::Unreachable if !held => {
                 lease.discard();
-                match attempts.unreachable(format!("{address}: {error}")) {
-                    Ok(()) => Ok(Attempt::Again),
-                    Err(error) => self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused)),
-                }
+                self.try_another_connection(format!("{address}: {error}"), order, attempts).await
             }
-            BringError::Query(QueryError::Sql(error)) if (on_primary && !is_refusal(error.code)) || held => {
+            BringError::Query(QueryError::Sql(error)) if is_ended_idle(error.code, server) && !held => {
+                lease.discard();
+                self.try_another_connection(format!("{address}: {error}"), order, attempts).await
+            }
+            BringError::Query(QueryError::Sql(error)) if (on_primary && !is_refusal(error.code, server)) || held => {
                 lease.discard();
                 if held {
                     self.lose_what_stood(side);
@@ -79,6 +87,19 @@ impl Client {
                 let error = refusal::member_lost(&address.to_string(), &error.to_string());
                 self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused))
             }
+        }
+    }
+
+    /// It is only this connection that does not serve.
+    async fn try_another_connection(
+        &mut self,
+        problem: String,
+        order: &mut Order<'_>,
+        attempts: &mut Attempts,
+    ) -> Result<Attempt, Gone> {
+        match attempts.unreachable(problem) {
+            Ok(()) => Ok(Attempt::Again),
+            Err(error) => self.tell(order, &error).await.map(|()| Attempt::Done(Finish::Refused)),
         }
     }
 
@@ -110,30 +131,30 @@ impl Client {
     }
 
     /// Which errors at the beginning of a reply mean that the statement goes elsewhere.
-    pub(super) fn intercept(&self, used: &Used, order: &Order<'_>) -> fn(u16) -> bool {
+    pub(super) fn intercept(&self, used: &Used, order: &Order<'_>) -> Interception {
         let complete = order.end.is_done() && order.message.len() > HEADER_LEN;
         if complete && !used.on_primary && self.may_go_on_on_primary(order) {
             return match order.route.target {
-                Target::All => is_unknown_database,
-                _ => |code| is_read_only_refusal(code) || is_refusal(code),
+                Target::All => Interception::UnknownDatabase,
+                _ => Interception::ReadOnlyOrRefusal,
             };
         }
         if !complete || used.held || self.session.is_tied() {
-            return |_| false;
+            return Interception::Nothing;
         }
         if self.session.listener == Listener::ReadOnly {
             // Here a replica's refusal of a write is the answer.
-            return if order.route.is_repeatable() { is_refusal } else { |_| false };
+            return if order.route.is_repeatable() { Interception::Refusal } else { Interception::Nothing };
         }
         // A text that is prepared is not executed.
         let begins_anew = order.preparing.is_some() || order.statement.is_some_and(|(it, _)| has_done_nothing(it));
         match (order.route.target, used.on_primary, order.route.is_repeatable()) {
-            (Target::Replica, false, true) => |code| is_read_only_refusal(code) || is_refusal(code),
-            (Target::Replica, false, false) => is_read_only_refusal,
-            (Target::All, false, _) => is_unknown_database,
-            (_, _, true) => is_refusal,
-            (Target::Primary, true, false) if begins_anew => is_never_begun,
-            _ => |_| false,
+            (Target::Replica, false, true) => Interception::ReadOnlyOrRefusal,
+            (Target::Replica, false, false) => Interception::ReadOnly,
+            (Target::All, false, _) => Interception::UnknownDatabase,
+            (_, _, true) => Interception::Refusal,
+            (Target::Primary, true, false) if begins_anew => Interception::NeverBegun,
+            _ => Interception::Nothing,
         }
     }
 
@@ -162,8 +183,9 @@ impl Client {
         order: &mut Order<'_>,
         attempts: &mut Attempts,
     ) -> Result<Attempt, Gone> {
+        let server = self.session.dialect.server;
         if used.held && side == Side::Replica && self.may_go_on_on_primary(order) {
-            if is_refusal(code) {
+            if is_refusal(code, server) {
                 used.lease.discard();
                 self.proxy.topology.recheck();
             } else {
@@ -171,7 +193,12 @@ impl Client {
             }
             return self.go_on_on_primary(order).await;
         }
-        if is_refusal(code) {
+        if is_ended_idle(code, server) {
+            let problem = format!("{}: error {code}", used.address);
+            used.lease.discard();
+            return self.try_another_connection(problem, order, attempts).await;
+        }
+        if is_refusal(code, server) {
             attempts.failed(used.member, format!("{}: error {code}", used.address));
             used.lease.discard();
             self.proxy.topology.recheck();
@@ -311,10 +338,6 @@ const fn is_in_transaction(reason: Reason) -> bool {
     matches!(reason, Reason::InTransaction | Reason::ReadOnlyTransaction | Reason::SplitTransaction)
 }
 
-const fn is_read_only_refusal(code: u16) -> bool {
-    matches!(code, 1290 | 1792 | 1836)
-}
-
 /// What one server says of a write in a read-only transaction, if that is what a replica means.
 fn of_write(error: &SqlError, server: ServerKind) -> Option<SqlError> {
     says_read_only(error).then(|| refusal::in_read_only_transaction(server))
@@ -330,29 +353,4 @@ fn of_cursor(error: &SqlError, id: Option<u32>, server: ServerKind) -> Option<Sq
 /// 1290 names the option that forbids something, which may be another (`--secure-file-priv`).
 fn says_read_only(error: &SqlError) -> bool {
     error.code == 1836 || (error.code == 1290 && error.message.contains("read-only"))
-}
-
-/// The member goes down, or has closed this idle connection: 1053 shutdown in progress, 1927 and 3169 killed by an
-/// administrator, 4031 idle for too long. Any but the last may also come in the middle of a statement.
-const fn is_shutdown(code: u16) -> bool {
-    matches!(code, 1053 | 1927 | 3169) || is_ended_idle(code)
-}
-
-/// `MySQL` has closed the connection after `wait_timeout` without a command: the one that was just sent was not read.
-const fn is_ended_idle(code: u16) -> bool {
-    code == 4031
-}
-
-/// The member certainly has not executed anything, also of a write.
-const fn is_never_begun(code: u16) -> bool {
-    is_unprepared(code) || is_ended_idle(code)
-}
-
-/// The member refuses before it has executed anything, and another may do it.
-const fn is_refusal(code: u16) -> bool {
-    is_shutdown(code) || is_unprepared(code)
-}
-
-const fn is_unknown_database(code: u16) -> bool {
-    matches!(code, 1044 | 1049)
 }

@@ -11,10 +11,10 @@ use super::{
     commands::plain_route,
     connections::{Side, Used},
     member_choice::Attempts,
+    member_errors::is_unprepared,
     order::{Attempt, Finish, Order},
     previous::ASK_LIMIT,
     run::{Client, Gone},
-    takeover::is_unprepared,
 };
 use crate::{
     backend::QueryError,

@@ -24,12 +24,7 @@ const WAIT: &str = "SELECT 1";
 /// Whether a read waits for the writes of all nodes before it begins.
 pub(super) const SYNC_WAIT: &[u8] = b"wsrep_sync_wait";
 
-/// The node is not part of its cluster, or rejects queries. It says so before it executes anything.
-pub(super) const fn is_unprepared(code: u16) -> bool {
-    code == 1047
-}
-
-/// Whether a statement that a node refused as [unprepared](is_unprepared) has certainly done nothing: it is one alone, and
+/// Whether a statement that a node refused as [unprepared](super::member_errors::is_unprepared) has certainly done nothing: it is one alone, and
 /// none in whose course something may be committed. What a function in it wrote is undone with it.
 pub(super) fn has_done_nothing(statement: &Statement) -> bool {
     matches!(statement.kind, Kind::Read | Kind::Metadata | Kind::Write | Kind::Ddl | Kind::DropTable | Kind::Begin)
