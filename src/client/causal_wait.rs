@@ -12,6 +12,7 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
+    connections::Side,
     member_choice::{Attempts, Choice},
     refusal,
     run::Client,
@@ -23,6 +24,9 @@ use crate::{
     topology::{Freshness, MemberId, Need, PickReason, Seen},
     wire::err::SqlError,
 };
+
+/// How much longer than twice its usual time one replica is waited for before all others are asked, too.
+const LONGER: Duration = Duration::from_millis(2);
 
 impl Client {
     /// What a read must be able to see. Of everybody's writes: all that the primary has executed when the statement begins.
@@ -75,13 +79,20 @@ impl Client {
             need = Need { after: need.instant_for(None), seen: None, ..need };
         }
         let proxy = Arc::clone(&self.proxy);
-        let Some(mut wait) = proxy.topology.board().wait(need, allowed, begun) else {
+        // The one that served the session before: what it has read there is not older there.
+        let last = self.connections.last_used(Side::Replica).map(|(member, _)| member);
+        let first = (choice.because != Some(PickReason::Overloaded))
+            .then(|| proxy.topology.view().worth_waiting_for(last, &attempts.avoid, begun))
+            .flatten();
+        let (asks, usual) = first.unzip();
+        let alone = (usual.unwrap_or_default() * 2 + LONGER).min(allowed / 2);
+        let Some(mut wait) = proxy.topology.board().wait(need, asks, allowed, begun) else {
             attempts.waited = Some(Duration::ZERO);
             return Ok(());
         };
         let served = async {
             tokio::select! {
-                _ = timeout(allowed, wait.served()) => {}
+                _ = timeout(allowed, wait.served(alone)) => {}
                 () = proxy.drain.cancelled() => {}
             }
         };

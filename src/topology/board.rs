@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
 
 use super::member_id::MemberId;
 use super::place::{Mark, Need, Place};
@@ -34,6 +35,8 @@ struct Waiter {
     number: u64,
     since: Instant,
     need: Need,
+    /// Only this member is asked for it; `None`: all are.
+    asks: Option<MemberId>,
     served: Option<oneshot::Sender<MemberId>>,
 }
 
@@ -47,13 +50,15 @@ struct State {
     primary: Option<MemberId>,
     /// Of that primary, the oldest first.
     marks: VecDeque<PrimaryMark>,
+    /// What wakes each member's follower alone.
+    bells: Vec<(MemberId, Arc<Notify>)>,
 }
 
 /// Where readers and followers meet.
 #[derive(Debug)]
 pub struct Board {
     state: Mutex<State>,
-    /// Counts what may give a follower something to do.
+    /// Counts what may give any follower something to do.
     news: watch::Sender<u64>,
     began: Instant,
     /// How long a read usually waits, in microseconds.
@@ -80,6 +85,7 @@ pub struct Wait<'a> {
     board: &'a Board,
     number: u64,
     since: Instant,
+    asks: Option<MemberId>,
     served: oneshot::Receiver<MemberId>,
     is_served: bool,
 }
@@ -92,24 +98,30 @@ pub struct Demand<'a> {
 }
 
 impl Board {
-    /// Whether a read that may wait for so long should: not when such reads usually wait longer. `None`: it should not.
-    pub fn wait(&self, need: Need, allowed: Duration, now: Instant) -> Option<Wait<'_>> {
+    /// Whether a read that may wait for so long should: not when such reads usually wait longer. `None`: it should not. Until
+    /// it is [widened](Wait::widen) only the member `asks` is asked.
+    pub fn wait(&self, need: Need, asks: Option<MemberId>, allowed: Duration, now: Instant) -> Option<Wait<'_>> {
         if self.usual() > allowed && !self.tries(now) {
             return None;
         }
         let (serve, served) = oneshot::channel();
-        let number = {
+        // Of what the primary must say first, its own follower must hear.
+        let alone = asks.filter(|_| need.instant_for(asks).is_none());
+        let (number, bell) = {
             let mut state = self.state();
             if state.waiters.len() >= MOST_WAITING {
                 return None;
             }
             state.next += 1;
             let number = state.next;
-            state.waiters.push_back(Waiter { number, since: now, need, served: Some(serve) });
-            number
+            state.waiters.push_back(Waiter { number, since: now, need, asks, served: Some(serve) });
+            (number, alone.and_then(|member| state.bell(member)))
         };
-        self.tell();
-        Some(Wait { board: self, number, since: now, served, is_served: false })
+        match bell {
+            Some(bell) => bell.notify_one(),
+            None => self.tell(),
+        }
+        Some(Wait { board: self, number, since: now, asks, served, is_served: false })
     }
 
     /// The newest that a primary has said of itself, to a question that was begun then.
@@ -148,7 +160,21 @@ impl Board {
         Duration::from_micros(self.usual.load(Ordering::Relaxed))
     }
 
-    /// Hears of everything that may give a follower something to do.
+    /// Wakes the follower of this member alone: a read waits for just that.
+    #[must_use]
+    pub fn bell(&self, member: MemberId) -> Arc<Notify> {
+        let mut state = self.state();
+        if let Some(bell) = state.bell(member) {
+            return bell;
+        }
+        // Those of members that have left.
+        state.bells.retain(|(_, bell)| Arc::strong_count(bell) > 1);
+        let bell = Arc::new(Notify::new());
+        state.bells.push((member, Arc::clone(&bell)));
+        bell
+    }
+
+    /// Hears of everything that may give any follower something to do.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
@@ -159,7 +185,7 @@ impl Board {
         let state = self.state();
         let newest = state.marks.back().filter(|_| state.primary == Some(primary)).map(|mark| mark.begun);
         let lacks = |instant: Instant| newest.is_none_or(|newest| newest < instant);
-        let reads = state.waiters.iter().filter_map(|waiter| waiter.need.instant_for(None));
+        let reads = state.waiters.iter().filter_map(|waiter| waiter.need.instant_for(waiter.asks));
         reads.chain(state.demands.iter().map(|(_, instant)| *instant)).any(lacks)
     }
 
@@ -191,7 +217,8 @@ impl Board {
     pub fn target(&self, member: MemberId, here: Option<&Place>, primary: Option<MemberId>) -> Option<Mark> {
         let state = self.state();
         let lacks = |need: &Need| here.is_none_or(|here| !here.satisfies(need, member, primary));
-        state.waiters.iter().filter(|it| lacks(&it.need)).find_map(|it| {
+        let asked = state.waiters.iter().filter(|it| it.asks.is_none_or(|asked| asked == member));
+        asked.filter(|it| lacks(&it.need)).find_map(|it| {
             let Some(after) = it.need.instant_for(Some(member)) else {
                 return Some(Mark::Gtids(it.need.gtids.clone().into()));
             };
@@ -253,12 +280,41 @@ impl Board {
     }
 }
 
+impl State {
+    fn bell(&self, member: MemberId) -> Option<Arc<Notify>> {
+        self.bells.iter().find(|(of, _)| *of == member).map(|(_, bell)| Arc::clone(bell))
+    }
+}
+
 impl Wait<'_> {
-    /// The member that is fresh enough. Cancel safe; who gives up waiting drops the `Wait`.
-    pub async fn served(&mut self) -> Option<MemberId> {
-        let member = (&mut self.served).await.ok();
+    /// The member that is fresh enough. The one that is asked alone is given so long; then all are asked. Cancel safe; who
+    /// gives up waiting drops the `Wait`.
+    pub async fn served(&mut self, alone: Duration) -> Option<MemberId> {
+        let first = match self.asks {
+            Some(_) => timeout(alone, &mut self.served).await.ok(),
+            None => None,
+        };
+        let member = if let Some(served) = first {
+            served.ok()
+        } else {
+            self.widen();
+            (&mut self.served).await.ok()
+        };
         self.is_served = member.is_some();
         member
+    }
+
+    /// From now on every member is asked.
+    pub fn widen(&mut self) {
+        if self.asks.take().is_none() {
+            return;
+        }
+        let mut state = self.board.state();
+        if let Ok(at) = state.waiters.binary_search_by_key(&self.number, |waiter| waiter.number) {
+            state.waiters[at].asks = None;
+        }
+        drop(state);
+        self.board.tell();
     }
 }
 

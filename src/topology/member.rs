@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
 
@@ -39,7 +40,10 @@ impl fmt::Display for Role {
     }
 }
 
-/// A server of the cluster. Cheap to clone; clones share the count of what is in flight and the place that is known.
+/// How long what is known of a member's pace counts.
+const PACE_COUNTS: Duration = Duration::from_millis(500);
+
+/// A server of the cluster. Cheap to clone; clones share the count of what is in flight and what its follower knows.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// Who it is.
@@ -50,6 +54,14 @@ pub struct Member {
     pub address: SocketAddr,
     load: Arc<Load>,
     place: Arc<ArcSwapOption<Place>>,
+    pace: Arc<Mutex<Option<Pace>>>,
+}
+
+/// How long a member usually takes to have what is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    usual: Duration,
+    at: Instant,
 }
 
 /// How busy the proxy keeps a member, shared by all clones.
@@ -64,7 +76,7 @@ impl Member {
     /// A member with nothing in flight.
     #[must_use]
     pub fn new(id: MemberId, name: &str, address: SocketAddr) -> Self {
-        Self { id, name: name.into(), address, load: Arc::default(), place: Arc::default() }
+        Self { id, name: name.into(), address, load: Arc::default(), place: Arc::default(), pace: Arc::default() }
     }
 
     /// The same member under another name.
@@ -98,6 +110,19 @@ impl Member {
     /// Its follower has seen it here.
     pub(super) fn reach(&self, place: Arc<Place>) {
         self.place.store(Some(place));
+    }
+
+    /// How long it usually takes, of late, to have what is waited for; `None`: that is not known.
+    #[must_use]
+    pub fn pace(&self, now: Instant) -> Option<Duration> {
+        let pace = *self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.filter(|pace| now.saturating_duration_since(pace.at) < PACE_COUNTS).map(|pace| pace.usual)
+    }
+
+    /// It has just taken so long.
+    pub(super) fn note_pace(&self, took: Duration, now: Instant) {
+        let usual = self.pace(now).map_or(took, |before| (before + took) / 2);
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Some(Pace { usual, at: now });
     }
 
     /// It may have less than it was seen to have.

@@ -3,7 +3,7 @@
 //! Knows freshness, load and stickiness. Must not allocate: this runs once for every read.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::member_id::MemberId;
 use super::place::{Need, Seen};
@@ -13,6 +13,9 @@ use crate::wire::gtid::GtidSet;
 
 /// How much more a replica may be in use, in exchanges, before a session leaves it for the least used one.
 const STICKY_SLACK: usize = 4;
+
+/// How much longer than the quickest a replica may take to have what is waited for, besides twice as long.
+const PACE_SLACK: Duration = Duration::from_millis(2);
 
 /// What a read must be able to see.
 #[derive(Clone, Copy, Debug)]
@@ -125,13 +128,38 @@ impl View {
             let because = if overloaded { PickReason::Overloaded } else { PickReason::Sticky };
             return Ok(Pick { member, because });
         }
-        idlest.member.take_turn(self.turns.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
-        Ok(Pick { member: idlest, because: PickReason::Replica })
+        Ok(Pick { member: self.in_turn(idlest), because: PickReason::Replica })
+    }
+
+    /// Which replica a read waits for that none can serve yet, and how long that one usually takes to have what is waited for:
+    /// the one in `prefer` unless it is busy or slow, else the least busy of those that are as quick as the quickest.
+    pub fn worth_waiting_for(
+        &self,
+        prefer: Option<MemberId>,
+        avoid: &[MemberId],
+        now: Instant,
+    ) -> Option<(MemberId, Duration)> {
+        let serves = |view: &&MemberView| view.serves_reads() && !avoid.contains(&view.member.id);
+        let pace = |view: &MemberView| view.member.pace(now);
+        let quickest = self.members.iter().filter(serves).filter_map(pace).min().unwrap_or_default();
+        let is_quick = |view: &MemberView| pace(view).is_none_or(|pace| pace <= quickest * 2 + PACE_SLACK);
+        let quick = |view: &&MemberView| serves(view) && is_quick(view);
+        let idlest = self.idlest(quick)?;
+        let limit = idlest.member.in_flight().saturating_mul(2).saturating_add(STICKY_SLACK);
+        let preferred = prefer.and_then(|id| self.member(id)).filter(quick);
+        let chosen = preferred.filter(|view| view.member.in_flight() <= limit).unwrap_or_else(|| self.in_turn(idlest));
+        Some((chosen.member.id, pace(chosen).unwrap_or_default()))
     }
 
     /// The least busy of those that qualify; of equals the one that was chosen longest ago.
     fn idlest(&self, qualifies: impl Fn(&&MemberView) -> bool) -> Option<&MemberView> {
         self.members.iter().filter(qualifies).min_by_key(|view| (view.member.in_flight(), view.member.turn()))
+    }
+
+    /// It is chosen among equals now.
+    fn in_turn<'a>(&self, chosen: &'a MemberView) -> &'a MemberView {
+        chosen.member.take_turn(self.turns.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+        chosen
     }
 
     fn fall_back(&self, avoid: &[MemberId]) -> Result<Pick<'_>, NoMember> {

@@ -147,3 +147,27 @@ fn what_a_session_has_seen_is_not_taken_back() {
     drop(busy);
     assert_eq!(pick(&view, &[MemberId(1)]), (2, PickReason::Replica));
 }
+
+#[test]
+fn a_read_waits_for_the_replica_it_knows_unless_that_is_busy_or_slow() {
+    let view = view(vec![replica(1, ""), replica(2, "")]);
+    let (now, ms) = (Instant::now(), Duration::from_millis);
+    let member = |id: u32| view.member(MemberId(id)).unwrap().member.clone();
+    let waited_for = |prefer: Option<u32>, avoid: &[MemberId], now| {
+        view.worth_waiting_for(prefer.map(MemberId), avoid, now).map(|(id, usual)| (id.0, usual))
+    };
+    assert_eq!(waited_for(Some(2), &[], now), Some((2, Duration::ZERO)));
+    assert_eq!(waited_for(Some(2), &[MemberId(2)], now), Some((1, Duration::ZERO)));
+    assert_eq!(waited_for(Some(0), &[MemberId(1), MemberId(2)], now), None, "the primary is no replica");
+    member(1).note_pace(ms(4), now);
+    member(2).note_pace(ms(9), now);
+    assert_eq!(waited_for(Some(2), &[], now), Some((2, ms(9))), "it is not slower by much");
+    for _ in 0..10 {
+        member(2).note_pace(ms(100), now);
+    }
+    assert_eq!(waited_for(Some(2), &[], now), Some((1, ms(4))), "a replica that is late is not waited for alone");
+    let later = now + ms(600);
+    assert_eq!(waited_for(Some(2), &[], later), Some((2, Duration::ZERO)), "after a while it is tried again");
+    let _busy: Vec<_> = (0..=STICKY_SLACK).map(|_| member(2).begin()).collect();
+    assert_eq!(waited_for(Some(2), &[], later), Some((1, Duration::ZERO)));
+}

@@ -54,12 +54,18 @@ enum Task {
 impl<A: Ask> Follower<A> {
     /// Asks while somebody waits.
     pub async fn run(self) {
-        let mut news = self.board().news();
+        let (mut news, bell) = (self.board().news(), self.board().bell(self.member.id));
         let mut kept: Option<A::Conversation> = None;
         loop {
-            match timeout(IDLE, news.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return,
+            let woken = async {
+                tokio::select! {
+                    told = news.changed() => told.is_ok(),
+                    () = bell.notified() => true,
+                }
+            };
+            match timeout(IDLE, woken).await {
+                Ok(true) => {}
+                Ok(false) => return,
                 Err(_) => {
                     // Nobody has waited for a while: the member has its connection back.
                     if let Some(kept) = kept.take() {
@@ -68,16 +74,26 @@ impl<A: Ask> Follower<A> {
                     continue;
                 }
             }
+            self.serve_who_came_late();
             while let Some(task) = self.task(&self.topology.view()) {
                 let begun = Instant::now();
                 if self.ask(&mut kept, &task, begun).await.is_none() {
                     // It may come back with less than it had.
                     kept = None;
                     self.member.forget_place();
+                    self.member.note_pace(PATIENCE, Instant::now());
                     tokio::time::sleep(PAUSE).await;
                 }
                 sleep_until((begun + self.settings.interval).into()).await;
             }
+        }
+    }
+
+    /// Of what is known already some may have begun to wait just when it became known.
+    fn serve_who_came_late(&self) {
+        if let Some(place) = self.member.place().as_deref() {
+            let primary = self.topology.view().assigned_primary.as_ref().ok().copied();
+            self.board().serve(self.member.id, place, primary, Instant::now());
         }
     }
 
@@ -111,6 +127,8 @@ impl<A: Ask> Follower<A> {
             Some(kept) => kept,
             None => timeout(limit, self.asker.connect(self.member.address)).await.ok()?.ok()?,
         };
+        // A login says nothing of how far it is.
+        let asked = Instant::now();
         let (question, wanted) = match task {
             Task::Mark(question) => (question, None),
             Task::Reach(question, wanted) => (question, wanted.gtids()),
@@ -121,7 +139,7 @@ impl<A: Ask> Follower<A> {
         *kept = Some(conversation);
         match task {
             Task::Mark(_) => self.record(begun, mark)?,
-            Task::Reach(..) => self.publish(mark),
+            Task::Reach(..) => self.publish(asked, mark),
         }
         Some(())
     }
@@ -143,10 +161,12 @@ impl<A: Ask> Follower<A> {
         Some(())
     }
 
-    fn publish(&self, mark: Mark) {
+    fn publish(&self, asked: Instant, mark: Mark) {
+        let now = Instant::now();
+        self.member.note_pace(now.saturating_duration_since(asked), now);
         let place = Arc::new(self.board().place(mark));
         let primary = self.topology.view().assigned_primary.as_ref().ok().copied();
         self.member.reach(Arc::clone(&place));
-        self.board().serve(self.member.id, &place, primary, Instant::now());
+        self.board().serve(self.member.id, &place, primary, now);
     }
 }
