@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{Account, QueryError};
 use crate::{
     net::{PacketError, PacketStream, Scissors},
-    wire::{Capabilities, greeting::Greeting},
+    wire::{Capabilities, greeting::Greeting, server::ServerFamily},
 };
 
 /// How long a member gets to close its side of a connection.
@@ -24,6 +24,8 @@ pub struct Connection {
     pub(super) stream: PacketStream,
     pub(super) address: SocketAddr,
     pub(super) greeting: Greeting,
+    /// Read from the greeting once: each reply is read by it.
+    pub(super) family: ServerFamily,
     /// Who has logged in, and with which collation: to do it again.
     pub(super) account: Account,
     pub(super) collation: u16,
@@ -43,6 +45,12 @@ impl Connection {
     #[must_use]
     pub const fn greeting(&self) -> &Greeting {
         &self.greeting
+    }
+
+    /// Which kind of server it is.
+    #[must_use]
+    pub const fn family(&self) -> ServerFamily {
+        self.family
     }
 
     /// What both sides agreed on.

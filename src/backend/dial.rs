@@ -7,7 +7,10 @@ use tokio::{net::TcpStream, sync::oneshot, time::timeout};
 use super::{Connection, login};
 use crate::{
     net::{Liveness, PacketError, PacketStream},
-    wire::{Capabilities, Extensions, auth::Secret, err::SqlError, greeting::Greeting, greeting::GreetingError},
+    wire::{
+        Capabilities, Extensions, auth::Secret, err::SqlError, greeting::Greeting, greeting::GreetingError,
+        server::read_version,
+    },
 };
 
 /// The longest packet that a member may send before the login is complete, in bytes.
@@ -160,8 +163,18 @@ impl Connection {
         login::log_in(&mut stream, seq, &greeting, account, (capabilities, extensions), first.into()).await?;
         let scissors = Arc::new(stream.scissors());
         let account = account.clone();
-        let mut connection =
-            Connection { stream, address, greeting, account, collation, capabilities, in_flight: false, scissors };
+        let (family, _) = read_version(&greeting.version);
+        let mut connection = Connection {
+            stream,
+            address,
+            greeting,
+            family,
+            account,
+            collation,
+            capabilities,
+            in_flight: false,
+            scissors,
+        };
         if collation != u16::from(first) {
             login::log_in_again(&mut connection).await?;
         }

@@ -14,14 +14,7 @@ use crate::{
     backend::{Connection, Database, MultiStatements, QueryError, Reply, set_option},
     net::PacketError,
     session::{Difference, Settings, Unreachable},
-    wire::{
-        Capabilities, Command,
-        command::message,
-        err::SqlError,
-        ok::Change,
-        response::Shape,
-        server::{ServerFamily, read_version},
-    },
+    wire::{Capabilities, Command, command::message, err::SqlError, ok::Change, response::Shape, server::ServerFamily},
 };
 
 /// Character sets and the collation of the connection, in the order of [`BASELINE`], the SQL mode, and how long a session may
@@ -343,8 +336,7 @@ async fn enter_again(connection: &mut Connection, memory: &Memory) -> Result<(),
 async fn track_and_ask(connection: &mut Connection) -> Result<Defaults, QueryError> {
     let mut messages = Vec::new();
     if connection.capabilities().contains(Capabilities::SESSION_TRACK) {
-        let (family, _) = read_version(&connection.greeting().version);
-        messages.push((message(Command::Query, tracking(family).as_bytes()), Shape::Acknowledgement));
+        messages.push((message(Command::Query, tracking(connection.family()).as_bytes()), Shape::Acknowledgement));
     }
     messages.push((message(Command::Query, ASK_DEFAULTS.as_bytes()), Shape::Results));
     let results = connection.ask_all(&messages).await?;

@@ -16,19 +16,13 @@ use crate::{
     session::{Listener, Told, Transaction},
     sql::{Facts, Kind, details},
     topology::Seen,
-    wire::{
-        StatusFlags,
-        gtid::GtidKind,
-        ok::Change,
-        server::{ServerFamily, read_version},
-    },
+    wire::{StatusFlags, gtid::GtidKind, ok::Change, server::ServerFamily},
 };
 
 impl Client {
     /// Learns what the reply said of the session and of the connection.
     pub(super) async fn learn(&mut self, side: Side, used: &mut Used, order: &Order<'_>, reply: &Reply) {
         let (connection, memory) = used.lease.parts();
-        let (family, _) = read_version(&connection.greeting().version);
         // Where the transaction is not, the status says nothing of it.
         let opens_there = reply.status.is_some_and(|status| {
             status.contains(StatusFlags::IN_TRANS) && !status.contains(StatusFlags::IN_TRANS_READONLY)
@@ -39,7 +33,7 @@ impl Client {
         let mistaken = side == Side::Replica && self.session.listener == Listener::ReadWrite && opens_there && !splits;
         let elsewhere = self.is_elsewhere(side) || mistaken;
         let view = self.proxy.topology.view();
-        let gtids = match family {
+        let gtids = match connection.family() {
             ServerFamily::MySql => GtidKind::MySql,
             ServerFamily::MariaDb => GtidKind::MariaDb,
         };
