@@ -16,10 +16,8 @@ use tracing::info;
 use super::{connections::Used, run::Client, seldom::Seldom};
 use crate::topology::MemberId;
 
-/// How many statements are ended at a time at one member: each takes a connection of its own, beyond the pool's. More are
-/// slower: of 40 that sleep, with 14 new ones a second, `MariaDB` 10.11 ends 20 a second if two `KILL`s are under way, and 2 to
-/// 10 if eight are, which wait for each other.
-const AT_A_TIME: usize = 2;
+/// How many statements are ended at a time at one member: each takes a connection of its own, beyond the pool's.
+const AT_A_TIME: usize = 8;
 /// After so long the connection is closed whatever the member says, and its place in the pool is free.
 const LIMIT: Duration = Duration::from_secs(5);
 
