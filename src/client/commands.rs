@@ -20,7 +20,7 @@ use super::{
     refusal, refused,
     registry::ClientId,
     run::{Client, Gone, new_session},
-    settle::give_back,
+    settle::{give_back, release},
     unasked::Unasked,
 };
 use crate::{
@@ -387,10 +387,7 @@ pub(super) async fn clean_up(used: Used) {
     let (connection, memory) = lease.parts();
     memory.condition = Condition::Tainted;
     match clean(connection, memory).await {
-        Ok(()) => {
-            let limit = memory.idle_limit();
-            lease.release(limit);
-        }
+        Ok(()) => release(lease),
         Err(_) => lease.discard(),
     }
 }

@@ -11,7 +11,7 @@ use super::{
     order::{Finish, Order},
     previous::{ASK_LIMIT, asks},
     run::{Client, Gone},
-    settle::give_back,
+    settle::{give_back, release},
     shown::LastRoute,
     token::{AFTER_ATTRIBUTE, Brings, token_in},
 };
@@ -234,10 +234,8 @@ impl Client {
             && let Some(mut used) = self.connections.take(Side::Primary)
         {
             self.keep_answers(&mut used).await;
-            let (_, memory) = used.lease.parts();
-            memory.condition = Condition::Tainted;
-            let limit = memory.idle_limit();
-            used.lease.release(limit);
+            used.lease.parts().1.condition = Condition::Tainted;
+            release(used.lease);
         }
     }
 }

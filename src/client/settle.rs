@@ -8,9 +8,10 @@ use std::time::Instant;
 use super::{
     commands::clean_up,
     connections::{Side, Used},
+    memory::Memory,
     run::Client,
 };
-use crate::session::Transaction;
+use crate::{pool::Lease, session::Transaction};
 
 impl Client {
     /// Whether the session must keep the connection of this side.
@@ -84,7 +85,12 @@ pub(super) fn give_back(mut used: Used) {
     if memory.has_leftovers {
         drop(tokio::spawn(clean_up(used)));
     } else {
-        let limit = memory.idle_limit();
-        used.lease.release(limit);
+        release(used.lease);
     }
+}
+
+/// Gives back what needs no cleaning first, to be used until its member is about to end it.
+pub(super) fn release(mut lease: Lease<Memory>) {
+    let limit = lease.parts().1.idle_limit();
+    lease.release(limit);
 }
