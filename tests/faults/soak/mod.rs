@@ -23,8 +23,8 @@ use relay::{Afterwards, Relay};
 
 const SOON: Duration = Duration::from_secs(30);
 /// What is never good for a turn of a careful client, also on a machine that does other things. Where turns come close to it
-/// all permits of a member are taken, by statements that sleep and whose clients have left: `MariaDB` ends one sleeping
-/// statement at a time, in 26 ms, and lets no other one begin to sleep meanwhile.
+/// all permits of a member are taken, by statements that sleep and whose clients have left: `MariaDB` ends one statement
+/// that waits at a time, in 26 ms.
 const TOO_SLOW: Duration = Duration::from_secs(2);
 /// Some wait for the member, until `pool.acquire_timeout`.
 const TOO_SLOW_IN_AN_OUTAGE: Duration = Duration::from_secs(15);
@@ -227,11 +227,8 @@ fn faults(guild: &Guild, outages: &[Outage]) -> Vec<String> {
         let limit = if during(sent, sent + took) { TOO_SLOW_IN_AN_OUTAGE } else { TOO_SLOW };
         if took > limit {
             let before = outages.iter().rev().find(|(begin, _)| *begin <= sent).map(|(begin, _)| sent - *begin);
-            let stalled: Duration = stalls
-                .iter()
-                .filter(|(when, _)| *when <= sent + took && *when + TOO_SLOW > sent)
-                .map(|(_, it)| *it)
-                .sum();
+            let stalled: Duration =
+                stalls.iter().filter(|(when, it)| *when <= sent + took && *when + *it >= sent).map(|(_, it)| *it).sum();
             faults.push(format!(
                 "a turn of {work:?} took {took:.1?}, one statement {statement:.1?}, {before:.1?} behind the begin of an outage; \
                  at the primary itself writes took {stalled:.1?} meanwhile"
