@@ -33,6 +33,7 @@ mod prepared;
 mod previous;
 mod proxy;
 mod query;
+mod ready;
 pub mod refusal;
 mod refused;
 pub mod registry;
