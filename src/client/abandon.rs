@@ -10,34 +10,37 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 use tracing::info;
 
 use super::{connections::Used, run::Client, seldom::Seldom};
 use crate::topology::MemberId;
 
-/// How many statements are ended at a time at one member: each takes a connection of its own, beyond the pool's.
-const AT_A_TIME: usize = 8;
 /// After so long the connection is closed whatever the member says, and its place in the pool is free.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// The right to end a statement at a member, which takes a connection beyond the pool's.
+type Turn = tokio::sync::Mutex<()>;
 
 /// What all clients share of it: whose turn it is, and what the log was told.
 #[derive(Debug, Default)]
 pub struct Abandoned {
-    /// Of each member its own: one that does not answer must not keep the others' connections.
-    turns: Mutex<HashMap<MemberId, Arc<Semaphore>>>,
+    /// Of each member its own: one that does not answer must not keep the others' connections. One at a time: `MariaDB` 10.11
+    /// ends a statement that sleeps in less than a millisecond, but two `KILL`s at once wait for each other up to 2 s
+    /// (`THD::awake_no_mutex` tries 40 times, every 50 ms, for a mutex that all sleepers share).
+    turns: Mutex<HashMap<MemberId, Arc<Turn>>>,
     ending: Seldom,
     impatience: Seldom,
 }
 
 impl Abandoned {
     /// Where to wait for one's turn at a member. Members at which nobody waits are forgotten.
-    fn turn(&self, member: MemberId) -> Arc<Semaphore> {
+    fn turn(&self, member: MemberId) -> Arc<Turn> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if !turns.contains_key(&member) {
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
-        Arc::clone(turns.entry(member).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME))))
+        Arc::clone(turns.entry(member).or_default())
     }
 }
 
@@ -55,7 +58,7 @@ impl Client {
         let turn = self.proxy.abandoned.turn(used.member);
         drop(tokio::spawn(async move {
             let end = async {
-                let _turn = turn.acquire().await;
+                let _turn = turn.lock().await;
                 used.lease.parts().0.kill_from_outside(limit).await
             };
             // Where it cannot be said, closing the connection is all that can be done.

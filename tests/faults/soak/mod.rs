@@ -22,9 +22,7 @@ use figures::Figures;
 use relay::{Afterwards, Relay};
 
 const SOON: Duration = Duration::from_secs(30);
-/// What is never good for a turn of a careful client, also on a machine that does other things. Where turns come close to it
-/// all permits of a member are taken, by statements that sleep and whose clients have left: `MariaDB` ends one statement
-/// that waits at a time, in 26 ms.
+/// What is never good for a turn of a careful client, also on a machine that does other things.
 const TOO_SLOW: Duration = Duration::from_secs(2);
 /// Some wait for the member, until `pool.acquire_timeout`.
 const TOO_SLOW_IN_AN_OUTAGE: Duration = Duration::from_secs(15);
