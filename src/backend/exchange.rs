@@ -3,7 +3,7 @@
 
 use std::{io, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     Connection, Reply, Translation,
@@ -22,6 +22,9 @@ use crate::{
 
 /// How long a statement may go on whose client has closed its connection: some say nothing more but still listen.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// The same where others wait for the connection: a crowd that leaves in the middle of long statements must not hold all of
+/// a member's connections from those who are still here.
+const SHORT_FAREWELL: Duration = Duration::from_millis(100);
 
 /// A variable that does not exist, of which the client is told as if its statement had changed it: its value, from what
 /// the reply has told by now.
@@ -57,6 +60,8 @@ pub struct Exchange<'a> {
     pub replace_error: fn(&SqlError, Option<u32>) -> Option<SqlError>,
     /// What the client is told besides.
     pub made_up: Option<MadeUp<'a>>,
+    /// Whether others wait for the connection.
+    pub is_wanted: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// A command could not be sent.
@@ -164,7 +169,7 @@ impl Connection {
         loop {
             let wanted = translation.as_ref().map_or(walk.wanted, |translation| translation.wanted);
             let room = wanted.saturating_sub(self.stream.inbox().len()).max(4096);
-            match self.next_of_reply(client, &mut left, room).await? {
+            match self.next_of_reply(client, exchange.is_wanted, &mut left, room).await? {
                 Ok(0) => return Err(lost(io::Error::from(io::ErrorKind::UnexpectedEof), progress)),
                 Ok(_) => {}
                 Err(error) => return Err(lost(error, progress)),
@@ -211,6 +216,7 @@ impl Connection {
     async fn next_of_reply(
         &mut self,
         client: &mut PacketStream,
+        is_wanted: &(dyn Fn() -> bool + Sync),
         left: &mut Option<Instant>,
         room: usize,
     ) -> Result<io::Result<usize>, ExchangeError> {
@@ -221,10 +227,15 @@ impl Connection {
                 () = client.departed() => *left = Some(Instant::now()),
             }
         }
-        let until = left.map_or_else(Instant::now, |left| left + FAREWELL);
-        let gone = || io::Error::new(io::ErrorKind::ConnectionAborted, "it left before its statement had ended");
-        let filled = tokio::time::timeout_at(until, self.stream.fill_at_least(room)).await;
-        filled.map_err(|_| ExchangeError::Client(gone()))
+        let left = left.unwrap_or_else(Instant::now);
+        tokio::select! {
+            biased;
+            filled = self.stream.fill_at_least(room) => Ok(filled),
+            () = farewell(left, is_wanted) => {
+                let gone = io::Error::new(io::ErrorKind::ConnectionAborted, "it left before its statement had ended");
+                Err(ExchangeError::Client(gone))
+            }
+        }
     }
 
     /// A byte behind the reply's end means that the two sides no longer agree; such a connection stays in flight and
@@ -260,6 +271,14 @@ impl Connection {
                 }
             }
         }
+    }
+}
+
+/// Ends when a statement may go on no longer whose client has left.
+async fn farewell(left: Instant, is_wanted: &(dyn Fn() -> bool + Sync)) {
+    sleep_until(left + SHORT_FAREWELL).await;
+    while !is_wanted() && left.elapsed() < FAREWELL {
+        sleep(SHORT_FAREWELL).await;
     }
 }
 

@@ -253,16 +253,19 @@ impl Client {
         let made_up = tracker.is_some().then_some(MadeUp { name: TOKEN_TRACKER, value: &value });
         let (server, interception) = (self.session.dialect.server, self.intercept(&used, order));
         let intercept = |code: u16| interception.takes(code, server);
+        let replace_error = self.replace_error(&used);
+        let (connection, pool) = used.lease.connection_and_pool();
         let exchange = Exchange {
             made_up,
+            is_wanted: &|| pool.is_awaited(),
             shape: order.shape,
             client: self.login.capabilities,
             statement_id: order.statement_id(),
             status: self.status_elsewhere(side),
             intercept: &intercept,
-            replace_error: self.replace_error(&used),
+            replace_error,
         };
-        let result = used.lease.parts().0.relay(&mut self.stream, exchange, translation.as_mut()).await;
+        let result = connection.relay(&mut self.stream, exchange, translation.as_mut()).await;
         let killed = self.registered.handle.end().await;
         match result {
             Ok(mut reply) => {

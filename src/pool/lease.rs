@@ -59,6 +59,15 @@ impl<T: Default + Send + 'static> Lease<T> {
         }
     }
 
+    /// The connection, and its pool, which knows while it is used whether others wait for one.
+    pub fn connection_and_pool(&mut self) -> (&mut Connection, &MemberPool<T>) {
+        match &mut self.parked {
+            Some(parked) => (&mut parked.connection, &self.pool),
+            // As in `parts`.
+            None => unreachable!("a lease that has ended is in use"),
+        }
+    }
+
     /// A statement is run on the connection.
     pub fn count_exchange(&self) {
         self.pool.count_exchange();

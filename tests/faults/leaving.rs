@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// Connections to the member, all of which the clients of a test take.
 const PLACES: usize = 3;
 
-on_both!(who_leaves_or_stops_in_the_middle_holds_nothing);
+on_both!(who_leaves_or_stops_in_the_middle_holds_nothing, a_crowd_that_leaves_at_once_is_soon_forgotten);
 
 fn cluster(flavor: Flavor) -> Option<Cluster> {
     let cluster = support::cluster(flavor, |options| {
@@ -28,13 +28,21 @@ fn cluster(flavor: Flavor) -> Option<Cluster> {
 }
 
 fn crowd(proxy: &Proxy) -> Vec<Raw> {
+    clients(proxy, PLACES)
+}
+
+fn clients(proxy: &Proxy, count: usize) -> Vec<Raw> {
     let who = Who { capabilities: USUAL | Capabilities::LOCAL_FILES, ..Who::named("app") };
-    (0..PLACES).map(|_| Raw::connect(proxy.read_write, &who).unwrap()).collect()
+    (0..count).map(|_| Raw::connect(proxy.read_write, &who).unwrap()).collect()
 }
 
 /// Waits until every connection to the member is used by one of the crowd's statements.
 fn all_run(cluster: &Cluster, marker: &str) {
-    wait_for("all of them run", SOON, || running(cluster, marker) == PLACES.to_string());
+    so_many_run(cluster, marker, PLACES);
+}
+
+fn so_many_run(cluster: &Cluster, marker: &str, count: usize) {
+    wait_for("all of them run", SOON, || running(cluster, marker) == count.to_string());
 }
 
 fn running(cluster: &Cluster, marker: &str) -> String {
@@ -79,6 +87,9 @@ fn who_leaves_or_stops_in_the_middle_holds_nothing(flavor: Flavor) {
     others_are_served(&proxy, "clients that left");
     wait_for("the member ends what nobody waits for", SOON, || running(&cluster, "SLEEP(600)") == "0");
 
+    let quickest = (0..3).map(|_| wait_for_who_leave(&cluster, &proxy)).min().unwrap();
+    assert!(quickest < Duration::from_millis(900), "who still is here waits {quickest:?} for those who have left");
+
     let mut in_transaction = crowd(&proxy);
     for session in &mut in_transaction {
         session.run("BEGIN");
@@ -119,6 +130,44 @@ fn who_leaves_or_stops_in_the_middle_holds_nothing(flavor: Flavor) {
     assert!(!proxy.log().contains("panicked"), "{}", proxy.log());
     drop(proxy);
     a_client_that_never_reads_is_killed(&cluster);
+}
+
+/// `KILL`s that meet inside of a `MariaDB` wait for each other, 2 s at a time.
+fn a_crowd_that_leaves_at_once_is_soon_forgotten(flavor: Flavor) {
+    const CROWD: usize = 30;
+    let Some(cluster) = support::cluster(flavor, |options| options.replicas = 0) else { return };
+    let proxy = Proxy::start(&cluster, "pool.max_backend_connections = 40");
+    let forget = || {
+        let mut leaving = clients(&proxy, CROWD);
+        for session in &mut leaving {
+            session.send(Command::Query, b"DO SLEEP(603)").unwrap();
+        }
+        so_many_run(&cluster, "SLEEP(603)", CROWD);
+        drop(leaving);
+        let began = Instant::now();
+        wait_for("the member ends what nobody waits for", SOON, || running(&cluster, "SLEEP(603)") == "0");
+        began.elapsed()
+    };
+    // A second of it is for those who may still listen.
+    let quickest = (0..3).map(|_| forget()).min().unwrap();
+    assert!(quickest < Duration::from_secs(2), "{CROWD} statements are ended within {quickest:?}");
+}
+
+/// How long a client waits while clients that have left hold all connections.
+fn wait_for_who_leave(cluster: &Cluster, proxy: &Proxy) -> Duration {
+    let mut waiting = Raw::app(proxy.read_write);
+    let mut leaving = crowd(proxy);
+    for session in &mut leaving {
+        session.send(Command::Query, b"SELECT SLEEP(602)").unwrap();
+    }
+    all_run(cluster, "SLEEP(602)");
+    waiting.send(Command::Query, b"SELECT 'served'").unwrap();
+    drop(leaving);
+    let began = Instant::now();
+    assert_eq!(waiting.hear().unwrap(), "served");
+    let took = began.elapsed();
+    wait_for("the member ends what nobody waits for", SOON, || running(cluster, "SLEEP(602)") == "0");
+    took
 }
 
 /// A client may say its next command ahead, or say nothing more and still listen; and it may be silent between commands.
