@@ -13,7 +13,7 @@ COPY benches benches
 COPY src src
 RUN cargo build --release --locked --bin mysql-proxy
 
-# glibc and nothing else is needed at run time.
+# glibc (libc and libm) and libgcc_s are needed at run time, and nothing else.
 FROM debian:12.12-slim
 COPY --from=build /src/target/release/mysql-proxy /usr/local/bin/mysql-proxy
 # Nobody's account: the proxy writes no file and opens no port below 1024.

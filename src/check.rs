@@ -129,7 +129,7 @@ fn monitored(config: &Config, view: &View, member: &MemberView) -> Vec<Finding> 
     let about = format!("{} as monitor {:?}", title(member), config.monitor.user);
     let mut findings = vec![match (&member.health, &member.unfit) {
         (Health::Unknown, _) => finding(Verdict::Wrong, about, format!("no answer within {PATIENCE:?}")),
-        (Health::Down(reason), _) => finding(Verdict::Wrong, about, format!("{reason}; {}", remedy(reason))),
+        (Health::Down(reason), _) => finding(Verdict::Wrong, about, format!("{reason}; {}", remedy(reason, is_pod()))),
         (Health::Blind(reason), _) => finding(Verdict::Wrong, about, reason.to_string()),
         (Health::Up, Some(unfit)) => finding(Verdict::Wrong, about, format!("serves no reads: {unfit}")),
         (Health::Up, None) => finding(Verdict::Good, about, state(member)),
@@ -165,9 +165,19 @@ fn state(member: &MemberView) -> String {
     format!("up, {}{version}{lag}", member.role)
 }
 
-const fn remedy(reason: &DownReason) -> &'static str {
+/// Kubernetes tells every container where its API is.
+fn is_pod() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
+/// `in_pod`: where policies of the network are as usual as firewalls are elsewhere.
+const fn remedy(reason: &DownReason, in_pod: bool) -> &'static str {
     match reason {
         DownReason::Connect(_) => "is the server running, does its bind_address include this one, is the port right?",
+        DownReason::Timeout(_) if in_pod => {
+            "does a NetworkPolicy keep this pod out? deploy/ lets in, to the members, the proxy's pods and those labelled \
+             mysql-direct: \"true\", and to the proxy, other namespaces labelled mysql-client: \"true\""
+        }
         DownReason::Timeout(_) => "is a firewall in between? monitor.timeout says how long an answer may take",
         DownReason::Lost(_) | DownReason::Error(_) => "see the server's error log",
     }

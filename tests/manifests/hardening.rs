@@ -11,6 +11,8 @@ use crate::mounted::entries;
 use crate::pods::{Placed, Pods, pods};
 use crate::proxy;
 
+const ENFORCED: &str = "/metadata/labels/pod-security.kubernetes.io~1enforce";
+
 /// All complaints about a rendering.
 pub fn check(rendering: &Rendering) -> Vec<Complaint> {
     let mut complaints = Vec::new();
@@ -29,6 +31,10 @@ pub fn check(rendering: &Rendering) -> Vec<Complaint> {
         }
     }
     complaints.extend(rendering.of_kind("Secret").flat_map(secret));
+    let is_open = |namespace: &&Document| namespace.value.pointer(ENFORCED).is_none_or(|level| level != "restricted");
+    complaints.extend(rendering.of_kind("Namespace").filter(is_open).map(|namespace| {
+        namespace.complaint("metadata.labels", "does not enforce the Pod Security level that its pods hold to")
+    }));
     if rendering.folder == "deploy/base" {
         complaints.extend(rendering.documents.iter().filter(|it| has_namespace(it)).map(|document| {
             document.complaint("metadata.namespace", "has no place in the base: whoever uses it names one")

@@ -14,6 +14,7 @@ mod document;
 #[allow(dead_code)] // single values are for others
 #[path = "../exposition/mod.rs"]
 mod exposition;
+mod front;
 mod hardening;
 mod images;
 mod manual;

@@ -55,6 +55,27 @@ fn every_object_of_the_manual_exists() {
     }
 }
 
+/// Without it a client waits for a time-out, and nobody tells why.
+#[test]
+fn every_label_that_lets_in_is_in_the_manual() {
+    if !all_is_here("every_label_that_lets_in_is_in_the_manual") {
+        return;
+    }
+    let manual = manual();
+    let base = render::render_with_component("deploy/base", "deploy/components/sysbench");
+    let mut seen = 0;
+    for policy in base.of_kind("NetworkPolicy") {
+        let policy = policy.value.to_string();
+        for (at, _) in policy.match_indices("\":\"true\"") {
+            let label = policy[..at].rsplit('"').next().unwrap();
+            let said = format!("`{label}: \"true\"`");
+            assert!(manual.contains(&said), "docs/kubernetes.md does not say that {said} lets in");
+            seen += 1;
+        }
+    }
+    assert!(seen > 1, "{seen}");
+}
+
 fn has_container(rendering: &Rendering, name: &str) -> bool {
     let set = rendering.find("StatefulSet", "mysql").unwrap();
     let lists = ["containers", "initContainers"].map(|it| format!("/spec/template/spec/{it}"));

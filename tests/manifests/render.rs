@@ -29,10 +29,11 @@ pub fn is_here(program: &str, test: &str) -> bool {
     here
 }
 
-/// `deploy/base` and every folder of `deploy/overlays`, from the root.
+/// `deploy/base` and every folder of `deploy/overlays` that brings its members along, from the root.
 pub fn clusters() -> Vec<String> {
     let folders = fs::read_dir(root().join("deploy/overlays")).unwrap().map(|entry| entry.unwrap().path());
-    let mut overlays: Vec<String> = folders.filter(|path| path.is_dir()).map(|path| from_root(&path)).collect();
+    let is_whole = |path: &PathBuf| path.is_dir() && !path.ends_with("front");
+    let mut overlays: Vec<String> = folders.filter(is_whole).map(|path| from_root(&path)).collect();
     overlays.sort();
     overlays.insert(0, "deploy/base".to_owned());
     overlays
