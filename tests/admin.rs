@@ -127,14 +127,16 @@ fn idle_connections_keep_nobody_out() {
 #[test]
 fn ready_is_who_can_serve_and_does_not_drain() {
     let served = Served::start();
-    for (readiness, code, body) in [
-        (Readiness::Ready, 200, "ready\n"),
-        (Readiness::ReadOnly("mysql-0 is down".to_owned()), 200, "ready, reads only: mysql-0 is down\n"),
-        (Readiness::NoMember("a\nb".to_owned()), 503, "not ready: no member can serve: a b\n"),
-        (Readiness::Draining, 503, "not ready: draining\n"),
+    for (readiness, code, by_itself, body) in [
+        (Readiness::Ready, 200, 200, "ready\n"),
+        (Readiness::ReadOnly("mysql-0 is down".to_owned()), 200, 200, "ready, reads only: mysql-0 is down\n"),
+        (Readiness::NoMember("a\nb".to_owned()), 503, 200, "not ready: no member can serve: a b\n"),
+        (Readiness::Draining, 503, 503, "not ready: draining\n"),
     ] {
         *served.proxy.readiness.lock().unwrap() = readiness;
         assert_eq!(served.get("/readyz"), (code, body.to_owned()));
+        assert_eq!(served.get("/readyz?exclude=members"), (by_itself, body.to_owned()));
+        assert_eq!(served.get("/readyz?exclude=member"), (code, body.to_owned()));
         assert_eq!(served.get("/healthz"), (200, "ok\n".to_owned()));
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -80,9 +80,13 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-async fn readyz(State(observed): Proxy) -> (StatusCode, String) {
+/// With `?exclude=members`, as Kubernetes' own servers have it: whether the proxy itself works, whatever its members do.
+async fn readyz(State(observed): Proxy, RawQuery(query): RawQuery) -> (StatusCode, String) {
     let readiness = observed.readiness();
-    let code = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let excludes = |query: &str| query.split('&').any(|part| part == "exclude=members");
+    let is_ready =
+        if query.as_deref().is_some_and(excludes) { readiness.takes_clients() } else { readiness.is_ready() };
+    let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, format!("{readiness}\n"))
 }
 

@@ -50,6 +50,12 @@ impl Readiness {
         matches!(self, Readiness::Ready | Readiness::ReadOnly(_))
     }
 
+    /// Whether the proxy works: a client is served, or told why it cannot be.
+    #[must_use]
+    pub fn takes_clients(&self) -> bool {
+        !matches!(self, Readiness::Draining)
+    }
+
     /// Its name in the JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {
