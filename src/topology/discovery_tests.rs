@@ -14,6 +14,9 @@ use tokio::net::UdpSocket;
 use super::*;
 use crate::topology::settings::{CheckSettings, ClusterKind};
 
+/// With records of this name the server has no answer for names outside of `cluster.local`.
+const OUTSIDE_FAILS: &str = ".";
+
 /// What the DNS server of a test says now.
 #[derive(Clone, Default)]
 struct Zone(Arc<Mutex<HashMap<String, Vec<Record>>>>);
@@ -47,7 +50,8 @@ impl RequestHandler for Zone {
         let known = self.0.lock().unwrap().get(&name).cloned();
         let mut metadata = Metadata::response_from_request(asked.metadata);
         if known.is_none() {
-            metadata.response_code = ResponseCode::NXDomain;
+            let fails = self.0.lock().unwrap().contains_key(OUTSIDE_FAILS) && !name.ends_with(".cluster.local.");
+            metadata.response_code = if fails { ResponseCode::ServFail } else { ResponseCode::NXDomain };
         }
         let answers: Vec<Record> = known.into_iter().flatten().filter(|record| record.record_type() == kind).collect();
         if kind == RecordType::A && name.starts_with("slow.") {
@@ -224,4 +228,26 @@ async fn a_list_of_addresses_needs_no_dns() {
     let (found, _) = discovery.look().await;
     assert_eq!((addresses(&found), found.primary, &found.problem), (vec![at(1), at(2)], Some(at(1)), &None));
     assert!(discovery.is_fixed());
+}
+
+/// A pod that has gone is gone, also while names outside of the cluster cannot be asked for.
+#[tokio::test]
+async fn a_name_that_was_found_in_the_cluster_is_not_asked_for_outside() {
+    use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+    let zone = Zone::default();
+    zone.put(OUTSIDE_FAILS, 1, []);
+    let (_server, dns) = zone.serve().await;
+    let mut server = NameServerConfig::udp_and_tcp(dns.ip());
+    server.connections.iter_mut().for_each(|connection| connection.port = dns.port());
+    let search = ["shop.svc.cluster.local.", "svc.cluster.local."].map(|it| Name::from_ascii(it).unwrap());
+    let mut options = ResolverOpts::default();
+    options.ndots = 5;
+    let config = ResolverConfig::from_parts(None, search.to_vec(), vec![server]);
+    let resolver = crate::topology::resolve::Resolver::of(config, options).unwrap();
+    let refusal = resolver.addresses("mysql-0.mysql").await.unwrap_err();
+    assert!(matches!(refusal, DiscoveryError::NoAnswer { .. }), "nobody knows such a name yet: {refusal}");
+    zone.put("mysql-0.mysql.shop.svc.cluster.local.", 1, [a(7)]);
+    assert_eq!(resolver.addresses("mysql-0.mysql").await.unwrap().found, [at(7).ip()]);
+    zone.remove("mysql-0.mysql.shop.svc.cluster.local.");
+    assert_eq!(resolver.addresses("mysql-0.mysql").await, Err(DiscoveryError::NoSuchName("mysql-0.mysql".to_owned())));
 }

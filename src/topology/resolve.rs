@@ -2,14 +2,17 @@
 //!
 //! Knows hickory-resolver, `/etc/resolv.conf` and times to live. Must not know members.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{RData, Record};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 
 /// For one try at one DNS server.
@@ -54,36 +57,43 @@ pub struct Pod {
     pub address: SocketAddr,
 }
 
-/// Asks DNS; remembers nothing.
+/// Asks DNS; remembers no answer.
 pub struct Resolver {
     dns: TokioResolver,
+    /// By which whole name of the search list a name was found. From then on that one alone is asked, and its "there is none" is final:
+    /// the search list ends outside of the cluster, where a failure would say nothing of a pod.
+    whole: Mutex<HashMap<String, Name>>,
 }
 
 impl Resolver {
     /// With the servers given, else those of `/etc/resolv.conf`; with its search list either way.
     pub fn new(servers: &[SocketAddr]) -> Result<Self, DiscoveryError> {
-        let unusable = |error: NetError| DiscoveryError::NoResolver(error.to_string());
-        let (config, mut options) = match (read_system_conf(), servers) {
+        let (config, options) = match (read_system_conf(), servers) {
             (Ok((config, options)), []) => (config, options),
-            (Err(error), []) => return Err(unusable(error)),
+            (Err(error), []) => return Err(unusable(&error)),
             (Ok((config, options)), servers) => {
                 let (domain, search, _) = config.into_parts();
                 (ResolverConfig::from_parts(domain, search, name_servers(servers)), options)
             }
             (Err(_), servers) => (ResolverConfig::from_name_servers(name_servers(servers)), ResolverOpts::default()),
         };
+        Self::of(config, options)
+    }
+
+    pub(super) fn of(config: ResolverConfig, mut options: ResolverOpts) -> Result<Self, DiscoveryError> {
         options.cache_size = 0;
         options.timeout = TRY_TIMEOUT;
         options.attempts = TRIES;
         let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options);
-        Ok(Self { dns: builder.build().map_err(unusable)? })
+        let dns = builder.build().map_err(|error| unusable(&error))?;
+        Ok(Self { dns, whole: Mutex::default() })
     }
 
     /// The addresses of a host name: IPv4, or IPv6 if there are none of those (both addresses of a dual-stack pod would
     /// look like two members). No answer about the first is not taken for a no.
     pub async fn addresses(&self, name: &str) -> Result<Resolved<IpAddr>, DiscoveryError> {
-        let answer = match self.dns.ipv4_lookup(name).await {
-            Err(error) if error.is_no_records_found() => self.dns.ipv6_lookup(name).await,
+        let answer = match self.look_up(name, RecordType::A).await {
+            Err(error) if error.is_no_records_found() => self.look_up(name, RecordType::AAAA).await,
             answer => answer,
         };
         let answer = answer.map_err(|error| explain(name, &error))?;
@@ -105,8 +115,24 @@ impl Resolver {
         }
     }
 
+    async fn look_up(&self, name: &str, kind: RecordType) -> Result<Lookup, NetError> {
+        let whole = self.whole().get(name).cloned();
+        if let Some(whole) = whole {
+            return self.dns.lookup(whole, kind).await;
+        }
+        let answer = self.dns.lookup(name, kind).await?;
+        if !name.ends_with('.') {
+            self.whole().insert(name.to_owned(), answer.query().name().clone());
+        }
+        Ok(answer)
+    }
+
+    fn whole(&self) -> MutexGuard<'_, HashMap<String, Name>> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn targets(&self, name: &str, port: Option<u16>) -> Result<Resolved<Pod>, DiscoveryError> {
-        let answer = self.dns.srv_lookup(name).await.map_err(|error| explain(name, &error))?;
+        let answer = self.look_up(name, RecordType::SRV).await.map_err(|error| explain(name, &error))?;
         let mut all = Resolved { found: Vec::new(), valid_until: answer.valid_until() };
         for record in answer.answers() {
             let RData::SRV(srv) = &record.data else { continue };
@@ -131,6 +157,10 @@ impl Resolver {
         all.found.sort_unstable_by(|a, b| (&a.target, a.address).cmp(&(&b.target, b.address)));
         some(name, all)
     }
+}
+
+fn unusable(error: &NetError) -> DiscoveryError {
+    DiscoveryError::NoResolver(error.to_string())
 }
 
 fn name_servers(servers: &[SocketAddr]) -> Vec<NameServerConfig> {
