@@ -1,6 +1,7 @@
 //! The cluster's DNS: names of Services, and of the pods behind headless ones.
 //!
-//! Knows the schema of Kubernetes' DNS. Must not know why a pod is published.
+//! Knows the schema of Kubernetes' DNS, and that what lies outside of the cluster cannot be asked: nothing in a cluster may rely
+//! on the Internet. Must not know why a pod is published.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use super::directory::Directory;
 /// What `CoreDNS` gives by default.
 const TTL: u32 = 5;
 
+/// Of these names it has the last word.
+const CLUSTER_DOMAIN: &str = ".cluster.local.";
+
 struct Zone(Arc<Directory>);
 
 /// Serves on port 53 of an address.
@@ -39,7 +43,8 @@ impl RequestHandler for Zone {
         let known = self.answer(&name);
         let mut metadata = Metadata::response_from_request(asked.metadata);
         if known.is_none() {
-            metadata.response_code = ResponseCode::NXDomain;
+            let is_ours = name.ends_with(CLUSTER_DOMAIN);
+            metadata.response_code = if is_ours { ResponseCode::NXDomain } else { ResponseCode::ServFail };
         }
         let owner = Name::from_ascii(&name).unwrap();
         let records = known.into_iter().flatten().map(|data| Record::from_rdata(owner.clone(), TTL, data));

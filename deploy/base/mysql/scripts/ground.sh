@@ -11,6 +11,22 @@ ordinal=${name##*-}
 # The headless Service has the StatefulSet's name.
 primary=$set_name-0.$set_name
 
+# Where the cluster's DNS has this namespace's Services: NAMESPACE.svc.CLUSTER-DOMAIN.
+domain=''
+while read -ra words; do
+  [ "${words[0]:-}" = search ] || continue
+  for word in "${words[@]:1}"; do
+    if [ -z "$domain" ] && [[ $word == *.svc.* ]]; then domain=${word%.}; fi
+  done
+done </etc/resolv.conf
+# A look-up ends before the client is given up who asks for it, also with three servers that are silent.
+export RES_OPTIONS='timeout:1 attempts:3'
+# A member's whole name. With the final dot it is one question, for the cluster's own DNS: without it the resolver also asks for
+# `mysql-7.mysql` outside of the cluster, and where that fails nobody knows that there is no such pod.
+whole_name() { # ordinal
+  printf '%s-%s.%s%s' "$set_name" "$1" "$set_name" "${domain:+.$domain.}"
+}
+
 volume=/var/lib/mysql
 # `data` is there only once it is complete: it is made as `incoming` and then renamed, which happens or does not.
 data=$volume/data
@@ -85,26 +101,36 @@ is_subset() { [ "$(here "SELECT GTID_SUBSET('$1', '$2')")" = 1 ]; }
 # Where a member listens while it is being filled, so that nobody takes it for one that serves.
 filling_port=3307
 
+# What a client says that found no address. The number is the resolver's own: -2 and -5 say that the name, or an address of it,
+# does not exist; any other one is a failure of DNS.
+is_about_dns() { [[ $1 == *"Unknown MySQL server host"* ]]; } # what it said
+does_not_exist() { is_about_dns "$1" && [[ $1 == *"(-2)"* || $1 == *"(-5)"* ]]; } # what it said
+
 # What a member says of itself, as one word, in `standing`, and what it has executed, in `has`:
 #   absent      there is no pod of this name
+#   unknown     DNS does not say whether there is one; it would not of the next ordinals either
 #   silent      there is one, and it does not answer: nobody knows what it has
 #   empty       it waits to be filled
 #   filled      it has data
 standing='' has=''
 look_at() { # ordinal
-  local host=$set_name-$1.$set_name answer
+  local host answer
+  host=$(whole_name "$1")
   has=''
   if answer=$(ask "$host" "SELECT $executed" 2>&1); then
     has=$answer standing=filled
     return
   fi
-  case $answer in
-    # The resolver's own numbers: the name, or an address of it, does not exist. Another number is a failure of DNS.
-    *"Unknown MySQL server host"*"(-2)"* | *"Unknown MySQL server host"*"(-5)"*) standing=absent ;;
-    # Nobody listens there.
-    *"(111)"*) if ask "$host" "DO 0" $filling_port >/dev/null 2>&1; then standing=empty; else standing=silent; fi ;;
-    *) standing=silent ;;
-  esac
+  if does_not_exist "$answer"; then
+    standing=absent
+  elif is_about_dns "$answer"; then
+    standing=unknown
+  # Nobody listens there.
+  elif [[ $answer == *"(111)"* ]] && ask "$host" "DO 0" $filling_port >/dev/null 2>&1; then
+    standing=empty
+  else
+    standing=silent
+  fi
 }
 
 # Fields of SHOW REPLICA STATUS, in `replica`; empty if there is no replication.

@@ -46,10 +46,11 @@ start_empty_server() {
 
 # Its own name in DNS: the others' names are there as well, if they were here before.
 await_own_name() {
-  look_at "$ordinal"
-  while [ "$standing" != empty ]; do
+  local said=''
+  while look_at "$ordinal"; [ "$standing" != empty ]; do
+    if [ "$standing" != "$said" ]; then log "waiting for DNS to know $(whole_name "$ordinal"): $standing"; fi
+    said=$standing
     sleep 1
-    look_at "$ordinal"
   done
 }
 
@@ -58,12 +59,13 @@ donor='' doubt=''
 look_at_others() {
   local other missing=0 most=''
   donor='' doubt=''
-  for ((other = 1; missing < 3; other++)); do
+  for ((other = 1; missing < 3 && ${#doubt} == 0; other++)); do
     look_at "$other"
     case $standing in
       absent) missing=$((missing + 1)) ;;
       empty) missing=0 ;;
-      silent) missing=0 doubt="$set_name-$other does not answer, and may have data" ;;
+      unknown) doubt="DNS does not say whether there is a pod $(whole_name "$other")" ;;
+      silent) doubt="$set_name-$other does not answer, and may have data" ;;
       filled)
         missing=0
         if is_applying "$set_name-$other.$set_name"; then

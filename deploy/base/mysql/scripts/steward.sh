@@ -38,10 +38,14 @@ others_have_no_more() {
     look_at "$other"
     case $standing in
       absent) missing=$((missing + 1)) ;;
+      unknown)
+        say "closed: DNS does not say whether there is a pod $(whole_name "$other"), which might have more"
+        return 1
+        ;;
       empty | silent) missing=0 ;;
       filled)
         missing=0
-        if has=$(ask "$set_name-$other.$set_name" "SELECT REPLACE(GTID_SUBTRACT(@@global.gtid_executed, $own), '\n', '')") &&
+        if has=$(ask "$(whole_name "$other")" "SELECT REPLACE(GTID_SUBTRACT(@@global.gtid_executed, $own), '\n', '')") &&
           ! is_subset "$has" "$(here "SELECT $executed")"; then
           say "closed: $set_name-$other has transactions that this primary has lost: $has"
           all=no
@@ -68,7 +72,20 @@ renew_passwords() {
   renew_password replication replication && renew_password proxy monitor && renew_password app application && renewed=$all
 }
 
+# Whether acknowledged writes are on a replica too. The server says it in its own log only.
+semi_sync=''
+tell_semi_sync() {
+  local now
+  now=$(here "SELECT variable_value FROM performance_schema.global_status WHERE variable_name = 'Rpl_semi_sync_source_status'") || return 0
+  case $semi_sync$now in
+    ONOFF) log "no replica has acknowledged a write in time: writes go on, and are lost if this volume is" ;;
+    OFFON) log "a replica acknowledges again: each acknowledged write is on two members" ;;
+  esac
+  semi_sync=$now
+}
+
 tend_primary() {
+  tell_semi_sync
   if is_offline; then
     others_have_no_more || return
     here "SET GLOBAL rpl_semi_sync_source_enabled = ON"
@@ -158,7 +175,7 @@ catch_up() { # what this member has, what the primary has
   for ((other = 1; missing < 3; other++)); do
     peer=$set_name-$other.$set_name
     if [ "$other" -eq "$ordinal" ]; then continue; fi
-    if state=$(ask "$peer" "SELECT GTID_SUBSET($executed, '$2') AND GTID_SUBSET($purged_there, '$1')
+    if state=$(ask "$(whole_name "$other")" "SELECT GTID_SUBSET($executed, '$2') AND GTID_SUBSET($purged_there, '$1')
         AND NOT GTID_SUBSET($executed, '$1'), $executed" 2>&1); then
       missing=0
       if [[ $state == 1$'\t'* ]]; then
@@ -166,8 +183,11 @@ catch_up() { # what this member has, what the primary has
         if ! is_following "$peer"; then follow "$peer" "UNTIL SQL_AFTER_GTIDS = '${state#*$'\t'}'"; fi
         return
       fi
-    else
+    elif does_not_exist "$state" || ! is_about_dns "$state"; then
       missing=$((missing + 1))
+    else
+      say "waiting: DNS does not say whether there is a pod $(whole_name "$other"), which may have what this replica lacks"
+      return 1
     fi
   done
   here "STOP REPLICA"

@@ -82,8 +82,8 @@ tell() {
 
 # --- what the others have
 
-# `others[name]` is what a member says: `absent` (there is no such pod), `silent` (there is one and nobody knows what it
-# has), `running uuid addresses state` (its cluster can commit), or what it tells while it waits.
+# `others[name]` is what a member says: `absent` (there is no such pod), `unknown` (DNS does not say whether there is one, and
+# would not of the next ordinals either), `silent` (there is one and nobody knows what it has), `running uuid addresses state` (its cluster can commit), or what it tells while it waits.
 declare -A others=()
 look_at_others() {
   local other missing=0
@@ -91,13 +91,17 @@ look_at_others() {
   for ((other = 0; missing < 3 || other < first_members; other++)); do
     if [ "$other" -eq "$ordinal" ]; then continue; fi
     others[$set_name-$other]=$(look_at "$set_name-$other")
-    if [ "${others[$set_name-$other]}" = absent ]; then missing=$((missing + 1)); else missing=0; fi
+    case ${others[$set_name-$other]} in
+      absent) missing=$((missing + 1)) ;;
+      unknown) break ;;
+      *) missing=0 ;;
+    esac
   done
 }
 
 look_at() { # name
   local answer
-  if answer=$(ask "$1.$set_name" "$state" 2>&1); then
+  if answer=$(ask "$(whole_name "$1")" "$state" 2>&1); then
     case $answer in
       Primary$'\t'*)
         printf 'running %s %s %s' "$(cut -f 4 <<<"$answer")" "$(cut -f 5 <<<"$answer")" "$(cut -f 2 <<<"$answer")"
@@ -109,8 +113,9 @@ look_at() { # name
   case $answer in
     # The resolver's own numbers: the name, or an address of it, does not exist. Another number is a failure of DNS.
     *"Unknown "*"server host"*"(-2)"* | *"Unknown "*"server host"*"(-5)"*) printf 'absent' ;;
+    *"Unknown "*"server host"*) printf 'unknown' ;;
     *)
-      answer=$(timeout 3 socat -u "TCP:$1.$set_name:$standing_port,connect-timeout=2" - 2>/dev/null) || answer=''
+      answer=$(timeout 3 socat -u "TCP:$(whole_name "$1"):$standing_port,connect-timeout=2" - 2>/dev/null) || answer=''
       case $answer in
         empty* | broken* | data*) printf '%s' "$answer" ;;
         *) printf 'silent' ;;
@@ -128,6 +133,10 @@ decide() {
   look_at_others
   for other in "${!others[@]}"; do
     case ${others[$other]} in
+      unknown)
+        say "waiting: DNS does not say whether there is a pod $(whole_name "$other")"
+        return
+        ;;
       "running "*)
         read -r _ their_uuid their_members their_state <<<"${others[$other]}"
         if [ "$standing" = data ] && [ "$their_uuid" != "$uuid" ]; then
@@ -321,7 +330,7 @@ join() { # further options
   trap 'kill -TERM "$server" 2>/dev/null || true' TERM INT
   while [ ! -S "$run/mysqld.sock" ] && kill -0 "$server" 2>/dev/null; do
     look_at_others
-    if [[ " ${others[*]} " = *" running "* ]]; then since=$SECONDS; fi
+    if [[ " ${others[*]} " = *" running "* || " ${others[*]} " = *" unknown "* ]]; then since=$SECONDS; fi
     if [ $((SECONDS - since)) -ge "${JOIN_PATIENCE:-60}" ]; then
       log "nobody is left to join: this member begins anew"
       kill -KILL "$server"

@@ -19,14 +19,21 @@ tell() {
   listener=$!
 }
 
-# `empty`, `filled`, `absent` (there is no such pod), or nothing: there is one, and nobody knows what it has.
+# `empty`, `filled`, `absent` (there is no such pod), `unknown` (DNS does not say whether there is one), or nothing: there is one,
+# and nobody knows what it has.
 standing_of() { # name
-  if ! getent hosts "$1.$set_name" >/dev/null; then
-    # Its own name is there, so DNS answers: the other's does not exist.
-    if getent hosts "$name.$set_name" >/dev/null; then echo absent; fi
+  local whole
+  whole=$(whole_name "$1")
+  if ! getent hosts "$whole" >/dev/null; then
+    # A name that does not exist and a failure look the same. Its own name is there, asked afterwards, so DNS answers.
+    if getent hosts "$(whole_name "$name")" >/dev/null && ! getent hosts "$whole" >/dev/null; then
+      echo absent
+    else
+      echo unknown
+    fi
     return
   fi
-  ncat --recv-only --wait 3s "$1.$set_name" "$standing_port" 2>/dev/null || true
+  ncat --recv-only --wait 3s "$whole" "$standing_port" 2>/dev/null || true
 }
 
 # --- the primary
@@ -47,6 +54,10 @@ may_begin() {
           say "waiting for $set_name-$other to say that it is empty, as this volume is"
           return 1
         fi
+        ;;
+      unknown)
+        say "waiting: DNS does not say whether there is a pod $(whole_name "$set_name-$other")"
+        return 1
         ;;
       *)
         say "waiting for $set_name-$other, which may have data"

@@ -9,6 +9,22 @@ ordinal=${name##*-}
 # The headless Service has the StatefulSet's name.
 primary=$set_name-0.$set_name
 
+# Where the cluster's DNS has this namespace's Services: NAMESPACE.svc.CLUSTER-DOMAIN.
+domain=''
+while read -ra words; do
+  [ "${words[0]:-}" = search ] || continue
+  for word in "${words[@]:1}"; do
+    if [ -z "$domain" ] && [[ $word == *.svc.* ]]; then domain=${word%.}; fi
+  done
+done </etc/resolv.conf
+# A look-up ends soon, also with three servers that are silent.
+export RES_OPTIONS='timeout:1 attempts:3'
+# A member's whole name. With the final dot it is one question, for the cluster's own DNS: without it the resolver also asks for
+# `mysql-7.mysql` outside of the cluster, and where that fails nobody knows that there is no such pod.
+whole_name() { # name
+  printf '%s.%s%s' "$1" "$set_name" "${domain:+.$domain.}"
+}
+
 volume=/var/lib/mysql
 # `data` is there only once it is complete: it is made as `incoming` and then renamed, which happens or does not.
 data=$volume/data
