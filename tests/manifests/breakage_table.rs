@@ -109,7 +109,7 @@ pub fn breakages() -> Vec<Breakage> {
             "Deployment",
             "mysql-proxy",
             Put("/spec/replicas", json!(1)),
-            "spec.scaleTargetRef: Deployment/mysql-proxy begins with other than spec.minReplicas",
+            "spec.scaleTargetRef: Deployment/mysql-proxy has spec.replicas, so each apply undoes the scaling",
         ),
         (
             "StatefulSet",

@@ -155,9 +155,8 @@ fn autoscaler(document: &Document, rendering: &Rendering, pods: &[Pods<'_>]) -> 
         return vec![document.complaint(FIELD, format!("there is no {kind}/{name} of {version}"))];
     };
     let mut complaints = Vec::new();
-    let (replicas, least) = (target.value.pointer("/spec/replicas"), document.value.pointer("/spec/minReplicas"));
-    if replicas.is_some() && replicas != least {
-        let wrong = format!("{kind}/{name} begins with other than spec.minReplicas");
+    if target.value.pointer("/spec/replicas").is_some() {
+        let wrong = format!("{kind}/{name} has spec.replicas, so each apply undoes the scaling");
         complaints.push(document.complaint(FIELD, wrong));
     }
     let containers = pods.iter().filter(|pods| std::ptr::eq(pods.owner, target)).flat_map(|pods| &pods.spec.containers);

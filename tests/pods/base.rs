@@ -15,23 +15,10 @@ use crate::watch::Watch;
 const SITE: &str = "[mysqld]\ninnodb-buffer-pool-size = 16M\ninnodb-redo-log-capacity = 16M\ninnodb-log-buffer-size = 1M\n\
     table-open-cache = 64\ntable-definition-cache = 400\nkey-buffer-size = 64K\nmax-connections = 150\n";
 const GENERATOR: &str = "configMapGenerator:\n  - name: mysql\n    behavior: merge\n    files:\n      - site.cnf\n";
-const LESS_GRACE: &str = r"patches:
-  - target:
-      kind: StatefulSet
-      name: mysql
-    # A merge would put the container that it changes before all others.
-    patch: |
-      - op: test
-        path: /spec/template/spec/initContainers/1/env/1/name
-        value: NEW_CLUSTER_GRACE
-      - op: replace
-        path: /spec/template/spec/initContainers/1/env/1/value
-        value: '3'
-";
 const COME_UP: Duration = Duration::from_secs(120);
 
 fn small() -> String {
-    [sysbench::RESOURCE, GENERATOR, sysbench::GENERATOR, LESS_GRACE].concat()
+    [sysbench::RESOURCE, GENERATOR, sysbench::GENERATOR, render::LESS_GRACE].concat()
 }
 
 pub fn start(test: &str) -> Option<Pods> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! let images = Images::default().with("mysql", StandIn::mysql(&folder)).with("mysql-proxy", StandIn::proxy());
-//! let pods = Pods::start(render::folder("deploy/base"), images);   // everything that is rendered runs from here on
+//! let pods = Pods::start(render::adjusted("deploy/base", "", &[]), images);   // everything that is rendered runs from here on
 //! pods.wait_ready("mysql", Duration::from_secs(60));               // a StatefulSet or Deployment, all its pods
 //! pods.exec("mysql-0", "mysql", &["bash", "-c", "…"]);             // as kubectl exec
 //! pods.service("mysql-proxy", 3306);                               // an address that this process can connect to

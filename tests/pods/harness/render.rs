@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -25,14 +26,26 @@ pub struct Manifests {
     pub stateful_sets: BTreeMap<String, StatefulSet>,
     /// By name.
     pub deployments: BTreeMap<String, Deployment>,
+    /// Of the Deployments whose number is a `HorizontalPodAutoscaler`'s: how many it begins with.
+    pub autoscaled: BTreeMap<String, i32>,
     /// Where all this lives; `default` if nothing says it.
     pub namespace: String,
 }
 
-/// Renders a folder below the repository's root.
-pub fn folder(path: &str) -> Manifests {
-    read(&kustomize(&root().join(path)))
-}
+/// Over the base, where no pod is invisible for long: a new cluster waits for 3 s in place of 40.
+pub const LESS_GRACE: &str = r"patches:
+  - target:
+      kind: StatefulSet
+      name: mysql
+    # A merge would put the container that it changes before all others.
+    patch: |
+      - op: test
+        path: /spec/template/spec/initContainers/1/env/1/name
+        value: NEW_CLUSTER_GRACE
+      - op: replace
+        path: /spec/template/spec/initContainers/1/env/1/value
+        value: '3'
+";
 
 /// Renders a folder with a kustomization of the test's own over it: `over` is what follows `resources:` in it, and
 /// `files` are beside it.
@@ -83,6 +96,10 @@ pub fn read(text: &str) -> Manifests {
             Some("Service") => manifests.services.push(typed(value)),
             Some("StatefulSet") => drop(manifests.stateful_sets.insert(name, typed(value))),
             Some("Deployment") => drop(manifests.deployments.insert(name, typed(value))),
+            Some("HorizontalPodAutoscaler") => {
+                let spec = typed::<HorizontalPodAutoscaler>(value).spec.unwrap();
+                manifests.autoscaled.insert(spec.scale_target_ref.name, spec.min_replicas.unwrap_or(1));
+            }
             _ => {}
         }
     }

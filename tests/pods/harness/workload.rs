@@ -67,10 +67,10 @@ impl Pods {
                 .stateful_sets
                 .iter()
                 .map(|(name, set)| (name.clone(), wanted(set.spec.as_ref().unwrap().replicas)));
-            let deployments = manifests
-                .deployments
-                .iter()
-                .map(|(name, deployment)| (name.clone(), wanted(deployment.spec.as_ref().unwrap().replicas)));
+            let deployments = manifests.deployments.iter().map(|(name, deployment)| {
+                let autoscaled = || manifests.autoscaled.get(name).copied();
+                (name.clone(), wanted(deployment.spec.as_ref().unwrap().replicas.or_else(autoscaled)))
+            });
             (sets.collect::<Vec<_>>(), deployments.collect::<Vec<_>>())
         };
         for (name, count) in sets.into_iter().chain(deployments) {

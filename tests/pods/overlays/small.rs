@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
-use crate::load::connect;
+use crate::load::{application, connect};
 use crate::mariadb::COME_UP;
 use crate::support::raw::Raw;
 
@@ -17,7 +17,7 @@ fn start(test: &str, folder: &str) -> Option<Pods> {
         return None;
     }
     let images = Images::default().with("mysql", StandIn::mysql(unpacked?)).with("mysql-proxy", StandIn::proxy());
-    let pods = Pods::start(render::folder(folder), images);
+    let pods = Pods::start(render::adjusted(folder, render::LESS_GRACE, &[]), images);
     pods.wait_ready("mysql", COME_UP);
     pods.wait_ready("mysql-proxy", Duration::from_secs(30));
     Some(pods)
@@ -51,10 +51,25 @@ fn one_member_alone_serves_all() {
     assert_eq!(reader.say("SELECT COUNT(*) FROM t"), "2");
     backed_up_and_restored(&pods);
 
-    pods.delete("mysql-0", Ending::Graceful, Volume::Kept);
+    pods.delete("mysql-0", Ending::Crash, Volume::Kept);
+    stays_reachable_without_members(&pods);
     pods.wait_ready("mysql", COME_UP);
     let mut client = session(&pods);
     assert_eq!(client.say("SELECT COUNT(*) FROM t"), "2");
+}
+
+/// Nobody is refused a connection because no member serves: the proxies themselves say what is wrong. Longer than it takes a
+/// readiness probe to fail.
+fn stays_reachable_without_members(pods: &Pods) {
+    pods.scale("mysql", 0);
+    let until = Instant::now() + Duration::from_secs(8);
+    while Instant::now() < until {
+        assert_eq!(pods.endpoints("mysql-proxy", 3306).len(), 2, "a proxy is not ready because its members are not");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let refusal = Raw::connect(pods.service("mysql-proxy", 3306), &application()).err();
+    assert!(refusal.is_some_and(|error| error.to_string().contains("9001")), "it is not said why nobody serves");
+    pods.scale("mysql", 1);
 }
 
 /// What the manual has a member run: the script behind `bash -c`, the first after this heading.
