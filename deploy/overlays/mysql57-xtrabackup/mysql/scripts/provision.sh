@@ -41,7 +41,7 @@ settle_copy() {
   {
     printf 'STOP SLAVE;\nRESET SLAVE ALL;\n%s, ' "$(cat "$incoming/change_master_to.sql.in")"
     printf "MASTER_HOST = '%s', MASTER_PORT = 3306, MASTER_USER = 'replication', " "$primary"
-    printf 'MASTER_PASSWORD = %s, MASTER_CONNECT_RETRY = 1;\n' "$(literal "$(password replication)")"
+    printf 'MASTER_PASSWORD = %s, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 2;\n' "$(literal "$(password replication)")"
   } | ask_here
   [ "$(replication Master_Host)" = "$primary" ] || die "replication was not set up"
   log "$name goes on from $(replication Master_Log_File) $(replication Read_Master_Log_Pos)"

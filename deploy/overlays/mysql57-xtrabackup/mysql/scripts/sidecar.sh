@@ -41,6 +41,12 @@ tend_primary() {
   renew_password app application
 }
 
+# As volumes of before have it: an idle replica would take the primary for gone, by `slave-net-timeout`, and connect anew all the time.
+beats_slowly() {
+  local slowly='SELECT heartbeat_interval > 2 FROM performance_schema.replication_connection_configuration'
+  [ "$(here "$slowly" 2>/dev/null)" = 1 ]
+}
+
 tend_replica() {
   local theirs
   # The primary is away: the replica stays as it is.
@@ -50,7 +56,10 @@ tend_replica() {
     say "$primary is of another cluster: this replica follows it no more"
     return
   fi
-  if is_replicating; then return; fi
+  if is_replicating; then
+    if beats_slowly; then here 'STOP SLAVE; CHANGE MASTER TO MASTER_HEARTBEAT_PERIOD = 2; START SLAVE'; fi
+    return
+  fi
   if [ "$(replication Last_IO_Errno)" = 1045 ]; then
     # Without a position the one where it was stays.
     printf "STOP SLAVE;\nCHANGE MASTER TO MASTER_USER = 'replication', MASTER_PASSWORD = %s;\n" \
