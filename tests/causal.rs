@@ -208,6 +208,9 @@ fn count_by_turns(proxy: &Proxy, sessions: usize, rounds: usize) {
     println!("{applied} reads at once, {waited} waited, {primary} on the primary");
     assert!(share >= 0.95, "only {share:.3} of the reads ran on replicas");
     assert!(waited > 0.0, "somebody must have come before the replicas had it");
+    // Each write is waited for once, and now and then a session leaves a replica that is busier.
+    let [writes, moves] = [sessions * rounds, 2 * sessions].map(|count| f64::from(u32::try_from(count).unwrap()));
+    assert!(waited <= 1.2 * writes + moves, "{waited} reads waited behind {writes} writes");
 }
 
 /// Where transactions have no GTIDs, the places in the binary log tell how far a replica is.

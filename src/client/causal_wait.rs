@@ -28,6 +28,10 @@ use crate::{
 /// How much longer than twice its usual time one replica is waited for before all others are asked, too.
 const LONGER: Duration = Duration::from_millis(2);
 
+/// How often a session waits to leave a replica that is busier than others are: they all may be for a moment, when many reads that
+/// waited are served at once.
+const MOVES: Duration = Duration::from_secs(1);
+
 impl Client {
     /// What a read must be able to see. Of everybody's writes: all that the primary has executed when the statement begins.
     pub(super) fn freshness(&self, route: &Route, attempts: &Attempts) -> Freshness<'_> {
@@ -56,7 +60,14 @@ impl Client {
     pub(super) fn may_wait(&self, choice: &Choice, attempts: &Attempts) -> bool {
         let view = self.proxy.topology.view();
         let proves_nothing = |primary: &MemberId| self.may_miss_own_write(&view, *primary);
-        matches!(choice.because, Some(PickReason::NotCaughtUp | PickReason::Overloaded))
+        let is_worth_it = match choice.because {
+            Some(PickReason::NotCaughtUp) => true,
+            Some(PickReason::Overloaded) => {
+                self.connections.waited_to_move.is_none_or(|at| attempts.began >= at + MOVES)
+            }
+            _ => false,
+        };
+        is_worth_it
             && attempts.waits
             && attempts.waited.is_none()
             && !self.proxy.policy.causal_wait.is_zero()
@@ -75,6 +86,7 @@ impl Client {
         let begun = Instant::now();
         let mut need = Need { seen: self.seen(), ..self.freshness(route, attempts).need() };
         if choice.because == Some(PickReason::Overloaded) {
+            self.connections.waited_to_move = Some(begun);
             // It is another member than that one that is wanted.
             need = Need { after: need.instant_for(None), seen: None, ..need };
         }

@@ -1,6 +1,6 @@
 //! The connections of one session: those it must keep, and which it would like to have again.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Instant};
 
 use super::memory::Memory;
 use crate::{
@@ -55,6 +55,8 @@ pub struct Connections {
     pub history: u64,
     /// Where and when the session read last.
     pub seen: Option<Seen>,
+    /// When the session last waited to read elsewhere than at a replica that is busier than others.
+    pub waited_to_move: Option<Instant>,
     /// The open transaction is on the replica's side: a read-only one, or one that has only read so far.
     pub transaction_on_replica: bool,
 }

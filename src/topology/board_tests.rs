@@ -88,6 +88,20 @@ fn where_reads_wait_in_vain_only_a_trial_waits_now_and_then() {
 }
 
 #[test]
+fn one_read_in_vain_sends_nobody_else_to_the_primary() {
+    let board = Board::default();
+    let now = Instant::now();
+    let ago = |time: Duration| now.checked_sub(time).unwrap();
+    let _quick = board.wait(written("0-1-5"), None, ALLOWED, ago(Duration::from_millis(5)));
+    board.serve(REPLICA, &board.place(at("0-1-5")), Some(PRIMARY), now);
+    let in_vain = || drop(board.wait(written("0-1-6"), None, ALLOWED, ago(ALLOWED)));
+    in_vain();
+    assert!(board.usual() < ALLOWED, "{:?}", board.usual());
+    (0..10).for_each(|_| in_vain());
+    assert!(board.usual() > ALLOWED, "{:?}", board.usual());
+}
+
+#[test]
 fn what_was_seen_on_one_replica_is_asked_of_the_primary_for_all_others() {
     let board = Board::default();
     let read = Instant::now();
