@@ -30,7 +30,8 @@ impl Connection {
         };
         let mut other = Connection::dial(self.address, &self.account, &options).await?;
         other.query(&format!("KILL {}", self.thread_id())).await?;
-        other.close().await;
+        // The next one need not wait for the farewell.
+        drop(tokio::spawn(other.close()));
         Ok(())
     }
 }

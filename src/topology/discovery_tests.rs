@@ -239,7 +239,8 @@ async fn a_name_that_was_found_in_the_cluster_is_not_asked_for_outside() {
     let (_server, dns) = zone.serve().await;
     let mut server = NameServerConfig::udp_and_tcp(dns.ip());
     server.connections.iter_mut().for_each(|connection| connection.port = dns.port());
-    let search = ["shop.svc.cluster.local.", "svc.cluster.local."].map(|it| Name::from_ascii(it).unwrap());
+    let search =
+        ["shop.svc.cluster.local.", "svc.cluster.local.", "corp.example."].map(|it| Name::from_ascii(it).unwrap());
     let mut options = ResolverOpts::default();
     options.ndots = 5;
     let config = ResolverConfig::from_parts(None, search.to_vec(), vec![server]);

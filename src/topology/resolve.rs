@@ -60,8 +60,8 @@ pub struct Pod {
 /// Asks DNS; remembers no answer.
 pub struct Resolver {
     dns: TokioResolver,
-    /// By which whole name of the search list a name was found. From then on that one alone is asked, and its "there is none" is final:
-    /// the search list ends outside of the cluster, where a failure would say nothing of a pod.
+    /// By which whole name a name was found among Kubernetes' Services. From then on that one alone is asked, and its "there is none"
+    /// is final: the search list ends outside of the cluster, where a failure would say nothing of a pod.
     whole: Mutex<HashMap<String, Name>>,
 }
 
@@ -121,8 +121,9 @@ impl Resolver {
             return self.dns.lookup(whole, kind).await;
         }
         let answer = self.dns.lookup(name, kind).await?;
-        if !name.ends_with('.') {
-            self.whole().insert(name.to_owned(), answer.query().name().clone());
+        let whole = answer.query().name();
+        if is_of_services(&whole.to_ascii(), name) {
+            self.whole().insert(name.to_owned(), whole.clone());
         }
         Ok(answer)
     }
@@ -157,6 +158,13 @@ impl Resolver {
         all.found.sort_unstable_by(|a, b| (&a.target, a.address).cmp(&(&b.target, b.address)));
         some(name, all)
     }
+}
+
+/// Whether this is the name with `NAMESPACE.svc.CLUSTER-DOMAIN.`, or a part of that, behind it: neither where an alias leads to, nor
+/// what another domain of the search list happens to have.
+fn is_of_services(whole: &str, name: &str) -> bool {
+    let suffix = whole.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+    suffix.is_some_and(|suffix| suffix.starts_with("svc.") || suffix.contains(".svc."))
 }
 
 fn unusable(error: &NetError) -> DiscoveryError {
