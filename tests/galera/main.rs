@@ -149,7 +149,6 @@ fn no_session_misses_its_writes_although_a_node_is_late(galera: &Galera, proxy: 
     assert_eq!(galera.agreed("SELECT COUNT(*) FROM app.t WHERE session BETWEEN 10 AND 13"), "800");
 }
 
-/// Many sessions whose commits are grouped, each reading until another node serves it: as soon as one may.
 /// One write, nine reads, by turns, as text and prepared.
 fn readers_serve_the_reads_of_sessions_that_write(galera: &Galera) {
     let (sessions, rounds) = if support::long() { (64, 100) } else { (8, 20) };
@@ -178,6 +177,7 @@ fn readers_serve_the_reads_of_sessions_that_write(galera: &Galera) {
     assert!(applied + waited >= 0.95 * (applied + waited + primary), "{applied}, {waited}, {primary}");
 }
 
+/// Many sessions whose commits are grouped, each reading until another node serves it: as soon as one may.
 fn no_session_of_many_misses_its_writes(galera: &Galera) {
     let proxy =
         Proxy::start_before(&galera.addresses(), "[monitor]\ninterval = '50ms'\ntimeout = '50ms'\nfall = 100\n");

@@ -1,25 +1,40 @@
-//! A source of chance that can be repeated: a run says its seed, and `MYSQL_PROXY_PODS_SEED` gives it again.
+//! A source of chance that can be repeated: with `make test` always the same, with `make chaos-pods` another one each time, which says
+//! its seed; `MYSQL_PROXY_PODS_SEED` gives one again.
 //!
 //! Knows numbers. Must not know what they choose.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-pub struct Chance(u64);
+/// For everybody's test runs, which are not to fail by chance.
+const KEPT: u64 = 20_261_130;
+
+pub struct Chance {
+    seed: u64,
+    state: u64,
+}
 
 impl Chance {
     pub fn new() -> Self {
-        let given = std::env::var("MYSQL_PROXY_PODS_SEED").ok().map(|seed| seed.parse().unwrap());
-        let seed = given.unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 1);
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let given = variable("MYSQL_PROXY_PODS_SEED").map(|seed| seed.parse().unwrap());
+        let another = || variable("MYSQL_PROXY_PODS_KILLS").map(|_| RandomState::new().build_hasher().finish() >> 1);
+        let seed = given.or_else(another).unwrap_or(KEPT);
         println!("    seed {seed}");
-        Self(seed | 1)
+        Self { seed, state: seed | 1 }
+    }
+
+    /// What repeats it: variables to set.
+    pub fn to_repeat(&self) -> String {
+        let kills = std::env::var("MYSQL_PROXY_PODS_KILLS").unwrap_or_default();
+        format!("MYSQL_PROXY_PODS_SEED={} MYSQL_PROXY_PODS_KILLS={kills}", self.seed)
     }
 
     /// A number below `limit` (xorshift).
     pub fn below(&mut self, limit: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) as u32 % limit
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 16) as u32 % limit
     }
 }

@@ -68,6 +68,7 @@ impl Chaos {
 
     /// Kills one script.
     pub fn strike(&mut self, pods: &Pods, number: usize) {
+        pods.say_if_failed(&self.chance.to_repeat());
         let (target, pod) = self.choose(number);
         let place = self.place(target);
         let before = pods.restarts(pod, target.container);
@@ -88,6 +89,7 @@ impl Chaos {
 
     /// Kills a script of one of the pods that begin now, for the first time.
     pub fn strike_beginner(&mut self, pods: &Pods, number: usize, begin: impl FnOnce()) {
+        pods.say_if_failed(&self.chance.to_repeat());
         let (target, pod) = self.choose(number);
         let place = self.place(target);
         if let Place::Command(command) = place {

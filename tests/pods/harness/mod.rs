@@ -89,6 +89,8 @@ pub struct Pods {
     serial: AtomicU32,
     /// Where containers of pods to come are interrupted.
     armed: Mutex<BTreeMap<(String, String), u32>>,
+    /// What a failure says last: how to repeat it.
+    last_words: Mutex<String>,
     logs: tempfile::TempDir,
     node: Node,
     _turn: MutexGuard<'static, ()>,
@@ -133,6 +135,7 @@ impl Pods {
             manifests: Mutex::new(manifests),
             images,
             wanted: Mutex::default(),
+            last_words: Mutex::default(),
             serial: AtomicU32::default(),
             armed: Mutex::default(),
             logs: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
@@ -223,6 +226,11 @@ impl Pods {
         String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
     }
 
+    /// Variables that repeat the test as it is; they are said last if it fails.
+    pub fn say_if_failed(&self, variables: &str) {
+        variables.clone_into(&mut self.last_words.lock().unwrap());
+    }
+
     fn show_logs(&self) {
         let mut files: Vec<_> = fs::read_dir(self.logs.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
@@ -250,6 +258,11 @@ impl Drop for Pods {
         }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+        if std::thread::panicking() {
+            let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            eprintln!("==> to repeat it: {words} cargo nextest run --locked {name}");
         }
     }
 }
