@@ -24,6 +24,14 @@ fn the_front_fits_a_cluster_that_is_there() {
     let (front, base) = (render::render(FRONT), render::render("deploy/base"));
     assert!(front.find("Service", "mysql-read").is_none(), "an apply would break the one that is there");
     let is_theirs = |file: &str| file.starts_with("deploy/base/mysql/") || file == "deploy/base/kustomization.yaml";
+    let manual = fs::read_to_string(render::root().join("docs/kubernetes.md")).unwrap();
+    let printed =
+        manual.split("# front/kustomization.yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = tempfile::tempdir_in(render::root().join("target")).unwrap();
+    let from_here = printed.replace("../deploy/", "../../deploy/");
+    fs::write(folder.path().join("kustomization.yaml"), from_here).unwrap();
+    let printed = render::parse(&render::text_of(folder.path()));
+    assert_eq!(printed.len(), front.documents.len(), "as printed");
     let theirs = base.documents.iter().filter(|document| is_theirs(&document.file));
     let documents = front.documents.iter().chain(theirs).cloned().collect();
     let together = Rendering { folder: FRONT.to_owned(), documents };
