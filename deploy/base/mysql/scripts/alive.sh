@@ -3,4 +3,5 @@
 # shellcheck source=ground.sh
 . "$(dirname "$0")/ground.sh"
 
-timeout 8 mysqladmin --no-defaults --socket="$run/mysqld.sock" --user=root --connect-timeout=5 ping >/dev/null 2>&1
+said=$(timeout 8 mysqladmin --no-defaults --socket="$run/mysqld.sock" --user=root --connect-timeout=5 ping 2>&1) ||
+  die "the server does not answer: $said"

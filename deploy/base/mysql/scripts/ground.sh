@@ -13,7 +13,7 @@ primary=$set_name-0.$set_name
 
 # Where the cluster's DNS has this namespace's Services: NAMESPACE.svc.CLUSTER-DOMAIN.
 domain=''
-while read -ra words; do
+while read -ra words || [ ${#words[@]} -gt 0 ]; do
   [ "${words[0]:-}" = search ] || continue
   for word in "${words[@]:1}"; do
     if [ -z "$domain" ] && [[ $word == *.svc.* ]]; then domain=${word%.}; fi

@@ -34,6 +34,14 @@ close() {
 # Of what another has written itself, nothing counts: that is its own fault, and must not close the primary.
 others_have_no_more() {
   local other missing=0 all=yes
+  # Where DNS does not know this pod either, it says nothing of others.
+  look_at "$ordinal"
+  case $standing in
+    absent | unknown)
+      say "closed: DNS does not know $(whole_name "$ordinal"), so it may not know others that have more"
+      return 1
+      ;;
+  esac
   for ((other = 1; missing < 3; other++)); do
     look_at "$other"
     case $standing in
@@ -72,24 +80,27 @@ renew_passwords() {
   renew_password replication replication && renew_password proxy monitor && renew_password app application && renewed=$all
 }
 
-# Whether acknowledged writes are on a replica too. The server says it in its own log only.
+# Whether acknowledged writes are on a replica too: the server says it in its own log only.
 semi_sync=''
-tell_semi_sync() {
-  local now
-  now=$(here "SELECT variable_value FROM performance_schema.global_status WHERE variable_name = 'Rpl_semi_sync_source_status'") || return 0
-  case $semi_sync$now in
-    ONOFF) log "no replica has acknowledged a write in time: writes go on, and are lost if this volume is" ;;
+tell_semi_sync() { # ON or OFF
+  case $semi_sync$1 in
+    ONOFF | OFF) log "no replica has acknowledged a write in time: writes go on, and are lost if this volume is" ;;
     OFFON) log "a replica acknowledges again: each acknowledged write is on two members" ;;
   esac
-  semi_sync=$now
+  semi_sync=$1
 }
 
 tend_primary() {
-  tell_semi_sync
-  if is_offline; then
+  local state
+  state=$(here "SELECT @@global.offline_mode, COALESCE((SELECT variable_value FROM performance_schema.global_status
+    WHERE variable_name = 'Rpl_semi_sync_source_status'), '')") || return
+  if [[ $state == 1$'\t'* ]]; then
     others_have_no_more || return
     here "SET GLOBAL rpl_semi_sync_source_enabled = ON"
+    semi_sync=ON
     open "no other member has more than this primary"
+  else
+    tell_semi_sync "${state#*$'\t'}"
   fi
   if [ "$(cat "$secrets"/*-password | sha256sum)" != "$renewed" ]; then renew_passwords; fi
 }

@@ -7,13 +7,15 @@
 # shellcheck source=ground.sh
 . "$(dirname "$0")/ground.sh"
 
-timeout 5 mariadb-admin --no-defaults --socket="$run/mysqld.sock" --user=root --connect-timeout=4 ping >/dev/null 2>&1
+said=$(timeout 5 mariadb-admin --no-defaults --socket="$run/mysqld.sock" --user=root --connect-timeout=4 ping 2>&1) ||
+  die "the server does not answer: $said"
 
 case $(timeout 4 mariadb --defaults-file="$(login root root "socket=$run/mysqld.sock")" --batch --skip-column-names \
   --execute="$state" 2>/dev/null || true) in
   non-Primary$'\t'* | Disconnected$'\t'*)
     if [ ! -e "$run/cut-off" ]; then : >"$run/cut-off"; fi
-    [ $(($(date +%s) - $(stat -c %Y "$run/cut-off"))) -lt "${CUT_OFF_PATIENCE:-120}" ]
+    [ $(($(date +%s) - $(stat -c %Y "$run/cut-off"))) -lt "${CUT_OFF_PATIENCE:-120}" ] ||
+      die "its cluster cannot commit, and it has not found back to the others: it begins anew"
     ;;
   *) rm -f "$run/cut-off" ;;
 esac

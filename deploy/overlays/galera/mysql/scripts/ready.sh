@@ -3,7 +3,8 @@
 # shellcheck source=ground.sh
 . "$(dirname "$0")/ground.sh"
 
-case $(here "$state") in
+now=$(here "$state") || die "the server does not answer"
+case $now in
   Primary$'\t'Synced$'\t'ON$'\t'* | Primary$'\t'Donor/Desynced$'\t'ON$'\t'*) ;;
-  *) exit 1 ;;
+  *) die "cluster, state and readiness are $now" ;;
 esac
