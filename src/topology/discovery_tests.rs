@@ -251,4 +251,9 @@ async fn a_name_that_was_found_in_the_cluster_is_not_asked_for_outside() {
     assert_eq!(resolver.addresses("mysql-0.mysql").await.unwrap().found, [at(7).ip()]);
     zone.remove("mysql-0.mysql.shop.svc.cluster.local.");
     assert_eq!(resolver.addresses("mysql-0.mysql").await, Err(DiscoveryError::NoSuchName("mysql-0.mysql".to_owned())));
+    // What another domain has is no reason not to ask the cluster again.
+    zone.put("db.corp.example.", 1, [a(8)]);
+    assert_eq!(resolver.addresses("db").await.unwrap().found, [at(8).ip()]);
+    zone.put("db.shop.svc.cluster.local.", 1, [a(9)]);
+    assert_eq!(resolver.addresses("db").await.unwrap().found, [at(9).ip()]);
 }
