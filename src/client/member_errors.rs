@@ -18,6 +18,10 @@ pub(super) enum Interception {
     Refusal,
     /// Both.
     ReadOnlyOrRefusal,
+    /// A node of a Galera cluster that goes down, is not prepared, or cannot wait for what the others have confirmed.
+    NodeRefusal,
+    /// That, or a node that refuses a write.
+    ReadOnlyOrNodeRefusal,
     /// A member that has certainly executed nothing, also of a write.
     NeverBegun,
 }
@@ -31,6 +35,8 @@ impl Interception {
             Self::ReadOnly => is_read_only_refusal(code),
             Self::Refusal => is_refusal(code, server),
             Self::ReadOnlyOrRefusal => is_read_only_refusal(code) || is_refusal(code, server),
+            Self::NodeRefusal => is_refusal(code, server) || is_behind(code),
+            Self::ReadOnlyOrNodeRefusal => is_read_only_refusal(code) || is_refusal(code, server) || is_behind(code),
             Self::NeverBegun => is_unprepared(code) || is_ended_idle(code, server),
         }
     }
@@ -44,6 +50,13 @@ pub(super) const fn is_read_only_refusal(code: u16) -> bool {
 /// The node is not part of its cluster, or rejects queries. It says so before it executes anything.
 pub(super) const fn is_unprepared(code: u16) -> bool {
     code == 1047
+}
+
+/// The lock wait timeout is also what a node says of a read that waits for the other nodes (`wsrep_sync_wait`): after the provider's
+/// `repl.causal_read_timeout`, and at once while the nodes agree on who is left. The same number from a lock is rare for a read
+/// alone, and to read again costs time only.
+pub(super) const fn is_behind(code: u16) -> bool {
+    code == 1205
 }
 
 /// `MySQL` has closed the connection after `wait_timeout` without a command: the one that was just sent was not read.
@@ -76,6 +89,11 @@ mod tests {
             assert!(Interception::NeverBegun.takes(1047, server) && !Interception::NeverBegun.takes(1053, server));
             assert!(Interception::Refusal.takes(1053, server) && !Interception::Refusal.takes(1290, server));
             assert!(!Interception::Nothing.takes(1047, server));
+            assert!(Interception::NodeRefusal.takes(1205, server) && !Interception::Refusal.takes(1205, server));
+            assert!(Interception::ReadOnlyOrNodeRefusal.takes(1205, server));
+            assert!(
+                !Interception::ReadOnlyOrRefusal.takes(1205, server) && !Interception::NodeRefusal.takes(1290, server)
+            );
         }
     }
 }

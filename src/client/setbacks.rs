@@ -8,7 +8,9 @@ use super::{
     connections::{Side, Used},
     handle::Scope,
     member_choice::Attempts,
-    member_errors::{Interception, is_ended_idle, is_read_only_refusal, is_refusal, is_shutdown, is_unprepared},
+    member_errors::{
+        Interception, is_behind, is_ended_idle, is_read_only_refusal, is_refusal, is_shutdown, is_unprepared,
+    },
     order::{Attempt, Finish, Order},
     refusal,
     run::{Client, Gone},
@@ -149,13 +151,19 @@ impl Client {
         // A text that is prepared is not executed.
         let begins_anew = order.preparing.is_some() || order.statement.is_some_and(|(it, _)| has_done_nothing(it));
         match (order.route.target, used.on_primary, order.route.is_repeatable()) {
+            (Target::Replica, false, true) if self.is_galera() => Interception::ReadOnlyOrNodeRefusal,
             (Target::Replica, false, true) => Interception::ReadOnlyOrRefusal,
             (Target::Replica, false, false) => Interception::ReadOnly,
             (Target::All, false, _) => Interception::UnknownDatabase,
+            (_, _, true) if self.is_galera() => Interception::NodeRefusal,
             (_, _, true) => Interception::Refusal,
             (Target::Primary, true, false) if begins_anew => Interception::NeverBegun,
             _ => Interception::Nothing,
         }
+    }
+
+    fn is_galera(&self) -> bool {
+        self.session.dialect.server == ServerKind::MariaDb && self.proxy.topology.view().is_galera()
     }
 
     /// In a read-only transaction a server refuses a write because of that, a replica because it is one: of a procedure
@@ -198,7 +206,7 @@ impl Client {
             used.lease.discard();
             return self.try_another_connection(problem, order, attempts).await;
         }
-        if is_refusal(code, server) {
+        if is_refusal(code, server) || is_behind(code) {
             attempts.failed(used.member, format!("{}: error {code}", used.address));
             used.lease.discard();
             self.proxy.topology.recheck();

@@ -279,10 +279,18 @@ fn a_node_that_is_desynced_serves_nothing_and_comes_back(galera: &Galera, proxy:
 }
 
 fn a_reader_that_loses_the_cluster_serves_nothing_and_comes_back(galera: &Galera, proxy: &Proxy) {
-    // Sessions that read all the time notice nothing, although the node refuses with error 1047 before the monitor knows.
+    // Sessions that read all the time notice nothing, although the node refuses with error 1047 before the monitor knows; nor do
+    // those of a cluster whose reads wait for all nodes, which before that end with error 1205.
+    let each = |sync_wait: u8| {
+        (0..3).for_each(|node| drop(galera.sql(node, &format!("SET GLOBAL wsrep_sync_wait = {sync_wait}"))));
+    };
+    each(1);
+    let strict = Proxy::start_before(&galera.addresses(), PATIENT);
     let stop = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..4)
-        .map(|_| {
+    let readers: Vec<_> = [proxy, &strict]
+        .repeat(3)
+        .into_iter()
+        .map(|proxy| {
             let (stop, mut session) = (Arc::clone(&stop), Raw::app(proxy.read_write));
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
@@ -304,6 +312,7 @@ fn a_reader_that_loses_the_cluster_serves_nothing_and_comes_back(galera: &Galera
     for reader in readers {
         reader.join().unwrap();
     }
+    each(0);
 }
 
 /// What is done at a writer that refuses it with error 1047 before the monitor knows that it does.
