@@ -68,6 +68,7 @@ fn every_section_is_read() {
         kind = "replication"
         members = ["mysql-0.mysql", "10.0.0.2:3307"]
         primary = "10.0.0.2:3307"
+        primary_service = "mysql-primary"
         port = 3310
         dns_servers = ["10.96.0.10:53"]
         [routing]
@@ -93,6 +94,7 @@ fn every_section_is_read() {
     let members = vec![member("mysql-0.mysql", 3310), member("10.0.0.2", 3307)];
     assert_eq!(config.cluster.discovery, Discovery::Members(members));
     assert_eq!(config.cluster.primary, PrimaryRule::Named("10.0.0.2:3307".into()));
+    assert_eq!(config.cluster.primary_service, Some(member("mysql-primary", 3310)));
     assert_eq!(config.cluster.dns_servers[0].to_string(), "10.96.0.10:53");
     assert_eq!(config.routing.consistency, Consistency::Eventual);
     assert_eq!(config.routing.trusted_functions, ["f", "shop.price"]);
@@ -308,6 +310,18 @@ fn complaints_about_the_file_are_one_line() {
         (
             "[cluster]\nmembers = ['a']",
             "proxy.toml: cluster.primary: \"mysql-0.mysql\" is not among cluster.members; give one of a:3306, or \"auto\"",
+        ),
+        (
+            "[cluster]\nkind = 'replication'\nprimary = 'auto'\nprimary_service = 'p'",
+            "proxy.toml:4: cluster.primary_service: cluster.primary is \"auto\", so it is not known which member it leads to; name that member in cluster.primary, or leave it out",
+        ),
+        (
+            "[cluster]\nprimary_service = 'p'",
+            "proxy.toml:2: cluster.primary_service: it leads to one member only, which other kinds of clusters do not always write to; leave it out, or set cluster.kind = \"replication\"",
+        ),
+        (
+            "[cluster]\nkind = 'replication'\nprimary_service = 'a b'",
+            "proxy.toml:3: cluster.primary_service: \"a b\" is not the name of a Service; give a name, or \"host:port\"",
         ),
         (
             "[cluster]\nprimary = ''",

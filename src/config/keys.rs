@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// Every key that stands in a section.
-pub(super) const KEYS: [Key; 43] = [
+pub(super) const KEYS: [Key; 44] = [
     key("listen.read_write", Kind::Text("0.0.0.0:3306")),
     key("listen.read_only", Kind::Text("0.0.0.0:3307")),
     key("listen.admin_http", Kind::Text("0.0.0.0:9090")),
@@ -39,6 +39,7 @@ pub(super) const KEYS: [Key; 43] = [
     key("cluster.members", Kind::List),
     key("cluster.port", Kind::Number(3306)),
     key("cluster.primary", Kind::Text("mysql-0.mysql")),
+    key("cluster.primary_service", Kind::Text("")),
     key("cluster.dns_servers", Kind::List),
     key("monitor.user", Kind::Text("proxy")),
     key("monitor.password", Kind::Secret),

@@ -71,6 +71,8 @@ pub struct Cluster {
     pub port: u16,
     /// Which member is the primary. Default: the one named `mysql-0.mysql`.
     pub primary: PrimaryRule,
+    /// A Service in front of the named primary alone, whose address stays when the pod is replaced. Default: none.
+    pub primary_service: Option<MemberAddress>,
     /// DNS servers to ask; empty, the default, means those of resolv.conf.
     pub dns_servers: Vec<SocketAddr>,
 }

@@ -28,6 +28,7 @@ impl Display for Config {
             PrimaryRule::Named(name) => write_text(f, "primary", name)?,
             PrimaryRule::Auto => write_text(f, "primary", "auto")?,
         }
+        write_text(f, "primary_service", or_empty(cluster.primary_service.as_ref()))?;
         write_list(f, "dns_servers", &cluster.dns_servers)?;
 
         writeln!(f, "\n[monitor]")?;

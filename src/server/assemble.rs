@@ -146,6 +146,7 @@ pub fn topology_settings(config: &Config) -> Result<TopologySettings, ServerErro
         config::PrimaryRule::Named(name) => PrimaryRule::Named(host_port(name)?),
         config::PrimaryRule::Auto => PrimaryRule::Writable,
     };
+    let primary_service = cluster.primary_service.as_ref().map(|at| host_port(&at.to_string())).transpose()?;
     let monitor = &config.monitor;
     let dns_servers: Vec<SocketAddr> = cluster.dns_servers.clone();
     let check = CheckSettings {
@@ -156,5 +157,5 @@ pub fn topology_settings(config: &Config) -> Result<TopologySettings, ServerErro
         max_lag: monitor.max_lag,
         follow_interval: monitor.follow_interval,
     };
-    Ok(TopologySettings { kind, members, primary, dns_servers, check })
+    Ok(TopologySettings { kind, members, primary, primary_service, dns_servers, check })
 }

@@ -15,6 +15,7 @@ fn settings(primary: PrimaryRule, members: u8) -> TopologySettings {
         kind: ClusterKind::Auto,
         members: MemberSource::List(list),
         primary,
+        primary_service: None,
         dns_servers: Vec::new(),
         check: CheckSettings::default(),
     }

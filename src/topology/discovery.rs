@@ -37,8 +37,14 @@ impl Discovery {
         Self { settings, resolver: None, known: HashMap::new(), last: Found::default() }
     }
 
-    /// Sends what is found each time that it changes; a change of `recheck` brings the next look forward.
-    pub async fn run(mut self, results: mpsc::Sender<Found>, mut recheck: watch::Receiver<u64>) {
+    /// Sends what is found each time that it changes. A change of `recheck` brings the next look forward, and while somebody is
+    /// `missing` one look follows the other: whoever comes back may have another address.
+    pub async fn run(
+        mut self,
+        results: mpsc::Sender<Found>,
+        mut recheck: watch::Receiver<u64>,
+        mut missing: watch::Receiver<bool>,
+    ) {
         let mut sent = None;
         loop {
             let (found, valid_for) = self.look().await;
@@ -55,6 +61,7 @@ impl Discovery {
             tokio::select! {
                 () = sleep(valid_for.saturating_sub(SOONEST)) => {}
                 asked = recheck.changed() => if asked.is_err() { return },
+                told = missing.wait_for(|missing| *missing) => if told.is_err() { return },
             }
         }
     }
@@ -85,6 +92,9 @@ impl Discovery {
             && !settings.is_single()
         {
             self.ask_primary(name, &mut found, valid_until).await;
+            if let Some(service) = &settings.primary_service {
+                self.ask_primary_service(name, service, &mut found, valid_until).await;
+            }
         }
         found
     }
@@ -160,6 +170,23 @@ impl Discovery {
         }
     }
 
+    /// Where DNS does not say it, the address that the Service had stays: that is what it is for.
+    async fn ask_primary_service(
+        &mut self,
+        name: &HostPort,
+        service: &HostPort,
+        found: &mut Found,
+        valid_until: &mut Instant,
+    ) {
+        let address = self.address(service, valid_until).await;
+        if let Err(problem) = &address {
+            found.note(&problem.to_string());
+        }
+        if let Some(address) = address.ok().or_else(|| self.known.get(service).copied()) {
+            found.reach_primary_at(name, address);
+        }
+    }
+
     /// The address of one name; of several the one it had before, else the first.
     async fn address(&mut self, entry: &HostPort, valid_until: &mut Instant) -> Result<SocketAddr, DiscoveryError> {
         if let Some(literal) = entry.literal() {
@@ -182,7 +209,10 @@ impl Discovery {
             PrimaryRule::Named(name) if !self.settings.is_single() => self.last.bearer(name).is_some(),
             PrimaryRule::Named(_) | PrimaryRule::Writable => true,
         };
-        named && list.iter().all(|entry| entry.literal().is_some())
+        let service = self.settings.primary_service.as_ref();
+        named
+            && service.is_none_or(|entry| entry.literal().is_some())
+            && list.iter().all(|entry| entry.literal().is_some())
     }
 }
 

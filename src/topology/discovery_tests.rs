@@ -81,6 +81,7 @@ fn settings(members: MemberSource, primary: &str, dns: SocketAddr) -> Arc<Topolo
         kind: ClusterKind::Replication,
         members,
         primary: HostPort::parse(primary, 3306).map_or(PrimaryRule::Writable, PrimaryRule::Named),
+        primary_service: None,
         dns_servers: vec![dns],
         check: CheckSettings::default(),
     })
@@ -209,8 +210,8 @@ async fn a_look_is_brought_forward_and_sent_only_when_it_found_something_new() {
     zone.put("mysql.test.", 60, [a(1)]);
     zone.put("mysql-0.mysql.test.", 60, [a(1)]);
     let (send, mut results) = mpsc::channel(1);
-    let recheck = watch::Sender::new(0);
-    tokio::spawn(service(dns).run(send, recheck.subscribe()));
+    let (recheck, missing) = (watch::Sender::new(0), watch::Sender::new(false));
+    tokio::spawn(service(dns).run(send, recheck.subscribe(), missing.subscribe()));
     assert_eq!(addresses(&results.recv().await.unwrap()), [at(1)]);
     zone.put("mysql.test.", 60, [a(1), a(2)]);
     recheck.send_modify(|asked| *asked += 1);
@@ -218,6 +219,41 @@ async fn a_look_is_brought_forward_and_sent_only_when_it_found_something_new() {
     assert_eq!(addresses(&next), [at(2), at(1)], "sorted by name");
     recheck.send_modify(|asked| *asked += 1);
     assert!(timeout(Duration::from_millis(1500), results.recv()).await.is_err(), "nothing changed");
+    // Whoever does not answer may come back elsewhere at any time.
+    missing.send_replace(true);
+    for last in [3, 4] {
+        zone.put("mysql-0.mysql.test.", 60, [a(last)]);
+        let next = timeout(Duration::from_secs(3), results.recv()).await.unwrap().unwrap();
+        assert_eq!(next.primary, Some(at(last)));
+    }
+}
+
+#[tokio::test]
+async fn a_primary_is_reached_by_a_service_whose_address_stays() {
+    let zone = Zone::default();
+    let (_server, dns) = zone.serve().await;
+    let member = |name: &str| format!("{name}.mysql.test.");
+    zone.put("_mysql._tcp.mysql.test.", 5, ["mysql-0", "mysql-1"].map(|name| srv(&member(name), 3306)));
+    zone.put(&member("mysql-0"), 5, [a(1)]);
+    zone.put(&member("mysql-1"), 5, [a(2)]);
+    zone.put("mysql-primary.test.", 5, [a(9)]);
+    let by_service = TopologySettings {
+        primary_service: HostPort::parse("mysql-primary.test.", 3306),
+        ..TopologySettings::clone(&service(dns).settings)
+    };
+    let mut discovery = Discovery::new(Arc::new(by_service));
+    let (found, _) = discovery.look().await;
+    assert_eq!((addresses(&found), found.primary, &found.problem), (vec![at(9), at(2)], Some(at(9)), &None));
+    // The pod is replaced; then there is none; then DNS says nothing of the Service either.
+    zone.put(&member("mysql-0"), 5, [a(7)]);
+    assert_eq!(discovery.look().await.0, found);
+    zone.put("_mysql._tcp.mysql.test.", 5, [srv(&member("mysql-1"), 3306)]);
+    zone.remove(&member("mysql-0"));
+    let (without, _) = discovery.look().await;
+    assert_eq!((addresses(&without), without.primary), (vec![at(9), at(2)], Some(at(9))));
+    zone.remove("mysql-primary.test.");
+    let (silent, _) = discovery.look().await;
+    assert_eq!((addresses(&silent), silent.primary, silent.problem.is_some()), (vec![at(9), at(2)], Some(at(9)), true));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -18,6 +18,7 @@ use super::names::Found;
 use super::prober::{Checked, Prober};
 use super::published::Topology;
 use super::settings::{CheckSettings, TopologySettings};
+use super::state::Health;
 use super::view::View;
 
 /// Checks that wait to be looked at; a prober that finds it full waits.
@@ -39,20 +40,30 @@ struct Monitor<A: Ask> {
     /// Dropping one stops that member's prober and its follower.
     probers: HashMap<MemberId, DropGuard>,
     tasks: JoinSet<()>,
+    /// Whether a member does not answer.
+    missing: watch::Sender<bool>,
 }
 
 impl<A: Ask> Monitor<A> {
     fn new(topology: Arc<Topology>, settings: TopologySettings, asker: Arc<A>) -> Self {
         let cluster = Cluster::new(settings.clone());
         let settings = Arc::new(settings);
-        Self { topology, settings, asker, cluster, probers: HashMap::new(), tasks: JoinSet::new() }
+        Self {
+            topology,
+            settings,
+            asker,
+            cluster,
+            probers: HashMap::new(),
+            tasks: JoinSet::new(),
+            missing: watch::Sender::default(),
+        }
     }
 
     async fn run(mut self) {
         let (found_in, mut found) = mpsc::channel(1);
         let (checked_in, mut checked) = mpsc::channel(QUEUE);
         let discovery = Discovery::new(Arc::clone(&self.settings));
-        self.tasks.spawn(discovery.run(found_in, self.topology.recheck.subscribe()));
+        self.tasks.spawn(discovery.run(found_in, self.topology.recheck.subscribe(), self.missing.subscribe()));
         loop {
             tokio::select! {
                 Some(found) = found.recv() => self.discovered(&found, &checked_in),
@@ -88,7 +99,13 @@ impl<A: Ask> Monitor<A> {
             self.spawn(&stop, follower.run());
             self.probers.insert(member.id, stop.drop_guard());
         }
-        self.topology.publish(self.cluster.view());
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        let view = self.cluster.view();
+        self.missing.send_replace(view.members.iter().any(|member| matches!(member.health, Health::Down(_))));
+        self.topology.publish(view);
     }
 
     fn spawn(&mut self, stop: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
@@ -100,7 +117,7 @@ impl<A: Ask> Monitor<A> {
 
     fn checked(&mut self, check: Checked) {
         if self.cluster.checked(check) {
-            self.topology.publish(self.cluster.view());
+            self.publish();
         }
     }
 }

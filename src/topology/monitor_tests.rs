@@ -22,6 +22,7 @@ fn settings(interval: Duration) -> TopologySettings {
         kind: ClusterKind::Auto,
         members: MemberSource::List(["10.0.0.1", "10.0.0.2"].iter().filter_map(|a| HostPort::parse(a, 3306)).collect()),
         primary: PrimaryRule::Named(HostPort { host: "10.0.0.1".into(), port: 3306 }),
+        primary_service: None,
         dns_servers: Vec::new(),
         check: CheckSettings { interval, ..CheckSettings::default() },
     }

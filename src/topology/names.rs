@@ -53,6 +53,17 @@ impl Found {
         }
     }
 
+    /// The member that bears the primary's name is reached at `address` in place of its own; one that is not there is added.
+    pub fn reach_primary_at(&mut self, name: &HostPort, address: SocketAddr) {
+        let own = self.bearer(name).or(self.primary);
+        self.primary = Some(address);
+        self.members.retain(|(_, known)| *known != address);
+        match self.members.iter_mut().find(|(_, known)| Some(*known) == own) {
+            Some((_, reached)) => *reached = address,
+            None => self.add(&name.host, address),
+        }
+    }
+
     /// Makes `address` the primary under its name; a member without a better name takes it.
     pub fn set_primary(&mut self, name: &HostPort, address: SocketAddr) {
         self.primary = Some(address);
@@ -126,6 +137,31 @@ mod tests {
         names.sort_by(|one, other| in_order(one, other));
         assert_eq!(names, ["10.0.0.9:3306", "10.0.0.10:3306", "a", "b", "mysql-2", "mysql-2.mysql", "mysql-10.mysql"]);
         assert_eq!((in_order("a-01", "a-1"), in_order("", "")), (Ordering::Equal, Ordering::Equal));
+    }
+
+    #[test]
+    fn a_primary_is_reached_by_its_service() {
+        let name = HostPort::parse("mysql-0.mysql", 3306).unwrap();
+        let at = |last| SocketAddr::from(([10, 0, 0, last], 3306));
+        let known = |members: &[(&str, u8)]| Found {
+            members: members.iter().map(|(name, last)| ((*name).to_owned(), at(*last))).collect(),
+            ..Found::default()
+        };
+        for (before, primary, after) in [
+            (
+                &[("mysql-0.mysql", 1), ("mysql-1.mysql", 2)][..],
+                None,
+                &[("mysql-0.mysql", 9), ("mysql-1.mysql", 2)][..],
+            ),
+            (&[("mysql-1.mysql", 2)], None, &[("mysql-1.mysql", 2), ("mysql-0.mysql", 9)]),
+            (&[("10.0.0.1:3306", 1), ("10.0.0.2:3306", 2)], Some(1), &[("10.0.0.1:3306", 9), ("10.0.0.2:3306", 2)]),
+            (&[("mysql-0.mysql", 9)], Some(9), &[("mysql-0.mysql", 9)]),
+            (&[], None, &[("mysql-0.mysql", 9)]),
+        ] {
+            let mut found = Found { primary: primary.map(at), ..known(before) };
+            found.reach_primary_at(&name, at(9));
+            assert_eq!(found, Found { primary: Some(at(9)), ..known(after) });
+        }
     }
 
     #[test]

@@ -119,6 +119,8 @@ pub struct TopologySettings {
     pub members: MemberSource,
     /// Who is the primary.
     pub primary: PrimaryRule,
+    /// Where a named primary is reached in place of its own address: a Service whose address stays when its pod is replaced.
+    pub primary_service: Option<HostPort>,
     /// Which DNS servers to ask; those of `/etc/resolv.conf` if empty.
     pub dns_servers: Vec<SocketAddr>,
     /// How members are checked.

@@ -69,6 +69,12 @@ pub fn breakages() -> Vec<Breakage> {
             "Service/mysql: spec.selector: selects no pod",
         ),
         (
+            "Service",
+            "mysql-primary",
+            Put("/spec/selector/statefulset.kubernetes.io~1pod-name", json!("mysql-3")),
+            "Service/mysql-primary: spec.selector: selects no pod",
+        ),
+        (
             "PodDisruptionBudget",
             "mysql-proxy",
             Put("/spec/selector/matchLabels/app.kubernetes.io~1name", json!("proxy")),

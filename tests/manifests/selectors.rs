@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::document::{Complaint, Document, Rendering, list, text, walk};
 use crate::pods::{Pods, plain_selector, pods, selects};
 
+/// A label that each pod of a StatefulSet is given.
+const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+
 /// All complaints about a rendering.
 pub fn check(rendering: &Rendering) -> Vec<Complaint> {
     let pods = pods(rendering);
@@ -71,7 +74,10 @@ fn service(document: &Document, pods: &[Pods<'_>]) -> Vec<Complaint> {
     let Some(labels) = document.value.pointer("/spec/selector") else {
         return vec![document.complaint(FIELD, "is missing")];
     };
-    let owners = selected(&plain_selector(labels), pods);
+    let mut wanted = plain_selector(labels);
+    let one_pod = wanted.match_labels.as_mut().and_then(|labels| labels.remove(POD_NAME));
+    let mut owners = selected(&wanted, pods);
+    owners.retain(|pods| one_pod.as_deref().is_none_or(|name| has_pod(pods.owner, name)));
     match owners.as_slice() {
         [] => vec![document.complaint(FIELD, "selects no pod")],
         [_] => Vec::new(),
@@ -80,6 +86,13 @@ fn service(document: &Document, pods: &[Pods<'_>]) -> Vec<Complaint> {
             vec![document.complaint(FIELD, wrong)]
         }
     }
+}
+
+/// Whether it is a StatefulSet that has a pod of this name.
+fn has_pod(owner: &Document, name: &str) -> bool {
+    let ordinal = name.strip_prefix(owner.name()).and_then(|rest| rest.strip_prefix('-')?.parse::<u64>().ok());
+    let replicas = owner.value.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
+    owner.kind() == "StatefulSet" && ordinal.is_some_and(|ordinal| ordinal < replicas)
 }
 
 fn budget(document: &Document, pods: &[Pods<'_>]) -> Vec<Complaint> {

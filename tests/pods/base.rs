@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::chaos::{Chaos, Script, Start, Strike, Target, wanted_kills};
 use crate::harness::{Ending, Images, Pods, StandIn, Volume, missing, render};
 use crate::load::{Load, connect};
+use crate::moving;
 use crate::support::wait_for;
 use crate::sysbench::{self, Sysbench};
 use crate::watch::Watch;
@@ -93,10 +94,18 @@ fn a_cluster_and_its_days() {
         step("writes land on mysql-0, reads on replicas");
         writes_and_reads(&pods);
 
-        step("scaled to 5, each new one clones");
+        step(
+            "scaled to 5 as the manual says, each new one clones; an apply leaves the proxies as the autoscaler has made them",
+        );
         let load = Load::start(pods.service("mysql-proxy", 3306), 2, 1);
-        pods.scale("mysql", 5);
-        pods.wait_ready("mysql", COME_UP);
+        pods.scale("mysql-proxy", 3);
+        let five = render::adjusted("deploy/base", "replicas:\n  - name: mysql\n    count: 5\n", &[]);
+        for _ in 0..2 {
+            pods.apply(&five);
+            pods.wait_ready("mysql", COME_UP);
+            assert_eq!([pods.names_of("mysql").len(), pods.names_of("mysql-proxy").len()], [5, 3]);
+        }
+        pods.scale("mysql-proxy", 2);
         for member in ["mysql-3", "mysql-4"] {
             assert!(pods.log(member, "provision").contains("cloned mysql-"), "{member} has not cloned");
         }
@@ -133,6 +142,11 @@ fn a_cluster_and_its_days() {
         }
         acknowledged.extend(load.stop());
         all_equal(&pods, &acknowledged);
+
+        step("the primary's pod is replaced, and DNS tells its old address");
+        let load = Load::start(pods.service("mysql-proxy", 3306), 2, 11);
+        moving::primary_moves(&pods, &load, 1);
+        acknowledged.extend(load.stop());
 
         step("everything restarts, one after the other, under load");
         acknowledged.extend(everything_restarts(&pods));

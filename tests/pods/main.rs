@@ -12,6 +12,7 @@ mod chaos;
 mod harness;
 #[allow(dead_code)] // others use other parts of it
 mod load;
+mod moving;
 #[path = "../support/mod.rs"]
 mod support;
 mod sysbench;

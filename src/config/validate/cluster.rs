@@ -17,7 +17,8 @@ pub(super) fn cluster(settings: &Settings) -> Result<Cluster, ConfigError> {
         return Err(settings.wrong("cluster.members", wrong, "give one member, or another cluster.kind"));
     }
     let primary = primary(settings, &discovery, port)?;
-    Ok(Cluster { kind, discovery, port, primary, dns_servers: dns_servers(settings)? })
+    let primary_service = primary_service(settings, kind, &primary, port)?;
+    Ok(Cluster { kind, discovery, port, primary, primary_service, dns_servers: dns_servers(settings)? })
 }
 
 fn discovery(settings: &Settings, port: u16) -> Result<Discovery, ConfigError> {
@@ -79,6 +80,31 @@ fn primary(settings: &Settings, discovery: &Discovery, port: u16) -> Result<Prim
         return Err(settings.wrong(KEY, format!("{name:?} is not among cluster.members"), right));
     }
     Ok(PrimaryRule::Named(name.to_owned()))
+}
+
+fn primary_service(
+    settings: &Settings,
+    kind: ClusterKind,
+    primary: &PrimaryRule,
+    port: u16,
+) -> Result<Option<MemberAddress>, ConfigError> {
+    const KEY: &str = "cluster.primary_service";
+    let name = settings.text(KEY)?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if kind != ClusterKind::Replication {
+        let wrong = "it leads to one member only, which other kinds of clusters do not always write to";
+        return Err(settings.wrong(KEY, wrong, "leave it out, or set cluster.kind = \"replication\""));
+    }
+    if *primary == PrimaryRule::Auto {
+        let wrong = "cluster.primary is \"auto\", so it is not known which member it leads to";
+        return Err(settings.wrong(KEY, wrong, "name that member in cluster.primary, or leave it out"));
+    }
+    let address = MemberAddress::parse(name, port).ok_or_else(|| {
+        settings.wrong(KEY, format!("{name:?} is not the name of a Service"), "give a name, or \"host:port\"")
+    })?;
+    Ok(Some(address))
 }
 
 fn dns_servers(settings: &Settings) -> Result<Vec<SocketAddr>, ConfigError> {

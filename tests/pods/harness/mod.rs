@@ -82,6 +82,7 @@ pub struct Pods {
     // In this order: who asks goes before who is asked.
     runtime: Option<tokio::runtime::Runtime>,
     directory: Arc<Directory>,
+    dns_memory: Arc<dns::Memory>,
     manifests: Mutex<Manifests>,
     images: Images,
     /// How many pods are wanted of each StatefulSet and Deployment.
@@ -122,16 +123,17 @@ impl Pods {
             (service.clone(), address)
         });
         let directory = Directory::new(format!("{}.svc.cluster.local.", manifests.namespace), with_address.collect());
-        let directory = Arc::new(directory);
+        let (directory, dns_memory) = (Arc::new(directory), Arc::<dns::Memory>::default());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             // It serves until the runtime ends.
-            std::mem::forget(dns::serve(Arc::clone(&directory), node.outside()).await);
+            std::mem::forget(dns::serve(Arc::clone(&directory), Arc::clone(&dns_memory), node.outside()).await);
             service::serve_all(&directory).await;
         });
         let pods = Self {
             runtime: Some(runtime),
             directory,
+            dns_memory,
             manifests: Mutex::new(manifests),
             images,
             wanted: Mutex::default(),
@@ -144,6 +146,11 @@ impl Pods {
         };
         pods.start_workloads();
         pods
+    }
+
+    /// DNS says for so long what it has said before, as behind a cache.
+    pub fn dns_remembers_for(&self, time: Duration) {
+        self.dns_memory.remember_for(time);
     }
 
     /// The pod of this name.

@@ -23,6 +23,13 @@ ip link set lo up
 ip link add bridge type bridge
 ip address add "$2.1/24" dev bridge
 ip link set bridge up
+ip link add sink type veth peer name pit
+ip link set sink arp off up
+ip link set pit up
+echo 1 >/proc/sys/net/ipv4/ip_forward
+echo 0 >/proc/sys/net/ipv4/conf/pit/forwarding
+echo 1 >/proc/sys/net/ipv4/conf/bridge/proxy_arp
+echo 0 >/proc/sys/net/ipv4/neigh/bridge/proxy_delay
 echo ready
 read -r _
 "#;
@@ -111,6 +118,12 @@ impl Node {
         command
     }
 
+    /// The address of a pod that has gone: what is sent there is lost without a word, as behind most networks of clusters. (The
+    /// node answers for it, and sends what comes to where nobody listens.)
+    pub fn swallow(&self, address: Ipv4Addr) {
+        must(self.in_network().args(["ip", "route", "replace", &format!("{address}/32"), "dev", "sink"]));
+    }
+
     /// A pod's own network and host name.
     pub fn sandbox(&self, name: &str) -> Sandbox {
         let address = self.address(
@@ -135,7 +148,8 @@ impl Node {
         command.args(["bash", "-c", SANDBOX, "sandbox", name]);
         let (shell, pid) = start_shell(command);
         let device = format!("pod{}", address.octets()[3]);
-        // An address is used again after a while; its former pod's device has gone with it.
+        // An address is used again after a while; its former pod's device has gone with it. Mostly there was none.
+        let _ = self.in_network().args(["ip", "route", "del", &format!("{address}/32"), "dev", "sink"]).output();
         must(
             self.in_network()
                 .args(["ip", "link", "add", &device, "type", "veth", "peer", "name", "eth0", "netns"])

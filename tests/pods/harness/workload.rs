@@ -78,6 +78,17 @@ impl Pods {
         }
     }
 
+    /// What `kubectl apply -k` does to how many pods are wanted: what the rendering says, and where it says nothing all stays as it is.
+    pub fn apply(&self, rendered: &Manifests) {
+        let sets = rendered.stateful_sets.iter().map(|(name, set)| (name, set.spec.as_ref().unwrap().replicas));
+        let deployments = rendered.deployments.iter().map(|(name, it)| (name, it.spec.as_ref().unwrap().replicas));
+        for (name, replicas) in sets.chain(deployments) {
+            if let Some(replicas) = replicas {
+                self.scale(name, replicas as usize);
+            }
+        }
+    }
+
     /// Changes how many pods are wanted. A StatefulSet that starts one after the other waits for each.
     pub fn scale(&self, workload: &str, count: usize) {
         self.wanted.lock().unwrap().insert(workload.into(), count);
@@ -212,6 +223,7 @@ impl Pods {
             Ending::Crash => pod.crash(),
         }
         self.directory.remove(&pod);
+        self.node.swallow(pod.address);
     }
 
     fn volumes<'a>(&'a self, manifests: &'a Manifests, pod: &'a str, serial: u32, spec: &PodSpec) -> Volumes<'a> {
@@ -250,7 +262,10 @@ impl Pods {
         }
         let inits = spec.init_containers.iter().flatten().map(|container| maker.container(container)).collect();
         let containers = spec.containers.iter().map(|container| maker.container(container)).collect();
-        let labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+        let mut labels = template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+        if manifests.stateful_sets.contains_key(workload) {
+            labels.insert("statefulset.kubernetes.io/pod-name".into(), name.into());
+        }
         let grace = Duration::from_secs(spec.termination_grace_period_seconds.unwrap_or(30) as u64);
         let pod = Pod::start(name, labels, serial, sandbox, [inits, containers], grace);
         self.directory.add(&pod);

@@ -220,7 +220,7 @@ fn a_5_7_cluster_and_its_days() {
         assert!(Instant::now() < deadline, "the primary did not begin");
         std::thread::sleep(Duration::from_millis(200));
     }
-    while !pods.log("mysql-1", "xtrabackup").contains("mysql-0.mysql is of another cluster") {
+    while !pods.log("mysql-1", "xtrabackup").contains("mysql-primary is of another cluster") {
         assert!(Instant::now() < deadline, "it does not see that the primary is another");
         std::thread::sleep(Duration::from_millis(200));
     }

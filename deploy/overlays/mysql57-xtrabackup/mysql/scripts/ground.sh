@@ -6,8 +6,8 @@ set -euo pipefail
 name=${POD_NAME:?the name of the pod}
 set_name=${name%-*}
 ordinal=${name##*-}
-# The headless Service has the StatefulSet's name.
-primary=$set_name-0.$set_name
+# The headless Service has the StatefulSet's name. The primary has a Service of its own, whose address stays.
+primary=$set_name-primary
 
 # Where the cluster's DNS has this namespace's Services: NAMESPACE.svc.CLUSTER-DOMAIN.
 domain=''
