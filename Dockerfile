@@ -3,7 +3,7 @@
 # paths are always the same and no time is written down, so the same commit gives the same binary.
 
 # The image that has make as well, for the allocator.
-FROM rust:1.90.0-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /src
 ENV CARGO_HOME=/cargo \
     CARGO_PROFILE_RELEASE_STRIP=debuginfo \
