@@ -351,7 +351,7 @@ impl Client {
 }
 
 fn choose_primary(view: &View, avoid: &[MemberId]) -> Result<Choice, String> {
-    let primary = view.primary().map_err(|error| error.to_string())?;
+    let primary = view.open_primary().map_err(|error| error.to_string())?;
     if avoid.contains(&primary.member.id) {
         return Err(format!("{}: tried", primary.member.name));
     }

@@ -108,6 +108,10 @@ fn member_changes(before: (&View, &MemberView), after: (&View, &MemberView)) -> 
     if let Some(doubt) = now.doubt.as_ref().filter(|_| old.doubt.is_none()) {
         changes.push(bad(format!("{title} serves, and should be looked at: {doubt}")));
     }
+    let leaves = |view: &MemberView| view.role == Role::Primary && view.is_up() && view.leaving;
+    if leaves(now) && !leaves(old) {
+        changes.push(good(format!("the primary {title} is about to end: what begins there waits until it is back")));
+    }
     let refuses_writes = |view: &MemberView| view.role == Role::Primary && view.read_only == Some(true);
     if refuses_writes(now) && !refuses_writes(old) {
         changes.push(bad(format!(

@@ -278,9 +278,10 @@ impl Cluster {
             member: known.member.clone(),
             role,
             health: known.health.clone(),
-            unfit: fitness.unfit,
+            unfit: fitness.unfit.or_else(|| (report.leaving && !is_primary).then_some(Unfit::Leaving)),
             server: Some(Arc::clone(&report.server) as Arc<ServerInfo>),
             read_only: Some(report.read_only),
+            leaving: report.leaving,
             lag: fitness.lag,
             applied: if counts { known.applied(is_primary) } else { Arc::default() },
             names_writes: names_writes && report.executed.is_some(),
@@ -332,6 +333,7 @@ impl Known {
             member: &self.member,
             health: &self.health,
             read_only: self.report.as_ref().map(|report| report.read_only),
+            leaving: self.report.as_ref().is_some_and(|report| report.leaving),
             galera: self.report.as_ref().and_then(|report| report.galera.as_ref()),
         }
     }

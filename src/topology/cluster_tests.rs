@@ -123,6 +123,29 @@ fn replicas_serve_on_while_the_primary_is_down() {
 }
 
 #[test]
+fn nothing_begins_at_a_member_that_is_about_to_end() {
+    let mut cluster = named_cluster();
+    let reports = || [report(1, "1-1-8", None), report(2, "1-1-8", Some(0)), report(3, "1-1-8", Some(0))];
+    let leave = |mut reports: [Report; 3], who: &[usize]| {
+        for id in who {
+            reports[*id].leaving = true;
+        }
+        reports
+    };
+    let view = round(&mut cluster, leave(reports(), &[1]));
+    assert_eq!((why_not(&view), who_reads(&view, "1-1-8")), ([Some("leaving"), None], (2, PickReason::Replica)));
+    let view = round(&mut cluster, leave(reports(), &[0]));
+    assert_eq!((why_not(&view), view.open_primary().is_err()), ([None; 2], true));
+    // What has begun there goes on: it is still the primary, and answers.
+    assert!(view.primary().is_ok() && view.has_primary());
+    let view = round(&mut cluster, leave(reports(), &[0, 1, 2]));
+    let nobody = view.pick_replica(&Freshness::Any, None, None, &[]).unwrap_err().to_string();
+    assert_eq!(nobody, "no replica can serve (no_replica), and the primary mysql-0 is about to end");
+    let view = round(&mut cluster, reports());
+    assert!(why_not(&view) == [None; 2] && view.open_primary().is_ok());
+}
+
+#[test]
 fn a_new_address_is_a_new_member_and_an_old_one_stays_itself() {
     let mut cluster = named_cluster();
     let turnover = cluster.discovered(&found(&[1, 2, 9], None));

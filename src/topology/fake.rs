@@ -193,6 +193,7 @@ pub fn report(server_id: u64, position: &str, behind: Option<u64>) -> Report {
         origins: Some(Arc::new(Origins::read(server_id, &[position.as_bytes()]).unwrap())),
         replicas_connected: None,
         read_only: behind.is_some(),
+        leaving: false,
         executed: Some(Arc::clone(&set)),
         applied: set,
         binlog_end: None,

@@ -164,9 +164,9 @@ impl View {
 
     fn fall_back(&self, avoid: &[MemberId]) -> Result<Pick<'_>, NoMember> {
         let because = self.why_no_replica(avoid);
-        match self.usable_primary() {
+        match self.usable_primary().filter(|primary| !primary.leaving) {
             Some(member) => Ok(Pick { member, because }),
-            None => Err(NoMember { replicas: because, primary: self.primary().err().unwrap_or_default() }),
+            None => Err(NoMember { replicas: because, primary: self.open_primary().err().unwrap_or_default() }),
         }
     }
 

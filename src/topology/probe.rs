@@ -20,6 +20,10 @@ use crate::wire::StatusFlags;
 use crate::wire::gtid::{GtidKind, GtidSet, Origins};
 use crate::wire::server::{ServerFamily, Version};
 
+/// The named lock by which a member says that it is about to end. Whoever ends it takes the lock there first, and waits until
+/// nothing runs any more. It needs no privilege to be seen, and nobody has to clear it: it goes with the connection that took it.
+pub const LEAVING: &str = "mysql-proxy.leaving";
+
 const ER_ACCESS_DENIED: u16 = 1045;
 const ER_DB_ACCESS_DENIED: u16 = 1044;
 const ER_SPECIFIC_ACCESS_DENIED: u16 = 1227;
@@ -37,6 +41,8 @@ pub struct Report {
     pub uuid: Option<Arc<str>>,
     /// `@@read_only`.
     pub read_only: bool,
+    /// Somebody has announced that it is about to end: the named lock [`LEAVING`] is taken there.
+    pub leaving: bool,
     /// `@@max_connections`; 0 if it does not say.
     pub max_connections: u64,
     /// All that a `MariaDB` server has ever had.
@@ -91,6 +97,7 @@ pub async fn probe(member: &mut impl Converse, kind: ClusterKind) -> Result<Repo
         finished: Instant::now(),
         uuid: state.text(&["server_uuid"]).filter(|uuid| !uuid.is_empty()).map(Arc::from),
         read_only: is_on(state, "read_only"),
+        leaving: is_on(state, "leaving"),
         max_connections: state.number(&["max_connections"]).unwrap_or_default(),
         origins: gtids.origins.map(Arc::new),
         replicas_connected,
@@ -153,7 +160,8 @@ fn state_query(server: &ServerInfo) -> String {
     format!(
         "SELECT @@global.server_id AS server_id, @@global.autocommit AS autocommit, \
          @@global.{isolation} AS isolation, @@global.read_only AS read_only, @@global.log_bin AS log_bin, {own}, \
-         @@global.max_connections AS max_connections, CURRENT_USER() AS account"
+         @@global.max_connections AS max_connections, CURRENT_USER() AS account, \
+         IS_USED_LOCK('{LEAVING}') IS NOT NULL AS leaving"
     )
 }
 

@@ -28,6 +28,8 @@ pub struct Candidate<'a> {
     pub health: &'a Health,
     /// What it said last.
     pub read_only: Option<bool>,
+    /// It is about to end.
+    pub leaving: bool,
     /// What it said last of its Galera cluster.
     pub galera: Option<&'a Node>,
 }
@@ -46,7 +48,9 @@ impl Candidate<'_> {
             Health::Unknown | Health::Down(_) => false,
         };
         let node = self.galera.filter(|_| counts);
-        node.map_or(Ability::None, |node| node.ability(self.read_only == Some(true)))
+        let ability = node.map_or(Ability::None, |node| node.ability(self.read_only == Some(true)));
+        // Better a donor than one that is about to end.
+        if self.leaving { ability.min(Ability::ReadOnly) } else { ability }
     }
 
     /// Why it cannot, for who finds out that nobody can.
@@ -145,7 +149,13 @@ mod tests {
             .collect();
         let candidates: Vec<Candidate<'_>> = states
             .iter()
-            .map(|(member, health, read_only)| Candidate { member, health, read_only: *read_only, galera: None })
+            .map(|(member, health, read_only)| Candidate {
+                member,
+                health,
+                read_only: *read_only,
+                leaving: false,
+                galera: None,
+            })
             .collect();
         writable(&candidates, previous.map(MemberId)).map(|id| id.0)
     }
@@ -173,11 +183,11 @@ mod tests {
         }
     }
 
-    /// Of a Galera cluster: `f`it, a `d`onor, `n`on-Primary, `r`ead-only, do`w`n, `b`lind (fit before), `?` not asked.
+    /// Of a Galera cluster: `f`it, a `d`onor, `n`on-Primary, `r`ead-only, do`w`n, `b`lind (fit before), `?` not asked, `l`eaving.
     fn choose(members: &str, named: Option<u32>, previous: Option<u32>) -> Result<u32, NoPrimary> {
         let node = |replaced: &[(&str, &str)]| Node::read(&galera_variables(&[]), &galera_status(1, replaced));
         let count = members.len() as u32;
-        let states: Vec<(Member, Health, Option<Node>, bool)> = (0..)
+        let states: Vec<(Member, Health, Option<Node>, bool, bool)> = (0..)
             .zip(members.chars())
             .map(|(id, state)| {
                 // The last one is the first by name, so that the order of their ids says nothing.
@@ -191,15 +201,16 @@ mod tests {
                     '?' => (Health::Unknown, None),
                     _ => (Health::Up, node(&[])),
                 };
-                (member, health, node, state == 'r')
+                (member, health, node, state == 'r', state == 'l')
             })
             .collect();
         let candidates: Vec<Candidate<'_>> = states
             .iter()
-            .map(|(member, health, node, read_only)| Candidate {
+            .map(|(member, health, node, read_only, leaving)| Candidate {
                 member,
                 health,
                 read_only: Some(*read_only),
+                leaving: *leaving,
                 galera: node.as_ref(),
             })
             .collect();
@@ -224,6 +235,10 @@ mod tests {
             ("rwd", Some(0), 2),
             ("fff", Some(9), 2),
             ("?ff", None, 2),
+            ("ffl", None, 1),
+            ("lff", Some(0), 2),
+            ("lwd", Some(0), 2),
+            ("lww", None, 0),
         ] {
             for previous in [None, Some(0), Some(1), Some(2)] {
                 let choice = choose(members, named, previous);

@@ -119,6 +119,9 @@ pub enum Unfit {
     /// Its last check failed or it has not been asked yet.
     #[error("its state is not known")]
     Unseen,
+    /// It has announced that it is about to end.
+    #[error("it is about to end (somebody has taken the lock mysql-proxy.leaving there)")]
+    Leaving,
     /// It copies from a server that is not of this cluster.
     #[error("it is not of this cluster: {proof}")]
     Stranger {
@@ -182,6 +185,7 @@ impl Unfit {
             Self::LagUnknown => "lag_unknown",
             Self::Privilege { .. } => "privilege",
             Self::Unseen => "unseen",
+            Self::Leaving => "leaving",
             Self::Stranger { .. } => "stranger",
             Self::OtherFamily { .. } => "other_family",
             Self::OtherHistory { .. } => "other_history",

@@ -30,6 +30,8 @@ pub struct MemberView {
     pub server: Option<Arc<ServerInfo>>,
     /// `@@read_only` or `@@super_read_only`, when last seen.
     pub read_only: Option<bool>,
+    /// It has announced that it is about to end: what runs there may come to its end, and nothing new begins.
+    pub leaving: bool,
     /// How far behind the primary it was when last asked, for a replica that tells.
     pub lag: Option<Duration>,
     /// What it had executed or applied when last asked.
@@ -65,6 +67,7 @@ impl MemberView {
             unfit,
             server: None,
             read_only: None,
+            leaving: false,
             lag: None,
             applied: Arc::default(),
             names_writes: false,
@@ -131,6 +134,9 @@ pub enum NoPrimary {
     /// The primary does not answer.
     #[error("the primary {0} is down: {1}")]
     Down(Arc<str>, DownReason),
+    /// The primary is about to end, and takes no new work.
+    #[error("the primary {0} is about to end")]
+    Leaving(Arc<str>),
 }
 
 /// The cluster at one moment.
@@ -194,6 +200,12 @@ impl View {
             Health::Unknown => Err(NoPrimary::NotSeenYet),
             Health::Down(reason) => Err(NoPrimary::Down(primary.member.name.clone(), reason.clone())),
         }
+    }
+
+    /// The primary, if new work may begin there, or why not.
+    pub fn open_primary(&self) -> Result<&MemberView, NoPrimary> {
+        let primary = self.primary()?;
+        if primary.leaving { Err(NoPrimary::Leaving(primary.member.name.clone())) } else { Ok(primary) }
     }
 
     /// Whether a statement could be served: by the primary, or at least reads by a replica.
