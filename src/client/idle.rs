@@ -18,6 +18,10 @@ use super::{
 };
 use crate::wire::server::tells_idle_end;
 
+/// Who is idle for so long while the proxy drains lies in a pool, which sees that the connection has ended before it gives it
+/// away. So long a client that has just come may take for what its driver asks at first.
+pub const QUIET: Duration = Duration::from_secs(1);
+
 /// How long the next command of a transaction is waited for when the drain's deadline has passed, to be told of it.
 pub const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -49,6 +53,16 @@ impl IdleClock {
     }
 }
 
+/// Returns when a client that has been idle since then is sent away by a drain: once it is idle for a while, or, when there is
+/// no more time for that, right behind the reply to its last command (`may_hurry`). Whoever asks for the connection's state
+/// before the next command then sees its end. At any other moment its next command and the end would meet on their way.
+async fn sent_away(drain: &CancellationToken, hurry: &CancellationToken, since: Instant, may_hurry: bool) {
+    drain.cancelled().await;
+    if !(may_hurry && hurry.is_cancelled()) {
+        sleep_until(since + QUIET).await;
+    }
+}
+
 /// Why a client's wait for a command has ended.
 enum Waited {
     Command(Option<Incoming>),
@@ -68,6 +82,8 @@ impl Client {
     ) -> Result<Option<Incoming>, Gone> {
         let since = Instant::now();
         let limit = self.idle_limit();
+        // Whether its reply is just behind it, and its driver has had its first questions answered.
+        let mut may_hurry = since >= self.came + QUIET;
         loop {
             // A client in the middle of a transaction may finish it while the proxy drains.
             let may_stop = !self.session.is_tied();
@@ -76,7 +92,7 @@ impl Client {
                 biased;
                 incoming = Incoming::read(&mut self.stream) => Waited::Command(incoming?),
                 () = kill.cancelled() => Waited::Ended,
-                () = stop.cancelled(), if may_stop => Waited::Drained,
+                () = sent_away(stop, &self.proxy.hurry, since, may_hurry), if may_stop => Waited::Drained,
                 () = self.idle_clock.elapsed(since, limit) => Waited::TooLong,
                 () = tokio::time::sleep(LINGER), if self.previous.lingers_since.is_some() || may_unpin => Waited::Lingered,
             };
@@ -87,6 +103,7 @@ impl Client {
                 Waited::TooLong => return self.end_idle().await,
                 Waited::Lingered => {}
             }
+            may_hurry = false;
             if may_unpin {
                 self.unpin().await;
             } else if !self.may_linger_on() {
@@ -145,6 +162,27 @@ mod tests {
         let since = Instant::now();
         let waited = timeout(limit / 5, clock.elapsed(since, Duration::MAX)).await;
         assert!(waited.is_err(), "there is a limit that never comes");
+    }
+
+    #[tokio::test]
+    async fn a_drain_sends_away_who_is_idle_and_in_a_hurry_who_has_just_been_served() {
+        let moment = QUIET / 20;
+        let [drain, hurry] = [(); 2].map(|()| CancellationToken::new());
+        let stays = async |since: Instant, may_hurry| {
+            timeout(moment, sent_away(&drain, &hurry, since, may_hurry)).await.is_err()
+        };
+        let long_ago = Instant::now();
+        tokio::time::sleep(QUIET).await;
+        assert!(stays(long_ago, true).await, "the proxy does not drain");
+        drain.cancel();
+        assert!(!stays(long_ago, true).await, "it has been idle for long");
+        let waits = sent_away(&drain, &hurry, Instant::now(), true);
+        tokio::pin!(waits);
+        assert!(timeout(moment, &mut waits).await.is_err(), "it may say something soon");
+        hurry.cancel();
+        assert!(timeout(moment, &mut waits).await.is_err(), "it may say something just now");
+        assert!(!stays(Instant::now(), true).await, "it has had its reply");
+        assert!(stays(Instant::now(), false).await, "its driver has not had its first questions answered");
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Proxy {
     pub policy: Policy,
     /// Cancelled when the proxy begins to go down.
     pub drain: CancellationToken,
+    /// Cancelled when it no longer waits for a moment in which a client is idle.
+    pub hurry: CancellationToken,
 }
 
 /// What the configuration says of routing and limits.

@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     connections::Connections,
     handshake::{self, Authenticated, Origin, SHARED},
@@ -60,6 +62,8 @@ pub(super) struct Client {
     /// How long it may be idle, unless its session says otherwise.
     pub wait_timeout: Duration,
     pub idle_clock: IdleClock,
+    /// When it has logged in.
+    pub came: Instant,
     /// Of the greeting; a change of user answers to it.
     pub salt: Salt,
     /// The collation of its first login.
@@ -118,6 +122,7 @@ impl Authenticated {
             released: false,
             wait_timeout: Duration::MAX,
             idle_clock: IdleClock::default(),
+            came: Instant::now(),
             salt,
             failed_changes: 0,
             first_collation,

@@ -1,4 +1,5 @@
-//! Accepts clients, within the limit.
+//! Accepts clients, within the limit, to the end: also while the proxy drains a balancer may send one that it has not yet
+//! forgotten to send elsewhere, and a port that is closed would be an error of the application's.
 
 use std::{
     net::SocketAddr,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use crate::{
@@ -22,19 +23,20 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The least time between two complaints of that.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Accepts until the proxy drains.
+/// Accepts until the proxy stops, which it does when it has drained.
 pub(super) async fn accept(
     proxy: Arc<Proxy>,
     listener: TcpListener,
     kind: Listener,
     clients: TaskTracker,
     limit: usize,
+    stop: CancellationToken,
 ) {
     let mut complained: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = proxy.drain.cancelled() => return,
+            () = stop.cancelled() => return,
         };
         match accepted {
             Ok((stream, peer)) if clients.len() >= limit => {

@@ -60,6 +60,7 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         refused_logins: crate::client::Seldom::default(),
         policy: policy(config),
         drain: CancellationToken::new(),
+        hurry: CancellationToken::new(),
     }))
 }
 

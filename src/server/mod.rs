@@ -34,6 +34,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long clients that are ended may take for it.
 const ENDING: Duration = Duration::from_millis(500);
 
+/// For how long a drain waits for moments in which busy clients are idle: at most, and as a part of the deadline.
+const UNHURRIED: (Duration, u32) = (Duration::from_secs(5), 4);
+
 /// Why the proxy cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -68,7 +71,8 @@ pub async fn run(config: &Config) -> Result<(), ServerError> {
     let clients = TaskTracker::new();
     for (listener, kind) in listeners {
         info!(address = %listener.local_addr().map_err(ServerError::Signals)?, ?kind, "listening");
-        tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients.clone(), shares.clients));
+        let clients = clients.clone();
+        tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients, shares.clients, stop.clone()));
     }
     signals.wait_for_end().await;
     tokio::select! {
@@ -109,12 +113,18 @@ pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener
     open().map_err(|cause| ServerError::Listen { key, address, cause })
 }
 
-/// Lets what runs come to its end: no new clients, idle ones are sent away, until the deadline.
+/// Lets what runs come to its end: idle clients are sent away, then the others between two statements, until the deadline.
 async fn drain(proxy: &Proxy, clients: &TaskTracker, deadline: Duration) {
-    info!(clients = proxy.clients.len(), ?deadline, "draining: no new clients, idle ones are sent away");
+    info!(clients = proxy.clients.len(), ?deadline, "draining: idle clients are sent away");
     proxy.drain.cancel();
     clients.close();
-    if tokio::time::timeout(deadline, clients.wait()).await.is_err() {
+    let unhurried = UNHURRIED.0.min(deadline / UNHURRIED.1);
+    if tokio::time::timeout(unhurried, clients.wait()).await.is_ok() {
+        return;
+    }
+    info!(clients = proxy.clients.len(), "draining: clients are sent away behind their statements and transactions");
+    proxy.hurry.cancel();
+    if tokio::time::timeout(deadline.saturating_sub(unhurried), clients.wait()).await.is_err() {
         warn!(clients = proxy.clients.len(), "the drain's deadline has passed; closing what is left");
         proxy.clients.expire();
         let _ = tokio::time::timeout(LAST_WORD + ENDING, clients.wait()).await;

@@ -1,7 +1,7 @@
 //! A proxy that is told to stop.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ on_both!(
     idle_clients_end_as_at_a_server,
     a_connection_that_ends_for_being_idle_costs_nobody_an_error,
     a_second_signal_ends_it_at_once,
+    what_begins_waits_while_the_primary_is_about_to_end,
 );
 
 /// The end, without a word: an error that nobody has asked for would be the answer to the next command.
@@ -43,7 +44,10 @@ fn a_drain_lets_transactions_finish_and_sends_idle_clients_away(flavor: Flavor) 
 
     proxy.signal(Signal::Terminate);
     sent_away(&mut idle);
-    wait_for("no new clients", SOON, || TcpStream::connect(proxy.read_write).is_err());
+    wait_for("the drain begins", SOON, || proxy.log().contains("draining"));
+    let mut late = Raw::app(proxy.read_write);
+    assert_eq!(late.say("SELECT 'served'"), "served", "whom a balancer still sends here is served");
+    sent_away(&mut late);
     assert_eq!(busy.hear().unwrap(), "done 0");
     sent_away(&mut busy);
     writing.run("INSERT INTO t VALUES (2)");
@@ -194,10 +198,34 @@ fn a_second_signal_ends_it_at_once(flavor: Flavor) {
     let mut never_ending = Raw::app(proxy.read_write);
     never_ending.run("BEGIN");
     proxy.signal(Signal::Terminate);
-    wait_for("no new clients", SOON, || TcpStream::connect(proxy.read_write).is_err());
+    wait_for("the drain begins", SOON, || proxy.log().contains("draining"));
     never_ending.run("DO 0");
     let began = Instant::now();
     proxy.signal(Signal::Terminate);
     assert_eq!(proxy.exit_code(SOON), Some(0), "{}", proxy.log());
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+}
+
+/// What is open there comes to its end, and what begins waits: for the primary to be back, here with the lock's end.
+fn what_begins_waits_while_the_primary_is_about_to_end(flavor: Flavor) {
+    let Some(cluster) = support::cluster(flavor, |options| options.replicas = 1) else { return };
+    cluster.sql(0, "CREATE TABLE app.t (a INT PRIMARY KEY)").unwrap();
+    cluster.catch_up(1, SOON).unwrap();
+    let proxy = Proxy::start(&cluster, "");
+    let [mut open, mut begins] = [(); 2].map(|()| Raw::app(proxy.read_write));
+    open.run("BEGIN");
+    open.run("INSERT INTO t VALUES (1)");
+    let mut operator = Raw::app(cluster.primary().address());
+    assert_eq!(operator.say("SELECT GET_LOCK('mysql-proxy.leaving', 0)"), "1");
+    wait_for("the proxy sees it", SOON, || proxy.log().contains("is about to end"));
+    assert_eq!(begins.say("SELECT 'read elsewhere' FROM t UNION SELECT 'read elsewhere'"), "read elsewhere");
+    begins.send(Command::Query, b"INSERT INTO t VALUES (3)").unwrap();
+    open.run("INSERT INTO t VALUES (2)");
+    open.run("COMMIT");
+    thread::sleep(Duration::from_millis(200));
+    let rows = || cluster.sql(0, "SELECT COUNT(*) FROM app.t").unwrap();
+    assert_eq!(rows(), [["2"]], "only what was open has been done");
+    assert_eq!(operator.say("SELECT RELEASE_LOCK('mysql-proxy.leaving')"), "1");
+    assert_eq!(begins.hear().unwrap(), "OK");
+    assert_eq!(rows(), [["3"]]);
 }
