@@ -133,12 +133,14 @@ look_at() { # ordinal
   fi
 }
 
-# Fields of SHOW REPLICA STATUS, in `replica`; empty if there is no replication.
+# Fields of SHOW REPLICA STATUS, in `replica`, behind what the member had executed before (`Executed`) and whether it is closed
+# (`Offline`): all in one question. Only these two if there is no replication.
 declare -A replica=()
 look_at_replication() {
   local line answer
   replica=()
-  answer=$(ask_here --vertical --column-names --execute="SHOW REPLICA STATUS") || return 1
+  answer=$(ask_here --vertical --column-names \
+    --execute="SELECT $executed AS Executed, @@global.offline_mode AS Offline; SHOW REPLICA STATUS") || return 1
   while IFS= read -r line; do
     line=${line#"${line%%[! ]*}"}
     case $line in

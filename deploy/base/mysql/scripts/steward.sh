@@ -93,7 +93,7 @@ tell_semi_sync() { # ON or OFF
 tend_primary() {
   local state
   state=$(here "SELECT @@global.offline_mode, COALESCE((SELECT variable_value FROM performance_schema.global_status
-    WHERE variable_name = 'Rpl_semi_sync_source_status'), '')") || return
+    WHERE variable_name = 'Rpl_semi_sync_source_status'), '')" 2>/dev/null) || return
   if [[ $state == 1$'\t'* ]]; then
     others_have_no_more || return
     here "SET GLOBAL rpl_semi_sync_source_enabled = ON"
@@ -132,35 +132,35 @@ follow() { # host, then conditions
 }
 
 tend_replica() {
-  local mine theirs purged verdict
-  look_at_replication
+  local mine theirs all kept
+  look_at_replication 2>/dev/null || return
   # In this order: what this member had is in what the primary has later.
-  mine=$(here "SELECT $executed") || return
-  if ! theirs=$(ask "$primary" "SELECT CONCAT($executed, '|', $purged_there)" 2>/dev/null); then
+  mine=${replica[Executed]}
+  if ! theirs=$(ask "$primary" "SELECT CONCAT($executed, '|', GTID_SUBSET('$mine', @@global.gtid_executed), '|',
+      GTID_SUBSET(@@global.gtid_purged, '$mine'))" 2>/dev/null); then
     tend_orphan
     return
   fi
-  IFS='|' read -r theirs purged <<<"$theirs"
+  # What the primary has, whether that is all that this member has, and whether the primary's binary log has all else.
+  IFS='|' read -r theirs all kept <<<"$theirs"
   # A primary that has lost its volume, and asks the others what they have.
   if [ -z "$theirs" ]; then
     tend_orphan
     return
   fi
-  verdict=$(here "SELECT CASE WHEN NOT GTID_SUBSET('$mine', '$theirs') THEN 'diverged'
-    WHEN NOT GTID_SUBSET('$purged', '$mine') THEN 'left behind' ELSE 'sound' END") || return
-  case $verdict in
-    diverged)
+  case $all$kept in
+    0*) # diverged
       if has_soon "$mine"; then return; fi
       : >"$run/diverged"
       here "STOP REPLICA"
       close "this replica has transactions that $primary has not: $mine against $theirs"
       ;;
-    'left behind') catch_up "$mine" "$theirs" ;;
-    sound)
+    10) catch_up "$mine" "$theirs" ;; # left behind
+    11) # sound
       rm -f "$run/diverged"
       if ! is_following "$primary"; then
         follow "$primary"
-      elif is_offline; then
+      elif [ "${replica[Offline]}" = 1 ]; then
         open "this replica follows $primary"
       fi
       ;;
@@ -223,7 +223,7 @@ pause() {
 # Every second until it is open, which no longer holds when the server starts again; then as often as a divergence may
 # go unnoticed.
 while :; do
-  if [ ! -e "$run/leaving" ] && here "DO 0" >/dev/null 2>&1; then
+  if [ ! -e "$run/leaving" ]; then
     if is_primary; then tend_primary || true; else tend_replica || true; fi
   fi
   pause
