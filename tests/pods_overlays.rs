@@ -15,6 +15,7 @@ mod galera;
 #[allow(dead_code)] // others use other parts of it
 #[path = "pods/harness/mod.rs"]
 mod harness;
+#[allow(dead_code)] // others use other parts of it
 #[path = "pods/load.rs"]
 mod load;
 #[path = "pods/overlays/mariadb.rs"]

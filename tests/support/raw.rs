@@ -107,6 +107,15 @@ impl Raw {
         raw.log_in(who).unwrap().map(|()| raw)
     }
 
+    /// Whether the other side has closed it, as pools ask before they give a connection away.
+    pub fn has_ended(&self) -> bool {
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let seen = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        !seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// The same where nobody may listen, or may listen no longer.
     pub fn try_connect(address: SocketAddr, who: &Who<'_>) -> io::Result<Result<Self, SqlError>> {
         Ok(match greeted(address)? {

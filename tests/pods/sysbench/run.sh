@@ -15,6 +15,7 @@ load() { # command, then further options
 # It has given up, and what it has said of that stays the last word.
 if [ -e began ]; then exec sleep 86400; fi
 : >began
+load cleanup
 load prepare
 # 1213: a deadlock, which is among its own transactions.
 load run --threads=4 --time=0 --report-interval=1 --percentile=99 --mysql-ignore-errors=1213
