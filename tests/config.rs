@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use mysql_proxy::config::{
-    self, AuthSource, BackendTlsMode, ByteSize, ClusterKind, Config, Discovery, Environment, MemberAddress,
-    Multiplexing, PrimaryRule,
+    self, AuthSource, BackendTlsMode, ByteSize, Certificate, ClientTls, ClientTlsDemand, ClusterKind, Config,
+    Discovery, Environment, MemberAddress, Multiplexing, PrimaryRule,
 };
 use mysql_proxy::session::Consistency;
 
@@ -54,7 +54,8 @@ fn an_empty_file_gives_the_defaults_of_the_contract() {
     assert_eq!(config.limits.client_write_timeout, Duration::from_secs(60));
     assert_eq!(config.limits.drain_timeout, Duration::from_secs(30));
     assert_eq!(config.limits.max_allowed_packet, ByteSize::from_bytes(1 << 30));
-    assert_eq!(config.tls.client, None);
+    let client = ClientTls { certificate: Certificate::Auto, ca: None, demand: ClientTlsDemand::Optional };
+    assert_eq!(config.tls.client, Some(client));
     assert_eq!((config.tls.backend.mode, config.tls.backend.ca), (BackendTlsMode::Preferred, None));
 }
 
@@ -402,10 +403,6 @@ fn what_is_not_offered_yet_is_refused_by_name() {
     let table = [
         ("[listen]\nadmin_sql = '127.0.0.1:6032'", "listen.admin_sql"),
         ("[cluster]\nkind = 'group_replication'", "cluster.kind"),
-        ("[tls.client]\ncert = '/c'", "tls.client.cert"),
-        ("[tls.client]\nkey = '/k'", "tls.client.key"),
-        ("[tls.client]\nca = '/k'", "tls.client.ca"),
-        ("[tls.client]\nrequired = true", "tls.client.required"),
         ("[tls.backend]\nmode = 'required'", "tls.backend.mode"),
         ("[tls.backend]\nmode = 'verify_ca'", "tls.backend.mode"),
         ("[tls.backend]\nmode = 'verify_identity'", "tls.backend.mode"),
@@ -418,6 +415,30 @@ fn what_is_not_offered_yet_is_refused_by_name() {
     }
     assert_eq!(parse("[cluster]\nkind = 'galera'", &[]).unwrap().cluster.kind, ClusterKind::Galera);
     assert!(parse("[listen]\nadmin_sql = ''\n[tls.client]\nrequired = false\ncert = ''", &[]).is_ok());
+}
+
+#[test]
+fn what_clients_are_shown_is_a_pair_or_made() {
+    let files = |text: &str| parse(text, &[]).unwrap().tls.client;
+    let pair = Certificate::Files { cert: "/c".into(), key: "/k".into() };
+    let expected = ClientTls { certificate: pair, ca: Some("/ca".into()), demand: ClientTlsDemand::Required };
+    assert_eq!(files("[tls.client]\ncert = '/c'\nkey = '/k'\nca = '/ca'\nrequired = true"), Some(expected));
+    let made = |client: &ClientTls| client.certificate == Certificate::Auto;
+    assert!(files("[tls.client]\nrequired = true").is_some_and(|client| made(&client)));
+    assert!(files("[tls.client]\nca = '/ca'").is_some_and(|client| made(&client) && client.ca.is_some()));
+    assert_eq!(files("[tls.client]\ncert = ''"), None);
+    let off = "TLS is off for clients (tls.client.cert is empty); give a cert, or leave it out";
+    let both = "give both: without a certificate of your own the proxy makes one with its key (cert = \"auto\")";
+    let table = [
+        ("cert = '/c'", format!("proxy.toml:2: tls.client.cert: there is no key for it; {both}")),
+        ("key = '/k'", format!("proxy.toml:2: tls.client.key: there is no certificate for it; {both}")),
+        ("cert = ''\nkey = '/k'", format!("proxy.toml:3: tls.client.key: there is no certificate for it; {both}")),
+        ("cert = ''\nrequired = true", format!("proxy.toml:3: tls.client.required: {off}")),
+        ("cert = ''\nca = '/ca'", format!("proxy.toml:3: tls.client.ca: {off}")),
+    ];
+    for (text, line) in table {
+        assert_eq!(complaint(&format!("[tls.client]\n{text}"), &[]), line);
+    }
 }
 
 #[test]

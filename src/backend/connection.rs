@@ -117,7 +117,7 @@ impl Connection {
             if !self.in_flight {
                 let _ = self.stream.write_message(0, &[crate::wire::Command::Quit as u8]).await;
             }
-            self.stream.shutdown().await;
+            self.stream.shutdown();
             self.stream.outlast(MAX_UNREAD).await;
         };
         let _ = timeout(CLOSE_LIMIT, goodbye).await;

@@ -327,11 +327,18 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// The client sends its password, encrypted with the proxy's public key. A client that takes the connection for a
-    /// safe one (TLS, a Unix socket) sends it as it is, with a NUL at its end.
+    /// The client sends its password: as it is, with a NUL at its end, where the connection is encrypted, else encrypted with
+    /// the proxy's public key. A client that takes the connection for a safe one which is none (a Unix socket in its view)
+    /// sends it for all to read.
     async fn full_path(&mut self, proxy: &Proxy) -> Result<Told, Denial> {
         self.send(&[AUTH_MORE_DATA, FULL_AUTH]).await?;
         let mut answer = Zeroizing::new(self.receive().await?);
+        if self.stream.is_encrypted() && *answer != [REQUEST_PUBLIC_KEY] {
+            // As servers read it: up to its NUL.
+            let end = answer.iter().position(|byte| *byte == 0).unwrap_or(answer.len());
+            answer.truncate(end);
+            return Ok(Told::Password(answer));
+        }
         if *answer == [REQUEST_PUBLIC_KEY] {
             let mut key = vec![AUTH_MORE_DATA];
             key.extend_from_slice(proxy.keys.public_pem().as_bytes());

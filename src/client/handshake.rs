@@ -1,9 +1,10 @@
 //! From an accepted socket to an authenticated client. Only an [`Authenticated`] client has a `run`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::rand;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::{
     auth::{self, Denial},
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::{
     backend::Account,
+    metrics::AuthFailure,
     net::{PacketError, PacketStream},
     session::{Listener, Session},
     wire::{
@@ -99,6 +101,9 @@ pub enum LoginError {
     /// It went away, or spoke nonsense.
     #[error("{0}")]
     Packet(#[from] PacketError),
+    /// It asked for encryption, and there is none.
+    #[error("no TLS: {0}")]
+    Tls(io::Error),
     /// It was told this.
     #[error("{0}")]
     Refused(SqlError),
@@ -114,7 +119,8 @@ impl LoginError {
             LoginError::Refused(error) => Some(error.clone()),
             LoginError::Timeout => Some(refusal::login_too_slow()),
             LoginError::Packet(PacketError::TooLong { .. }) => Some(refusal::login_too_large()),
-            LoginError::Packet(PacketError::Io(_)) => None,
+            // What can be said without encryption is what TLS itself has said.
+            LoginError::Packet(PacketError::Io(_)) | LoginError::Tls(_) => None,
         }
     }
 }
@@ -162,17 +168,12 @@ async fn log_in(proxy: &Arc<Proxy>, progress: &mut Progress, origin: Origin) -> 
     let greeting = greeting(proxy, id)?;
     let Progress { stream, seq, user } = progress;
     stream.write_message(0, &greeting.encode()).await.map_err(PacketError::Io)?;
-    let (first, payload) = stream.read_packet(LOGIN_LIMIT).await?;
-    if first != 1 {
-        return Err(LoginError::Refused(refusal::out_of_order()));
-    }
-    *seq = first;
-    let mut login = match FirstPacket::parse(&payload) {
-        Ok(FirstPacket::Login(login)) => login,
-        Ok(FirstPacket::SslRequest) => return Err(LoginError::Refused(refusal::no_tls())),
-        Err(_) => return Err(LoginError::Refused(refusal::bad_handshake())),
-    };
+    let mut login = read_login(proxy, stream, seq).await?;
     *user = Some(login.user.clone());
+    if proxy.policy.tls_required && !stream.is_encrypted() {
+        proxy.metrics.auth_failure(AuthFailure::TlsRequired);
+        return Err(LoginError::Refused(refusal::tls_required()));
+    }
     login.capabilities &= greeting.capabilities;
     login.extensions &= greeting.extensions;
     match auth::verify(proxy, stream, &login, greeting.salt, seq, origin.peer).await {
@@ -185,6 +186,33 @@ async fn log_in(proxy: &Arc<Proxy>, progress: &mut Progress, origin: Origin) -> 
     }
 }
 
+/// What the client says of itself: at once, or under the encryption that it asks for first
+/// (`page_protocol_connection_phase`, "SSL Exchange"; `page_protocol_connection_phase_packets_protocol_ssl_request`).
+async fn read_login(proxy: &Proxy, stream: &mut PacketStream, seq: &mut u8) -> Result<Login, LoginError> {
+    match first_packet(stream, seq).await? {
+        FirstPacket::Login(login) => return Ok(login),
+        FirstPacket::SslRequest => {}
+    }
+    // Who asks for what was not offered is no client.
+    let Some(tls) = &proxy.tls else { return Err(LoginError::Refused(refusal::bad_handshake())) };
+    let identity = tls.identity().await;
+    stream.accept_tls(Arc::clone(&identity.config)).await.map_err(LoginError::Tls)?;
+    match first_packet(stream, seq).await? {
+        FirstPacket::Login(login) => Ok(login),
+        FirstPacket::SslRequest => Err(LoginError::Refused(refusal::bad_handshake())),
+    }
+}
+
+async fn first_packet(stream: &mut PacketStream, seq: &mut u8) -> Result<FirstPacket, LoginError> {
+    let (next, payload) = stream.read_packet(LOGIN_LIMIT).await?;
+    let payload = Zeroizing::new(payload);
+    if next != seq.wrapping_add(1) {
+        return Err(LoginError::Refused(refusal::out_of_order()));
+    }
+    *seq = next;
+    FirstPacket::parse(&payload).map_err(|_| LoginError::Refused(refusal::bad_handshake()))
+}
+
 /// The greeting is the cluster's own as far as possible: drivers choose their behaviour by the version.
 fn greeting(proxy: &Proxy, id: ClientId) -> Result<Greeting, LoginError> {
     let view = proxy.topology.view();
@@ -195,6 +223,7 @@ fn greeting(proxy: &Proxy, id: ClientId) -> Result<Greeting, LoginError> {
     if !view.speak_query_attributes() {
         capabilities.remove(Capabilities::QUERY_ATTRIBUTES);
     }
+    capabilities.set(Capabilities::SSL, proxy.tls.is_some());
     // As MariaDB does, to say that it has extensions.
     capabilities.set(Capabilities::LONG_PASSWORD, extensions.is_empty());
     Ok(Greeting {
@@ -243,7 +272,7 @@ async fn send_away(mut stream: PacketStream, seq: u8, error: &SqlError) {
     error.put(&mut out, seq.wrapping_add(1));
     let saying = async {
         let _ = stream.write_all(&out).await;
-        stream.shutdown().await;
+        stream.shutdown();
         while stream.fill().await.is_ok_and(|count| count > 0) {
             stream.consume(stream.inbox().len());
         }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     backend::KeyPair,
     metrics::Metrics,
+    net::tls::Acceptor,
     pool::{Identities, Pools},
     route::TrustedFunctions,
     session::Consistency,
@@ -36,6 +37,8 @@ pub struct Proxy {
     pub abandoned: Abandoned,
     /// For clients that send their password encrypted.
     pub keys: KeyPair,
+    /// For clients that encrypt everything; none: that is not offered.
+    pub tls: Option<Acceptor>,
     /// Texts of prepared statements.
     pub texts: StatementTexts,
     /// The clients that are connected.
@@ -77,6 +80,8 @@ pub struct Policy {
     pub acquire_timeout: Duration,
     /// How long dialling and authenticating at a member may take.
     pub connect_timeout: Duration,
+    /// Whether clients must use TLS.
+    pub tls_required: bool,
     /// How old the members' word on an account may be for a new login.
     pub auth_recheck: Duration,
     /// How long a client may stop in the middle of what it says.

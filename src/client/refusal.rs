@@ -41,8 +41,8 @@ pub fn old_client() -> SqlError {
 #[must_use]
 pub fn password_in_clear() -> SqlError {
     let text = "your client sent the password in clear over a connection without TLS, and is refused for it; change the \
-                password, and let the client log in by mysql_native_password (GRANT as the proxy's log says) or fetch the \
-                public key (--ssl-mode=DISABLED --get-server-public-key, --skip-ssl)";
+                password, and let the client connect with TLS (--ssl-mode=REQUIRED) or log in by mysql_native_password \
+                (GRANT as the proxy's log says)";
     SqlError::proxy(3159, *b"HY000", text)
 }
 
@@ -142,10 +142,11 @@ pub fn no_member(tried: &str, waited: Duration) -> SqlError {
     SqlError::proxy(9001, *b"HY000", &format!("no member could serve within {waited:.1?}: {tried}"))
 }
 
-/// TLS is asked for although it was not offered.
+/// TLS was to be asked for, and was not; in the servers' words.
 #[must_use]
-pub fn no_tls() -> SqlError {
-    SqlError::proxy(3159, *b"HY000", "TLS is not offered on this port yet; connect with ssl-mode=DISABLED or PREFERRED")
+pub fn tls_required() -> SqlError {
+    let text = "Connections using insecure transport are prohibited while --require_secure_transport=ON.";
+    SqlError::proxy(3159, *b"HY000", text)
 }
 
 /// The bytes are not a login; in the servers' words, as all that concerns the packets of a login.

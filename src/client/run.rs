@@ -163,7 +163,7 @@ impl Client {
                 refused::note(&self.proxy, Some(&self.login.user), self.origin.peer, &error);
                 refused::delay(&error).await;
                 self.refuse(seq, &error).await?;
-                self.stream.shutdown().await;
+                self.stream.shutdown();
                 return Ok(());
             }
         }
@@ -182,7 +182,7 @@ impl Client {
                 break;
             }
         }
-        self.stream.shutdown().await;
+        self.stream.shutdown();
         Ok(())
     }
 

@@ -67,7 +67,7 @@ pub(super) const KEYS: [Key; 44] = [
     key("limits.client_write_timeout", Kind::Duration("60s")),
     key("limits.drain_timeout", Kind::Duration("30s")),
     key("limits.max_allowed_packet", Kind::Size("1GiB")),
-    key("tls.client.cert", Kind::Text("")),
+    key("tls.client.cert", Kind::Text("auto")),
     key("tls.client.key", Kind::Text("")),
     key("tls.client.ca", Kind::Text("")),
     key("tls.client.required", Kind::Flag(false)),

@@ -32,8 +32,8 @@ pub use address::MemberAddress;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use model::{
-    Auth, AuthSource, BackendTls, BackendTlsMode, ClientTls, ClientTlsDemand, Cluster, ClusterKind, Config, Discovery,
-    Limits, Listen, Monitor, Multiplexing, Pool, PrimaryRule, Routing, Runtime, Tls, User,
+    Auth, AuthSource, BackendTls, BackendTlsMode, Certificate, ClientTls, ClientTlsDemand, Cluster, ClusterKind,
+    Config, Discovery, Limits, Listen, Monitor, Multiplexing, Pool, PrimaryRule, Routing, Runtime, Tls, User,
 };
 pub use secret::Secret;
 pub use units::ByteSize;

@@ -218,7 +218,7 @@ pub struct Limits {
 /// Encryption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// What clients connect with; `None`: TLS is not offered to them. Always `None` in this version.
+    /// What clients connect with; `None`: TLS is not offered to them.
     pub client: Option<ClientTls>,
     /// Towards the members.
     pub backend: BackendTls,
@@ -227,14 +227,26 @@ pub struct Tls {
 /// `[tls.client]`: what clients connect with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTls {
-    /// The certificate chain, PEM.
-    pub cert: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
+    /// What they are shown. Default [`Certificate::Auto`].
+    pub certificate: Certificate,
     /// The authority that client certificates must come from; `None`: they are not asked for.
     pub ca: Option<PathBuf>,
     /// Whether clients must use TLS. Default [`ClientTlsDemand::Optional`].
     pub demand: ClientTlsDemand,
+}
+
+/// `tls.client.cert` and `tls.client.key`: what clients are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// One that is made at start and signed by itself (`"auto"`).
+    Auto,
+    /// From files, PEM.
+    Files {
+        /// The certificate chain.
+        cert: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
 }
 
 /// `tls.client.required`: whether clients must use TLS.

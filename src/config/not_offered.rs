@@ -14,25 +14,17 @@ struct NotOffered {
 enum When {
     /// Any text but the empty one.
     NotEmpty,
-    /// `true`.
-    True,
     /// These words.
     OneOf(&'static [&'static str]),
 }
 
-const NO_CLIENT_TLS: &str = "leave it out: clients connect without TLS";
-
-const TABLE: [NotOffered; 8] = [
+const TABLE: [NotOffered; 4] = [
     NotOffered { key: "listen.admin_sql", when: When::NotEmpty, instead: "leave it out or give \"\"" },
     NotOffered {
         key: "cluster.kind",
         when: When::OneOf(&["group_replication"]),
         instead: "give auto, replication, galera or single",
     },
-    NotOffered { key: "tls.client.cert", when: When::NotEmpty, instead: NO_CLIENT_TLS },
-    NotOffered { key: "tls.client.key", when: When::NotEmpty, instead: NO_CLIENT_TLS },
-    NotOffered { key: "tls.client.ca", when: When::NotEmpty, instead: NO_CLIENT_TLS },
-    NotOffered { key: "tls.client.required", when: When::True, instead: NO_CLIENT_TLS },
     NotOffered {
         key: "tls.backend.mode",
         when: When::OneOf(&["required", "verify_ca", "verify_identity"]),
@@ -52,7 +44,6 @@ pub(super) fn refuse(settings: &Settings) -> Result<(), ConfigError> {
         let asked = match (when, &setting.value) {
             (When::NotEmpty, Value::Text(text)) if !text.is_empty() => format!("{text:?}"),
             (When::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => format!("{text:?}"),
-            (When::True, Value::Flag(true)) => "true".to_owned(),
             _ => continue,
         };
         return Err(settings.wrong(key, format!("{asked} is not offered in this version yet"), *instead));

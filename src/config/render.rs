@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use super::choice::Choice;
 use super::units::show_duration;
-use super::{ClientTlsDemand, Config, Discovery, Multiplexing, PrimaryRule};
+use super::{Certificate, ClientTlsDemand, Config, Discovery, Multiplexing, PrimaryRule};
 
 impl Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,12 +63,19 @@ impl Display for Config {
         write_text(f, "drain_timeout", show_duration(limits.drain_timeout))?;
         write_text(f, "max_allowed_packet", limits.max_allowed_packet)?;
 
+        writeln!(f, "\n[tls.client]")?;
         if let Some(client) = &tls.client {
-            writeln!(f, "\n[tls.client]")?;
-            write_text(f, "cert", client.cert.display())?;
-            write_text(f, "key", client.key.display())?;
+            match &client.certificate {
+                Certificate::Auto => write_text(f, "cert", "auto")?,
+                Certificate::Files { cert, key } => {
+                    write_text(f, "cert", cert.display())?;
+                    write_text(f, "key", key.display())?;
+                }
+            }
             write_text(f, "ca", or_empty(client.ca.as_ref().map(|ca| ca.display()).as_ref()))?;
             writeln!(f, "required = {}", client.demand == ClientTlsDemand::Required)?;
+        } else {
+            write_text(f, "cert", "")?;
         }
         writeln!(f, "\n[tls.backend]")?;
         write_text(f, "mode", tls.backend.mode.word())?;

@@ -12,8 +12,8 @@ use super::place::Place;
 use super::settings::Settings;
 use super::units::show_duration;
 use super::{
-    Auth, AuthSource, BackendTls, ByteSize, ClientTls, ClientTlsDemand, Config, ConfigError, Limits, Listen, Monitor,
-    Multiplexing, Pool, Routing, Runtime, Secret, Tls, User, not_offered,
+    Auth, AuthSource, BackendTls, ByteSize, Certificate, ClientTls, ClientTlsDemand, Config, ConfigError, Limits,
+    Listen, Monitor, Multiplexing, Pool, Routing, Runtime, Secret, Tls, User, not_offered,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -24,6 +24,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The servers' own limits for the length of a user's name: 32 characters at `MySQL`, 128 at `MariaDB`.
 const LONGEST_USER_NAME: usize = 128;
+
+/// `tls.client.cert`: the proxy makes a certificate itself.
+const AUTO: &str = "auto";
 
 /// Checks everything; the first thing that is wrong is the error.
 pub(super) fn validate(settings: &Settings) -> Result<Config, ConfigError> {
@@ -227,13 +230,24 @@ fn client_tls(settings: &Settings) -> Result<Option<ClientTls>, ConfigError> {
     let demand =
         if settings.flag("tls.client.required")? { ClientTlsDemand::Required } else { ClientTlsDemand::Optional };
     let ca = path(settings, "tls.client.ca")?;
-    let incomplete = |key: &str| Err(settings.wrong(key, "cert and key are not both given", "give both, or none"));
-    match (path(settings, "tls.client.cert")?, path(settings, "tls.client.key")?) {
-        (Some(cert), Some(key)) => Ok(Some(ClientTls { cert, key, ca, demand })),
-        (Some(_), None) => incomplete("tls.client.cert"),
-        (None, Some(_)) => incomplete("tls.client.key"),
-        (None, None) if demand == ClientTlsDemand::Required => incomplete("tls.client.required"),
-        (None, None) => Ok(None),
+    let both = "give both: without a certificate of your own the proxy makes one with its key (cert = \"auto\")";
+    let certificate = match (path(settings, "tls.client.cert")?, path(settings, "tls.client.key")?) {
+        (Some(cert), None) if cert.as_os_str() == AUTO => Some(Certificate::Auto),
+        (Some(cert), Some(key)) if cert.as_os_str() != AUTO => Some(Certificate::Files { cert, key }),
+        (Some(_), None) => return Err(settings.wrong("tls.client.cert", "there is no key for it", both)),
+        (_, Some(_)) => return Err(settings.wrong("tls.client.key", "there is no certificate for it", both)),
+        (None, None) => None,
+    };
+    if let Some(certificate) = certificate {
+        return Ok(Some(ClientTls { certificate, ca, demand }));
+    }
+    let off = |key| {
+        Err(settings.wrong(key, "TLS is off for clients (tls.client.cert is empty)", "give a cert, or leave it out"))
+    };
+    match (demand, ca) {
+        (ClientTlsDemand::Required, _) => off("tls.client.required"),
+        (_, Some(_)) => off("tls.client.ca"),
+        _ => Ok(None),
     }
 }
 

@@ -93,6 +93,15 @@ impl Buffer {
         front
     }
 
+    /// Lets it own no more memory than what is there to read: for who may wait long in the middle of something.
+    pub fn tighten(&mut self) {
+        if self.len() < self.bytes.len() && !self.is_empty() {
+            let left = self.filled().to_vec();
+            self.give_back();
+            (self.end, self.bytes) = (left.len(), left);
+        }
+    }
+
     fn give_back(&mut self) {
         (self.start, self.end) = (0, 0);
         let bytes = std::mem::take(&mut self.bytes);
@@ -133,6 +142,20 @@ mod tests {
         assert_eq!(buffer.bytes.len(), CHUNK);
         assert!(buffer.room(2 * CHUNK).len() >= 2 * CHUNK);
         assert_eq!(buffer.filled(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn who_waits_in_the_middle_owns_no_more_than_what_is_there() {
+        let mut buffer = Buffer::default();
+        buffer.extend(b"some of it");
+        buffer.consume(5);
+        buffer.tighten();
+        assert_eq!((buffer.filled(), buffer.bytes.capacity()), (b"of it".as_slice(), 5));
+        buffer.extend(b" and more");
+        assert_eq!(buffer.filled(), b"of it and more");
+        buffer.consume(14);
+        buffer.tighten();
+        assert_eq!(buffer.bytes.capacity(), 0);
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! One TCP connection and the bytes received from it.
+//! One connection, plain or encrypted, and the bytes received from it.
+//!
+//! This is the one place that knows which of the two it is: everybody else reads and writes what the two sides say.
 
 use std::{
     future::poll_fn,
@@ -19,14 +21,14 @@ use tokio::{
     },
 };
 
-use super::{Buffer, Liveness, Patience};
+use super::{Buffer, Liveness, Patience, tls::Records};
 use crate::wire::{
     HEADER_LEN, Header,
     packet::{MAX_PAYLOAD, put_message},
 };
 
 /// The least room for one read.
-const MIN_READ: usize = 4 * 1024;
+pub(super) const MIN_READ: usize = 4 * 1024;
 /// The most bytes that are taken from a peer only to see whether it is still there.
 const READ_AHEAD: usize = 64 * 1024;
 /// How often it is looked after one that has said more ahead.
@@ -66,11 +68,14 @@ impl Scissors {
 /// A TCP connection with the bytes that have been received from it and not been consumed.
 #[derive(Debug)]
 pub struct PacketStream {
-    read: OwnedReadHalf,
+    pub(super) read: OwnedReadHalf,
     /// Shared with [`Scissors`], so that these need no descriptor of their own.
-    write: Arc<OwnedWriteHalf>,
-    inbox: Buffer,
+    pub(super) write: Arc<OwnedWriteHalf>,
+    /// What the peer has said, decrypted.
+    pub(super) inbox: Buffer,
     patience: Option<Box<Patience>>,
+    /// None: the connection is plain.
+    pub(super) tls: Option<Box<Records>>,
 }
 
 impl PacketStream {
@@ -80,7 +85,7 @@ impl PacketStream {
         // Best effort: a socket that refuses the option is slower, not wrong.
         let _ = stream.set_nodelay(true);
         let (read, write) = stream.into_split();
-        PacketStream { read, write: Arc::new(write), inbox: Buffer::default(), patience: None }
+        PacketStream { read, write: Arc::new(write), inbox: Buffer::default(), patience: None, tls: None }
     }
 
     /// From now on the system gives the connection up when the peer's machine is gone.
@@ -128,6 +133,9 @@ impl PacketStream {
 
     /// Memory is taken only once the socket is readable, so a waiting connection owns none.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        if self.tls.is_some() {
+            return self.poll_decrypt(cx);
+        }
         ready!(self.socket().poll_read_ready(cx))?;
         let mut buf = ReadBuf::new(self.inbox.room(room));
         let result = Pin::new(&mut self.read).poll_read(cx, &mut buf);
@@ -181,23 +189,31 @@ impl PacketStream {
 
     /// Sends all of it. NOT cancel safe: a dropped future may have sent a part.
     pub async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        if self.tls.is_some() {
+            return self.write_encrypted(bytes).await;
+        }
         while !bytes.is_empty() {
             match self.write.try_write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => bytes = &bytes[count..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match &self.patience {
-                    None => self.write.writable().await?,
-                    // Only who does not take it is waited for by the clock.
-                    Some(patience) => {
-                        let taken = self.write.writable();
-                        patience.bound(patience.write, "it does not take what it is told", taken).await?;
-                    }
-                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Waits until the peer takes more.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match &self.patience {
+            None => self.write.writable().await,
+            // Only who does not take it is waited for by the clock.
+            Some(patience) => {
+                let taken = self.write.writable();
+                patience.bound(patience.write, "it does not take what it is told", taken).await
+            }
+        }
     }
 
     /// Sends one message.
@@ -248,8 +264,8 @@ impl PacketStream {
     }
 
     /// Closes the sending side; what was sent still arrives.
-    #[expect(clippy::unused_async, reason = "over TLS there will be something to send first")]
-    pub async fn shutdown(&mut self) {
+    pub fn shutdown(&mut self) {
+        self.end_encryption();
         // Fails only on a connection that has ended already.
         let _ = SockRef::from(self.socket()).shutdown(Shutdown::Write);
     }
@@ -291,7 +307,7 @@ mod tests {
             tokio::task::yield_now().await;
             assert!(stream.is_quiet());
         }
-        stream.shutdown().await;
+        stream.shutdown();
         while stream.is_quiet() {
             tokio::task::yield_now().await;
         }

@@ -63,7 +63,7 @@ async fn turn_away(stream: TcpStream, limit: usize) {
     refusal::too_many_clients(limit).put(&mut out, 0);
     let mut stream = PacketStream::new(stream);
     let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&out)).await;
-    stream.shutdown().await;
+    stream.shutdown();
 }
 
 async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin) {
@@ -82,7 +82,7 @@ async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin) {
             let outcome = match &error {
                 LoginError::Refused(refused) if refused.code == 9001 => ClientOutcome::NoMember,
                 LoginError::Refused(_) => ClientOutcome::Denied,
-                LoginError::Packet(_) | LoginError::Timeout => ClientOutcome::Failed,
+                LoginError::Packet(_) | LoginError::Tls(_) | LoginError::Timeout => ClientOutcome::Failed,
             };
             proxy.metrics.client(outcome);
             debug!(%peer, %error, "no login");

@@ -9,8 +9,9 @@ use super::ServerError;
 use crate::{
     backend::{Account, KeyPair},
     client::{Fallbacks, Policy, Proxy, accounts::Accounts, lookup::Lookups, registry::Registry, seldom::Seldom},
-    config::{self, AuthSource, Config, Discovery, Multiplexing},
+    config::{self, AuthSource, Certificate, ClientTlsDemand, Config, Discovery, Multiplexing},
     metrics::{Metrics, RouteNames},
+    net::tls::{Acceptor, Credentials},
     pool::{PoolSettings, Pools},
     route::{Reason, Target, TrustedFunctions},
     topology::{
@@ -53,6 +54,7 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         clear_passwords: Seldom::default(),
         abandoned: crate::client::Abandoned::default(),
         keys,
+        tls: acceptor(config.tls.client.as_ref())?,
         texts: crate::client::texts::StatementTexts::default(),
         clients: Arc::new(Registry::new(random_number()?)),
         metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
@@ -62,6 +64,17 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         drain: CancellationToken::new(),
         hurry: CancellationToken::new(),
     }))
+}
+
+/// What clients are shown. What its files lack is told by the start.
+fn acceptor(client: Option<&config::ClientTls>) -> Result<Option<Acceptor>, ServerError> {
+    let Some(client) = client else { return Ok(None) };
+    let credentials = match &client.certificate {
+        Certificate::Auto => Credentials::SelfSigned,
+        Certificate::Files { cert, key } => Credentials::Files { cert: cert.clone(), key: key.clone() },
+    };
+    let acceptor = Acceptor::new(credentials, client.ca.clone());
+    acceptor.map(Some).map_err(|error| ServerError::Start(format!("[tls.client]: {error}")))
 }
 
 /// Tells this proxy from others.
@@ -110,6 +123,7 @@ fn policy(config: &Config) -> Policy {
         max_allowed_packet: config.limits.max_allowed_packet.bytes() as usize,
         acquire_timeout: config.pool.acquire_timeout,
         connect_timeout: config.pool.connect_timeout,
+        tls_required: config.tls.client.as_ref().is_some_and(|tls| tls.demand == ClientTlsDemand::Required),
         auth_recheck: config.auth.recheck,
         client_read_timeout: config.limits.client_read_timeout,
         client_write_timeout: config.limits.client_write_timeout,

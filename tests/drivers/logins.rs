@@ -2,8 +2,8 @@
 //!
 //! Knows which accounts log in where, and that a login through the proxy must end as one at the server itself does,
 //! with the server's own words. Each login has an account of its own, so that nothing primes another: neither the
-//! proxy's memory of passwords nor `MySQL`'s. The primary is without TLS, as the proxy is: who cannot come in there is
-//! tried at the replica, which has it, and is named as left to TLS.
+//! proxy's memory of passwords nor `MySQL`'s. `MySQL` and the proxy offer TLS as they do by themselves, and each client uses it or
+//! not, as it does by itself.
 
 mod clients;
 
@@ -27,10 +27,8 @@ const SOON: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Proxy,
-    /// At the primary, which is without TLS.
+    /// At the primary.
     Direct,
-    /// At the replica.
-    WithTls,
     /// Through the proxy several times.
     Often,
 }
@@ -68,11 +66,8 @@ enum Verdict {
     In,
     /// The server's own error.
     Refused(String),
-    /// At the server it is the same as long as there is no TLS; whether it comes in with it.
-    WithoutTls {
-        said: String,
-        with_tls: Outcome,
-    },
+    /// Neither comes it in at the server.
+    Nowhere(String),
     /// What the proxy must not do.
     Fault(String),
 }
@@ -83,7 +78,7 @@ fn account(client: usize, way: Way, password: &str) -> String {
 
 /// What makes every account that will log in.
 fn accounts(clients: usize) -> String {
-    let ways = [Way::Proxy, Way::Direct, Way::WithTls, Way::Often];
+    let ways = [Way::Proxy, Way::Direct, Way::Often];
     let accounts = (0..clients).flat_map(|client| ways.map(|way| (client, way)));
     let accounts = accounts.flat_map(|(client, way)| [PASSWORD, WRONG].map(|password| account(client, way, password)));
     let make = |name| format!("CREATE USER {name}@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO {name}@'%';");
@@ -107,10 +102,6 @@ impl Servers {
         let cluster = support::cluster(flavor, |options| options.replicas = 1)?;
         cluster.sql(0, accounts).unwrap();
         cluster.catch_up(1, SOON).unwrap();
-        if family == Family::MySql {
-            // Afterwards, because the replica's connection would not come in without TLS either.
-            cluster.sql(0, "SET GLOBAL tls_version = ''; ALTER INSTANCE RELOAD TLS NO ROLLBACK ON ERROR").unwrap();
-        }
         Some(Self::Today(cluster))
     }
 
@@ -154,7 +145,6 @@ impl Ground {
         match way {
             Way::Proxy | Way::Often => self.proxy.read_write,
             Way::Direct => self.servers.addresses()[0],
-            Way::WithTls => self.servers.addresses()[1],
         }
     }
 
@@ -167,23 +157,15 @@ impl Ground {
         let [right, wrong] = [both(PASSWORD), both(WRONG)];
         let right = match right {
             [Outcome::In, Outcome::In] => Verdict::In,
-            [Outcome::Refused(said), Outcome::Refused(direct)] if alike(&said, &direct) => {
-                Verdict::WithoutTls { said, with_tls: self.log_in(number, Way::WithTls, PASSWORD) }
-            }
+            [Outcome::Refused(said), Outcome::Refused(direct)] if said == direct => Verdict::Nowhere(said),
             [proxy, direct] => Verdict::Fault(format!("{proxy} (directly: {direct})")),
         };
         let wrong = match wrong {
-            [Outcome::Refused(said), Outcome::Refused(direct)] if alike(&said, &direct) => Verdict::Refused(said),
+            [Outcome::Refused(said), Outcome::Refused(direct)] if said == direct => Verdict::Refused(said),
             [proxy, direct] => Verdict::Fault(format!("{proxy} (directly: {direct})")),
         };
         Row { right, wrong }
     }
-}
-
-/// Whether a client is told the same. To one that sends its password in the clear where a server wants that only over
-/// TLS the proxy says so; servers check the password, and refuse the right one too.
-fn alike(proxy: &str, direct: &str) -> bool {
-    proxy == direct || proxy.contains("sent the password in clear") && direct.contains("Access denied")
 }
 
 impl Verdict {
@@ -191,8 +173,7 @@ impl Verdict {
         match self {
             Self::In => "in".to_owned(),
             Self::Refused(said) => said.clone(),
-            Self::WithoutTls { said, with_tls: Outcome::In } => format!("only with TLS: {said}"),
-            Self::WithoutTls { said, with_tls } => format!("nowhere: {said}; at the server with TLS: {with_tls}"),
+            Self::Nowhere(said) => format!("nowhere: {said}"),
             Self::Fault(what) => format!("FAILED: {what}"),
         }
     }
@@ -201,7 +182,7 @@ impl Verdict {
     fn is_right(&self, family: Family) -> bool {
         match self {
             Self::In | Self::Refused(_) => true,
-            Self::WithoutTls { .. } => family != Family::MariaDb,
+            Self::Nowhere(_) => family != Family::MariaDb,
             Self::Fault(_) => false,
         }
     }
