@@ -88,9 +88,9 @@ ask_here() {
   timeout 20 mysql --defaults-file="$(login root root "socket=$run/mysqld.sock")" --batch --skip-column-names "$@"
 }
 here() { ask_here --execute="$1"; }
-ask() { # host statement, then another port
+ask() { # host statement, then another port, and further options
   timeout 20 mysql --defaults-file="$(login replication replication)" --host="$1" --port="${3:-3306}" --protocol=tcp \
-    --batch --skip-column-names --execute="$2"
+    --batch --skip-column-names --execute="$2" "${@:4}"
 }
 
 executed="REPLACE(@@global.gtid_executed, '\n', '')"

@@ -31,17 +31,19 @@ close() {
 
 # --- the primary
 
+# Where it does not, it says nothing of others either. It may tell the address of this pod's predecessor, where nobody answers.
+dns_knows_this_pod() {
+  local answer
+  answer=$(ask "$(whole_name "$ordinal")" "DO 0" 3306 --connect-timeout=1 2>&1) || ! is_about_dns "$answer"
+}
+
 # Of what another has written itself, nothing counts: that is its own fault, and must not close the primary.
 others_have_no_more() {
   local other missing=0 all=yes
-  # Where DNS does not know this pod either, it says nothing of others.
-  look_at "$ordinal"
-  case $standing in
-    absent | unknown)
-      say "closed: DNS does not know $(whole_name "$ordinal"), so it may not know others that have more"
-      return 1
-      ;;
-  esac
+  if ! dns_knows_this_pod; then
+    say "closed: DNS does not know $(whole_name "$ordinal"), so it may not know others that have more"
+    return 1
+  fi
   for ((other = 1; missing < 3; other++)); do
     look_at "$other"
     case $standing in
