@@ -177,6 +177,9 @@ fn everything_restarts(pods: &Pods, first: u64) -> BTreeSet<u64> {
     for workload in ["mysql", "mysql-proxy"] {
         let begun = Instant::now();
         pods.roll(workload);
+        if let Some(sysbench) = sysbench.as_ref().filter(|_| long() && workload == "mysql") {
+            sysbench.is_unharmed();
+        }
         println!("    {workload} has restarted after {:?}; failed so far: {}", begun.elapsed(), load.failed());
     }
     let sysbench = sysbench.map(Sysbench::stop);

@@ -58,6 +58,12 @@ impl<'a> Sysbench<'a> {
         self.log().lines().filter(|line| line.starts_with("[ ")).count()
     }
 
+    /// It has had no error so far but deadlocks, which are among its own transactions.
+    pub fn is_unharmed(&self) {
+        let errors = errors(&self.log());
+        assert!(errors.keys().all(|error| error.starts_with("1213 ")), "{errors:?}");
+    }
+
     /// Ends it; it must have run all the time, and been served.
     pub fn stop(self) {
         self.has_not_given_up();
