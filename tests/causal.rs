@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -183,6 +184,19 @@ fn reads_behind_writes_run_on_replicas(flavor: Flavor) {
     let asked = questions(&cluster);
     thread::sleep(Duration::from_millis(300));
     assert_eq!(questions(&cluster), asked, "nobody waits any more");
+    reads_by_turns(&mut reader);
+}
+
+/// A session that reads all the time, and never an older state, uses the replicas alike.
+fn reads_by_turns(reader: &mut Raw) {
+    let mut served: BTreeMap<String, u32> = BTreeMap::new();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        *served.entry(reader.say("SELECT @@server_id FROM counters WHERE id = 0")).or_default() += 1;
+    }
+    println!("one session's reads by member: {served:?}");
+    let (all, least) = (served.values().sum::<u32>(), served.values().min().copied().unwrap_or_default());
+    assert!(served.len() == 2 && least * 5 >= all, "the replicas are used unequally: {served:?}");
 }
 
 /// One write, nine reads, by turns; nearly all reads run on replicas.

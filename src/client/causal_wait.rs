@@ -28,9 +28,12 @@ use crate::{
 /// How much longer than twice its usual time one replica is waited for before all others are asked, too.
 const LONGER: Duration = Duration::from_millis(2);
 
-/// How often a session waits to leave a replica that is busier than others are: they all may be for a moment, when many reads that
-/// waited are served at once.
+/// How often a session waits to leave its replica for another. For one whose turn it is, so that few sessions use all replicas alike;
+/// or for one that is less busy: they all may be busy for a moment, when many reads that waited are served at once.
 const MOVES: Duration = Duration::from_secs(1);
+
+/// How long it waits at most for one whose turn it is: its own replica would serve at once.
+const FOR_A_TURN: Duration = Duration::from_millis(20);
 
 impl Client {
     /// What a read must be able to see. Of everybody's writes: all that the primary has executed when the statement begins.
@@ -55,16 +58,19 @@ impl Client {
         self.connections.seen.filter(|_| self.session.consistency != Consistency::Eventual)
     }
 
+    /// Whether the session may leave the replica that it has read from.
+    pub(super) fn may_move(&self, now: Instant) -> bool {
+        self.connections.waited_to_move.is_none_or(|at| now >= at + MOVES)
+    }
+
     /// Whether the primary, or a replica that is too busy, would serve only because no other replica is known to have what the
     /// statement must see, and it has not waited for one.
     pub(super) fn may_wait(&self, choice: &Choice, attempts: &Attempts) -> bool {
         let view = self.proxy.topology.view();
         let proves_nothing = |primary: &MemberId| self.may_miss_own_write(&view, *primary);
         let is_worth_it = match choice.because {
-            Some(PickReason::NotCaughtUp) => true,
-            Some(PickReason::Overloaded) => {
-                self.connections.waited_to_move.is_none_or(|at| attempts.began >= at + MOVES)
-            }
+            Some(PickReason::NotCaughtUp | PickReason::Outstayed) => true,
+            Some(PickReason::Overloaded) => self.may_move(attempts.began),
             _ => false,
         };
         is_worth_it
@@ -82,10 +88,11 @@ impl Client {
         choice: &Choice,
         attempts: &mut Attempts,
     ) -> Result<(), SqlError> {
-        let allowed = self.proxy.policy.causal_wait;
+        let mut allowed = self.proxy.policy.causal_wait;
         let begun = Instant::now();
+        let moves = matches!(choice.because, Some(PickReason::Overloaded | PickReason::Outstayed));
         let mut need = Need { seen: self.seen(), ..self.freshness(route, attempts).need() };
-        if choice.because == Some(PickReason::Overloaded) {
+        if moves {
             self.connections.waited_to_move = Some(begun);
             // It is another member than that one that is wanted.
             need = Need { after: need.instant_for(None), seen: None, ..need };
@@ -93,11 +100,21 @@ impl Client {
         let proxy = Arc::clone(&self.proxy);
         // The one that served the session before: what it has read there is not older there.
         let last = self.connections.last_used(Side::Replica).map(|(member, _)| member);
-        let first = (choice.because != Some(PickReason::Overloaded))
-            .then(|| proxy.topology.view().worth_waiting_for(last, &attempts.avoid, begun))
-            .flatten();
+        let first = match choice.because {
+            Some(PickReason::Overloaded) => None,
+            Some(PickReason::Outstayed) => {
+                let avoid: Vec<MemberId> = attempts.avoid.iter().copied().chain(last).collect();
+                proxy.topology.view().worth_waiting_for(None, &avoid, begun)
+            }
+            _ => proxy.topology.view().worth_waiting_for(last, &attempts.avoid, begun),
+        };
         let (asks, usual) = first.unzip();
-        let alone = (usual.unwrap_or_default() * 2 + LONGER).min(allowed / 2);
+        let mut alone = (usual.unwrap_or_default() * 2 + LONGER).min(allowed / 2);
+        if choice.because == Some(PickReason::Outstayed) {
+            allowed = allowed.min(FOR_A_TURN);
+            alone = allowed;
+            attempts.moves_to = asks;
+        }
         let Some(mut wait) = proxy.topology.board().wait(need, asks, allowed, begun) else {
             attempts.waited = Some(Duration::ZERO);
             return Ok(());

@@ -55,7 +55,7 @@ pub struct Connections {
     pub history: u64,
     /// Where and when the session read last.
     pub seen: Option<Seen>,
-    /// When the session last waited to read elsewhere than at a replica that is busier than others.
+    /// When the session last looked for another replica than its own: in turn, or because its own is busier than others.
     pub waited_to_move: Option<Instant>,
     /// The open transaction is on the replica's side: a read-only one, or one that has only read so far.
     pub transaction_on_replica: bool,

@@ -45,6 +45,10 @@ pub(super) struct Attempts {
     problems: Vec<String>,
     /// It may wait for a replica to have what it must see.
     pub waits: bool,
+    /// It need not read where the session has read before.
+    pub moves: bool,
+    /// It has waited to read there instead.
+    pub moves_to: Option<MemberId>,
     /// How long the statement waited for a replica to have what it must see; `None`: it did not.
     pub waited: Option<Duration>,
     /// It may be served by the primary in a replica's place.
@@ -73,6 +77,8 @@ impl Attempts {
             avoid: Vec::new(),
             problems: Vec::new(),
             waits: true,
+            moves: false,
+            moves_to: None,
             waited: None,
             turn: None,
             left_at: None,
@@ -122,6 +128,7 @@ impl Client {
             self.last_route.member = Some(used.address);
             return Ok(used);
         }
+        attempts.moves = side == Side::Replica && self.may_move(attempts.began);
         loop {
             self.renew_causality();
             let choice = self.choose(side, route, attempts);
@@ -194,6 +201,9 @@ impl Client {
     }
 
     fn note_choice(&mut self, side: Side, route: &Route, choice: &Choice, attempts: &Attempts) {
+        if attempts.moves {
+            self.connections.waited_to_move = Some(attempts.began);
+        }
         // What begins on the primary for want of a replica was to be a replica's.
         let side = if attempts.fell_back.is_some() { Side::Replica } else { side };
         let because = choice.because.or(attempts.fell_back);
@@ -222,7 +232,8 @@ impl Client {
                     let choice = choose_primary(&view, &attempts.avoid)?;
                     return Ok(Choice { because: Some(PickReason::NotCaughtUp), ..choice });
                 }
-                let prefer = self.connections.last_used(Side::Replica).map(|(member, _)| member);
+                let last = self.connections.last_used(Side::Replica).filter(|_| !attempts.moves);
+                let prefer = attempts.moves_to.or_else(|| last.map(|(member, _)| member));
                 let pick = view
                     .pick_replica(&need, self.seen(), prefer, &attempts.avoid)
                     .map_err(|error| error.to_string())?;

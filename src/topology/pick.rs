@@ -40,6 +40,8 @@ pub enum PickReason {
     Sticky,
     /// The same, although others are less busy: none of them is known to be as new as this one was.
     Overloaded,
+    /// The same, although it is another's turn: none of them is known to be as new as this one was.
+    Outstayed,
     /// The primary: there is no replica, or none that answers and replicates.
     NoReplica,
     /// The primary: every replica that answers is behind by more than `monitor.max_lag`.
@@ -69,6 +71,7 @@ impl PickReason {
             Self::Replica => "replica",
             Self::Sticky => "sticky",
             Self::Overloaded => "overloaded",
+            Self::Outstayed => "outstayed",
             Self::NoReplica => "no_replica",
             Self::AllLagging => "all_lagging",
             Self::NotCaughtUp => "not_caught_up",
@@ -78,7 +81,7 @@ impl PickReason {
     /// Whether the primary serves because no replica may.
     #[must_use]
     pub fn is_fallback(self) -> bool {
-        !matches!(self, Self::Replica | Self::Sticky | Self::Overloaded)
+        !matches!(self, Self::Replica | Self::Sticky | Self::Overloaded | Self::Outstayed)
     }
 }
 
@@ -127,6 +130,10 @@ impl View {
                 && self.idlest(serves).is_some_and(|any| member.member.in_flight() > limit(any));
             let because = if overloaded { PickReason::Overloaded } else { PickReason::Sticky };
             return Ok(Pick { member, because });
+        }
+        let stays = prefer.is_none() && seen.is_some_and(|seen| seen.member == idlest.member.id);
+        if stays && self.idlest(serves).is_some_and(|any| any.member.id != idlest.member.id) {
+            return Ok(Pick { member: idlest, because: PickReason::Outstayed });
         }
         Ok(Pick { member: self.in_turn(idlest), because: PickReason::Replica })
     }

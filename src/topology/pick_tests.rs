@@ -62,6 +62,25 @@ fn a_session_stays_on_its_replica_until_that_is_clearly_busier() {
 }
 
 #[test]
+fn a_session_that_may_move_takes_turns_with_those_that_are_as_new() {
+    let read = Instant::now();
+    let mut view = view(vec![replica(1, ""), replica(2, "")]);
+    let pick = |view: &View, seen| {
+        let pick =
+            view.pick_replica(&Freshness::Any, Some(Seen { member: MemberId(seen), at: read }), None, &[]).unwrap();
+        (pick.member.member.id.0, pick.because)
+    };
+    view.member(MemberId(1)).unwrap().member.take_turn(1);
+    assert_eq!(pick(&view, 1), (1, PickReason::Outstayed), "nothing is known of the other");
+    assert_eq!(pick(&view, 2), (2, PickReason::Replica), "it is its turn");
+    view.members[1].caught_up_to = Some(read);
+    view.members[2].caught_up_to = Some(read);
+    let mut served = [0, 0, 0];
+    (0..100).for_each(|_| served[pick(&view, 1).0 as usize] += 1);
+    assert_eq!(served, [0, 50, 50]);
+}
+
+#[test]
 fn only_replicas_that_have_the_write_serve_it() {
     let view = view(vec![replica(1, "1-1-8"), replica(2, "1-1-9")]);
     let nine = position("1-1-9");
