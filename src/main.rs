@@ -4,6 +4,7 @@ mod cli;
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -16,12 +17,16 @@ use mysql_proxy::explain::{self, StateError};
 use mysql_proxy::logging::{self, LoggingError};
 use mysql_proxy::server;
 use tracing::subscriber::NoSubscriber;
+use tracing::{info, warn};
 
 use crate::cli::{Check, Cli, Command, ConfigFile, Demo, Explain, ExplainFormat, Status};
 
 /// Gives memory back to the system when clients have left: `docs/decisions/15-allocator.md`.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// A file of this name is expected to be read by whoever has put it where the program is started.
+const STRAY_FILE: &str = "mysql-proxy.toml";
 
 /// Why the program ends with an error; says the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +62,11 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> Result<(), Failure> {
     logging::start(cli.log_format.into())?;
     match cli.command {
-        Command::Run(file) => run(&load(&file)?),
+        Command::Run(file) => {
+            let config = load(&file)?;
+            tell_source(&file);
+            run(&config)
+        }
         Command::Check(arguments) => check(&load(&arguments.config)?, &arguments),
         Command::Explain(arguments) => explain(&load(&arguments.config)?, &arguments),
         Command::Status(arguments) => status(&arguments),
@@ -67,6 +76,27 @@ fn start(cli: Cli) -> Result<(), Failure> {
 
 fn load(file: &ConfigFile) -> Result<Config, ConfigError> {
     config::load(file.path.as_deref(), &Environment::of_process()?)
+}
+
+/// The log's first line: what runs here, and by whose word.
+fn tell_source(file: &ConfigFile) {
+    let named = file.path.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE));
+    let source =
+        if named.exists() { named.display().to_string() } else { "none (defaults and environment)".to_owned() };
+    let variables = Environment::of_process().map(|variables| variables.names().join(" ")).unwrap_or_default();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        config = source,
+        variables,
+        "mysql-proxy starts"
+    );
+    let stray = Path::new(STRAY_FILE);
+    let is_the_same = || stray.canonicalize().ok() == named.canonicalize().ok();
+    if stray.exists() && !is_the_same() {
+        let folder = std::env::current_dir().unwrap_or_default().display().to_string();
+        warn!(folder, "{STRAY_FILE} in the working folder is not used; name it with --config");
+    }
 }
 
 fn run(config: &Config) -> Result<(), Failure> {

@@ -176,7 +176,7 @@ fn json_tells_status_members_and_configuration() {
 }
 
 /// Every metric of the contract and that of ignored hints, with its type and its labels.
-const CONTRACT: [(&str, &str, &[&str]); 20] = [
+const CONTRACT: [(&str, &str, &[&str]); 29] = [
     ("mysql_proxy_queries_total", "counter", &["outcome", "reason", "target"]),
     ("mysql_proxy_member_queries_total", "counter", &["member"]),
     ("mysql_proxy_query_duration_seconds", "histogram", &["target"]),
@@ -197,6 +197,15 @@ const CONTRACT: [(&str, &str, &[&str]); 20] = [
     ("mysql_proxy_bytes_total", "counter", &["direction", "side"]),
     ("mysql_proxy_config_reloads_total", "counter", &["outcome"]),
     ("mysql_proxy_auth_failures_total", "counter", &["reason"]),
+    ("mysql_proxy_build_info", "gauge", &["commit", "version"]),
+    ("process_cpu_seconds_total", "counter", &[]),
+    ("process_max_fds", "gauge", &[]),
+    ("process_open_fds", "gauge", &[]),
+    ("process_resident_memory_bytes", "gauge", &[]),
+    ("process_start_time_seconds", "gauge", &[]),
+    ("process_threads", "gauge", &[]),
+    ("process_virtual_memory_bytes", "gauge", &[]),
+    ("process_virtual_memory_max_bytes", "gauge", &[]),
 ];
 
 #[test]
@@ -266,7 +275,7 @@ fn status_prints_a_table_or_the_json() {
     let url = format!("http://{}", served.address);
 
     let table = status(&["--admin", &url, "--once"]);
-    assert_eq!(table.status.code(), Some(0), "{}", text(&table.stderr));
+    assert_eq!((table.status.code(), text(&table.stderr)), (Some(1), "there is no primary: mysql-0 is down\n"));
     let expected = format!(
         "mysql-proxy {}, up 10s, reads only (mysql-0 is down)
 3 clients, 4.0 QPS since the start, 40 statements
@@ -284,6 +293,9 @@ odd\"name\\  replica  down       -       1     2       30  3.0
     assert_eq!(json.status.code(), Some(0), "{}", text(&json.stderr));
     let report: StatusReport = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((report.readiness.as_str(), report.members.len()), ("read_only", 3));
+
+    *served.proxy.readiness.lock().unwrap() = Readiness::Ready;
+    assert_eq!(status(&["--admin", &url, "--once"]).status.code(), Some(0));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fetch::{FetchError, Origin};
 use super::report::StatusReport;
-use super::table::table;
+use super::table::{printable, table};
 
 /// From one table to the next.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -38,6 +38,9 @@ pub enum StatusError {
     /// The proxy could not be asked.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// Nothing can be written to the database.
+    #[error("there is no primary: {0}")]
+    NoPrimary(String),
     /// What was learned could not be written.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -59,12 +62,22 @@ pub fn show(url: &str, show: Show, to: &mut impl Write) -> Result<(), StatusErro
     let origin = Origin::parse(url)?;
     let shown = match show {
         Show::Json => json(&origin, to),
-        Show::Table => fetch(&origin).map_err(StatusError::from).and_then(|now| write(to, &table(&now, None))),
+        Show::Table => once(&origin, to),
         Show::Watch(screen) => watch(&origin, screen, to),
     };
     match shown {
         Err(StatusError::Output(why)) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
+    }
+}
+
+/// For scripts: without a primary it is a failure.
+fn once(origin: &Origin, to: &mut impl Write) -> Result<(), StatusError> {
+    let now = fetch(origin)?;
+    write(to, &table(&now, None))?;
+    match now.readiness.as_str() {
+        "read_only" | "no_member" => Err(StatusError::NoPrimary(printable(&now.reason.unwrap_or_default()))),
+        _ => Ok(()),
     }
 }
 

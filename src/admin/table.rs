@@ -97,7 +97,7 @@ fn aligned(rows: &[[String; COLUMNS.len()]]) -> Vec<String> {
 }
 
 /// What comes from elsewhere must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

@@ -13,6 +13,7 @@ mod causal_wait;
 mod commands;
 mod connections;
 mod count;
+mod error_log;
 mod fallback;
 mod handle;
 mod handshake;
@@ -57,6 +58,7 @@ pub mod verdict;
 mod wanted;
 
 pub use abandon::Abandoned;
+pub use error_log::ErrorLog;
 pub use fallback::Fallbacks;
 pub use handshake::{Authenticated, LoginError, Origin, welcome};
 pub use idle::LAST_WORD;

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    abandon::Abandoned, accounts::Accounts, fallback::Fallbacks, lookup::Lookups, memory::Memory, pin_log::PinLog,
-    registry::Registry, seldom::Seldom, texts::StatementTexts,
+    abandon::Abandoned, accounts::Accounts, error_log::ErrorLog, fallback::Fallbacks, lookup::Lookups, memory::Memory,
+    pin_log::PinLog, registry::Registry, seldom::Seldom, texts::StatementTexts,
 };
 use crate::{
     backend::KeyPair,
@@ -47,6 +47,8 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     /// What was told of sessions that keep their connections.
     pub pin_log: PinLog,
+    /// What the log was told of errors that the proxy itself has given.
+    pub error_log: ErrorLog,
     /// How often the log tells of clients that were not let in.
     pub refused_logins: Seldom,
     /// How statements are routed.

@@ -139,7 +139,11 @@ pub fn read_only_listener() -> SqlError {
 /// No member could serve.
 #[must_use]
 pub fn no_member(tried: &str, waited: Duration) -> SqlError {
-    SqlError::proxy(9001, *b"HY000", &format!("no member could serve within {waited:.1?}: {tried}"))
+    SqlError::proxy(
+        9001,
+        *b"HY000",
+        &format!("no member could serve within {waited:.1?} (pool.acquire_timeout): {tried}"),
+    )
 }
 
 /// TLS was to be asked for, and was not; in the servers' words.

@@ -276,6 +276,7 @@ impl Client {
 
     /// An error packet.
     pub(super) async fn refuse(&mut self, seq: u8, error: &SqlError) -> Result<(), Gone> {
+        self.proxy.error_log.note(error, self.registered.handle.id.get(), &self.account.user);
         let mut out = Vec::new();
         error.put(&mut out, seq);
         self.previous.refused(error);

@@ -35,6 +35,12 @@ impl Environment {
         Ok(Environment::of(variables))
     }
 
+    /// What they are called. Their values may be secret.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.variables.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     /// None.
     #[must_use]
     pub fn empty() -> Environment {

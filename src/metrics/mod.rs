@@ -17,12 +17,12 @@ mod text;
 use std::time::Duration;
 
 use metrics::Gauge;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use self::family::{Counters, Gauges, gauge};
 use self::hot::Shards;
 use self::pins::PinnedNow;
-use self::text::Text;
+use self::text::{Kind, Text};
 use crate::session::PinReason;
 
 pub use self::labels::{
@@ -30,6 +30,12 @@ pub use self::labels::{
 };
 pub use self::members::{MemberRow, Scrape};
 pub use self::pins::CountedPins;
+
+/// Of the sources, where the build was told (`MYSQL_PROXY_COMMIT`).
+const COMMIT: &str = match option_env!("MYSQL_PROXY_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
 
 /// The names of what statements are counted by; a position in a table is the number that counting takes.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +49,9 @@ pub struct RouteNames {
 /// Everything that is counted.
 pub struct Metrics {
     hot: Shards,
-    exporter: PrometheusHandle,
+    recorder: PrometheusRecorder,
+    /// CPU, memory, threads and descriptors, as they are asked for.
+    process: metrics_process::Collector,
     clients: Gauge,
     client_outcomes: Counters<ClientOutcome>,
     pins: Counters<PinReason>,
@@ -76,6 +84,8 @@ impl Metrics {
     pub fn new(names: RouteNames) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let of = &recorder;
+        let process = metrics_process::Collector::default();
+        metrics::with_local_recorder(&recorder, || process.describe());
         Self {
             hot: Shards::new(names),
             clients: gauge(of, "mysql_proxy_client_connections", "Client connections that are open"),
@@ -124,7 +134,8 @@ impl Metrics {
                 "Times that the configuration was read again",
             ),
             auth_failures: Counters::new(of, "mysql_proxy_auth_failures_total", "reason", "Logins that were refused"),
-            exporter: recorder.handle(),
+            process,
+            recorder,
         }
     }
 
@@ -221,7 +232,10 @@ impl Metrics {
     /// Everything as Prometheus text (version 0.0.4); the members as they are now.
     #[must_use]
     pub fn render(&self, scrape: &dyn Scrape) -> String {
-        let mut text = Text::new(self.exporter.render());
+        metrics::with_local_recorder(&self.recorder, || self.process.collect());
+        let mut text = Text::new(self.recorder.handle().render());
+        text.head("mysql_proxy_build_info", Kind::Gauge, "1, with what runs here");
+        text.series("mysql_proxy_build_info", &[("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)], 1);
         self.hot.write(&mut text);
         members::write(&mut text, scrape.members());
         text.finish()

@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use crate::{
-    client::{LoginError, Origin, Proxy, refusal, welcome},
+    client::{LoginError, Origin, Proxy, Seldom, refusal, welcome},
     metrics::ClientOutcome,
     net::{Liveness, PacketStream},
     session::Listener,
@@ -33,6 +33,7 @@ pub(super) async fn accept(
     stop: CancellationToken,
 ) {
     let mut complained: Option<Instant> = None;
+    let turned_away = Seldom::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -42,7 +43,9 @@ pub(super) async fn accept(
             Ok((stream, peer)) if clients.len() >= limit => {
                 proxy.metrics.client(ClientOutcome::TooMany);
                 clients.spawn(turn_away(stream, limit));
-                debug!(%peer, limit, "too many clients");
+                if let Some(others) = turned_away.note() {
+                    warn!(%peer, limit, others, "a client was turned away: there are too many (limits.max_client_connections)");
+                }
             }
             Ok((stream, peer)) => {
                 clients.spawn(serve(Arc::clone(&proxy), stream, Origin { peer, listener: kind }));

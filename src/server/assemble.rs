@@ -60,6 +60,7 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
         pin_log: crate::client::pin_log::PinLog::default(),
         refused_logins: crate::client::Seldom::default(),
+        error_log: crate::client::ErrorLog::default(),
         policy: policy(config),
         drain: CancellationToken::new(),
         hurry: CancellationToken::new(),

@@ -15,7 +15,7 @@ use crate::{
     client::Proxy,
     config::Config,
     metrics::{MemberRow, Scrape},
-    topology::{Health, MemberView},
+    topology::{Health, MemberView, Role},
 };
 
 /// What the admin port shows.
@@ -56,6 +56,9 @@ impl Running {
         let problem = match &view.health {
             Health::Down(reason) => Some(reason.to_string()),
             Health::Blind(reason) => Some(reason.to_string()),
+            Health::Up if view.role == Role::Primary && view.read_only == Some(true) => {
+                Some("it is the primary and read-only: writes get its error 1290".to_owned())
+            }
             _ => view.unfit.as_ref().map(ToString::to_string),
         };
         MemberRow {

@@ -91,8 +91,11 @@ fn member_changes(before: (&View, &MemberView), after: (&View, &MemberView)) -> 
     if discriminant(&old.health) != discriminant(&now.health) {
         changes.push(match &now.health {
             Health::Unknown => good(format!("{title} has not been asked yet")),
-            Health::Up => good(format!("{title} is up{}", version(now))),
+            Health::Up => good(format!("{}{title} is up{}", rank(now), version(now))),
             Health::Blind(reason) => bad(format!("{title} cannot be checked: {reason}")),
+            Health::Down(reason) if now.role == Role::Primary && !after.0.is_galera() => bad(format!(
+                "the primary {title} is down: {reason}; writes wait for it (pool.acquire_timeout), then get error 9001"
+            )),
             Health::Down(reason) => bad(format!("{title} is down: {reason}")),
         });
     }
@@ -119,6 +122,10 @@ fn member_changes(before: (&View, &MemberView), after: (&View, &MemberView)) -> 
         )));
     }
     changes
+}
+
+fn rank(view: &MemberView) -> &'static str {
+    if view.role == Role::Primary { "the primary " } else { "" }
 }
 
 fn version(view: &MemberView) -> String {

@@ -30,6 +30,21 @@ fn a_change_is_told_once() {
 }
 
 #[test]
+fn a_primary_that_is_down_is_called_so_and_it_is_said_what_follows() {
+    let primary = |health| {
+        let members = vec![member(0, Role::Primary, health), member(1, Role::Replica, Health::Up)];
+        View::new(1, members, Ok(MemberId(0)))
+    };
+    let down = primary(Health::Down(DownReason::Timeout(Duration::from_millis(500))));
+    let text = told(&primary(Health::Up), &down).remove(0);
+    assert!(
+        text.starts_with("the primary mysql-0 (10.0.0.0:3306) is down: no answer within 500ms; writes wait"),
+        "{text}"
+    );
+    assert_eq!(told(&down, &primary(Health::Up))[0], "the primary mysql-0 (10.0.0.0:3306) is up");
+}
+
+#[test]
 fn lag_is_told_when_it_begins_and_when_it_ends_not_as_it_grows() {
     let lagging = |seconds| {
         let unfit = Some(Unfit::Lag { lag: Duration::from_secs(seconds), max: Duration::from_secs(10) });

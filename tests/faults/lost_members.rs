@@ -166,6 +166,7 @@ fn a_killed_primary_leaves_the_outcome_of_a_write_unknown_and_ends_transactions(
 
     let (said, writer) = write.join().unwrap();
     assert!(said.starts_with("ERROR 1180 (HY000): mysql-proxy: "), "{said}");
+    assert!(proxy.log().contains("in a commit whose outcome nobody knows"), "{}", proxy.log());
     let (said, in_transaction) = within.join().unwrap();
     assert!(said.starts_with("ERROR 2013 (HY000): mysql-proxy: "), "{said}");
     let said = idle_in_transaction.say("INSERT INTO t VALUES (4)");

@@ -31,7 +31,10 @@ fn members_that_are_down_at_the_start_are_named_and_serve_when_they_come(flavor:
     assert_eq!((error.code, &error.state), (9001, b"HY000"), "{error}");
     let primary = cluster.primary().address().to_string();
     assert!(error.message.starts_with("mysql-proxy: no member could serve within"), "{error}");
-    assert!(error.message.contains(&primary), "{error}");
+    assert!(error.message.contains(&primary) && error.message.contains("(pool.acquire_timeout)"), "{error}");
+    let log = proxy.log();
+    assert!(log.contains("mysql-proxy starts version=\"") && log.contains("config=\"/"), "{log}");
+    assert!(log.contains(&format!("the primary {primary} is down")), "{log}");
 
     cluster.restart(0).unwrap();
     cluster.restart(1).unwrap();
@@ -65,6 +68,9 @@ fn reads_go_on_without_a_primary_and_writes_say_why_they_do_not(flavor: Flavor) 
             assert_eq!(session.say("SELECT a, @x FROM t"), "1 5");
         }
     }
+    // The log tells it, too, and not each time.
+    let told = proxy.log().lines().filter(|line| line.contains("found no member that could serve it")).count();
+    assert!((1..8).contains(&told), "{told} lines for 8 errors: {}", proxy.log());
     cluster.restart(0).unwrap();
     let mut session = Raw::app(proxy.read_write);
     wait_for("writes", SOON, || session.say("INSERT INTO t VALUES (2)") == "OK");
