@@ -7,12 +7,13 @@ mod roles;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Account, Connection, CredentialTable, DialError, DialOptions, QueryError};
+use crate::backend::{Account, Connection, CredentialTable, DialError, DialOptions, QueryError, Road};
 use crate::config::{AuthSource, Config, Discovery};
 use crate::server::{self, ServerError};
 use crate::topology::{self, DownReason, Health, MemberView, Role, Unfit, View};
@@ -68,7 +69,9 @@ fn finding(verdict: Verdict, about: impl Into<String>, text: impl Into<String>) 
 pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     let stop = CancellationToken::new();
     let _ends_with_us = stop.clone().drop_guard();
-    let topology = topology::start(server::topology_settings(config)?, server::monitor_account(config), stop);
+    let road = server::road(&config.tls.backend)?;
+    let monitor = server::monitor_account(config, Arc::clone(&road));
+    let topology = topology::start(server::topology_settings(config)?, monitor, stop);
     let _ = timeout(PATIENCE, topology.wait_for(is_seen)).await;
     let _ = timeout(SECOND_LOOK, topology.wait_for(is_fit)).await;
     let _ = timeout(look(config, &topology.view()), topology.wait_for(knows_strangers)).await;
@@ -78,8 +81,8 @@ pub async fn connect(config: &Config) -> Result<Vec<Finding>, ServerError> {
     for member in &view.members {
         findings.extend(monitored(config, &view, member));
     }
-    findings.extend(credentials(config, &view).await);
-    findings.extend(users(config, &view).await);
+    findings.extend(credentials(config, &road, &view).await);
+    findings.extend(users(config, &road, &view).await);
     Ok(findings)
 }
 
@@ -184,7 +187,7 @@ const fn remedy(reason: &DownReason, in_pod: bool) -> &'static str {
 }
 
 /// Whether the monitor's account may read what the primary has stored of accounts that `[[users]]` does not name.
-async fn credentials(config: &Config, view: &View) -> Option<Finding> {
+async fn credentials(config: &Config, road: &Arc<Road>, view: &View) -> Option<Finding> {
     let primary = view.usable_primary().filter(|primary| primary.is_up())?;
     let server = primary.server.as_ref()?;
     let table = CredentialTable::of(server.family, server.version)?;
@@ -193,7 +196,7 @@ async fn credentials(config: &Config, view: &View) -> Option<Finding> {
     }
     let limit = config.pool.connect_timeout;
     let monitor = server::account(&config.monitor.user, &config.monitor.password);
-    let mut connection = Connection::dial(primary.member.address, &monitor, &dial_options(limit)).await.ok()?;
+    let mut connection = Connection::dial(primary.member.address, &monitor, &dial_options(road, limit)).await.ok()?;
     let Ok(Err(QueryError::Sql(error))) = timeout(limit, connection.stored_methods(b"")).await else { return None };
     let account = timeout(limit, connection.own_account()).await.ok()?.ok()?;
     connection.close().await;
@@ -207,28 +210,31 @@ async fn credentials(config: &Config, view: &View) -> Option<Finding> {
 }
 
 /// Logs every configured user in at every member that answers.
-async fn users(config: &Config, view: &View) -> Vec<Finding> {
+async fn users(config: &Config, road: &Arc<Road>, view: &View) -> Vec<Finding> {
     let mut findings = Vec::new();
     for user in &config.auth.users {
         let account = server::account(&user.name, &user.password);
         for member in view.members.iter().filter(|member| member.is_usable()) {
             let about = format!("{} as user {:?}", title(member), user.name);
-            findings.push(match log_in(member.member.address, &account, config.pool.connect_timeout).await {
-                Ok(()) => finding(Verdict::Good, about, "logged in"),
-                Err(error) => finding(Verdict::Wrong, about, format!("{error}; {}", remedy_for_user(&error))),
-            });
+            findings.push(
+                match log_in(member.member.address, &account, dial_options(road, config.pool.connect_timeout)).await {
+                    Ok(()) => finding(Verdict::Good, about, "logged in"),
+                    Err(error) => finding(Verdict::Wrong, about, format!("{error}; {}", remedy_for_user(&error))),
+                },
+            );
         }
     }
     findings
 }
 
-async fn log_in(address: SocketAddr, account: &Account, limit: Duration) -> Result<(), DialError> {
-    Connection::dial(address, account, &dial_options(limit)).await?.close().await;
+async fn log_in(address: SocketAddr, account: &Account, options: DialOptions) -> Result<(), DialError> {
+    Connection::dial(address, account, &options).await?.close().await;
     Ok(())
 }
 
-const fn dial_options(limit: Duration) -> DialOptions {
+fn dial_options(road: &Arc<Road>, limit: Duration) -> DialOptions {
     DialOptions {
+        road: Arc::clone(road),
         connect_timeout: limit,
         capabilities: Capabilities::empty(),
         extensions: Extensions::empty(),

@@ -204,7 +204,7 @@ fn complaints_about_the_file_are_one_line() {
         ("[tls.cleint]", "proxy.toml:1: tls.cleint: there is no such key; did you mean client"),
         (
             "[tls.backend]\nsni = ''",
-            "proxy.toml:2: tls.backend.sni: there is no such key; keys of tls.backend are mode, ca",
+            "proxy.toml:2: tls.backend.sni: there is no such key; keys of tls.backend are mode, ca, cert, key, pin",
         ),
         ("[pool]\ninterval = '1s'", "proxy.toml:2: pool.interval: there is no such key; did you mean monitor.interval"),
         (
@@ -403,10 +403,6 @@ fn what_is_not_offered_yet_is_refused_by_name() {
     let table = [
         ("[listen]\nadmin_sql = '127.0.0.1:6032'", "listen.admin_sql"),
         ("[cluster]\nkind = 'group_replication'", "cluster.kind"),
-        ("[tls.backend]\nmode = 'required'", "tls.backend.mode"),
-        ("[tls.backend]\nmode = 'verify_ca'", "tls.backend.mode"),
-        ("[tls.backend]\nmode = 'verify_identity'", "tls.backend.mode"),
-        ("[tls.backend]\nca = '/ca'", "tls.backend.ca"),
     ];
     for (text, key) in table {
         let line = complaint(text, &[]);
@@ -439,6 +435,50 @@ fn what_clients_are_shown_is_a_pair_or_made() {
     for (text, line) in table {
         assert_eq!(complaint(&format!("[tls.client]\n{text}"), &[]), line);
     }
+}
+
+#[test]
+fn what_proves_a_member_goes_with_the_mode() {
+    let digits = "AB".repeat(32);
+    let backend = |text: &str| parse(&format!("[tls.backend]\n{text}"), &[]).unwrap().tls.backend;
+    let verify = backend("mode = 'verify_ca'\nca = '/ca'\ncert = '/c'\nkey = '/k'");
+    assert_eq!((verify.ca, verify.pair), (Some("/ca".into()), Some(("/c".into(), "/k".into()))));
+    let pinned = backend(&format!("mode = 'required'\npin = '{digits}, {}'", digits.to_lowercase()));
+    assert_eq!(pinned.pins.len(), 2);
+    assert_eq!(backend("mode = 'required'").mode, BackendTlsMode::Required);
+    assert!(backend(&format!("mode = 'verify_identity'\npin = '{digits}'")).ca.is_none());
+    let table = [
+        (
+            "mode = 'verify_ca'",
+            "2: tls.backend.mode: there is nothing that proves a member; give tls.backend.ca, or the \
+          fingerprints of the members' certificates in tls.backend.pin",
+        ),
+        (
+            "ca = '/ca'",
+            "2: tls.backend.ca: mode preferred does not look at certificates; give mode = \"verify_ca\" or \
+          \"verify_identity\", or no ca",
+        ),
+        (
+            "mode = 'required'\nca = '/ca'",
+            "3: tls.backend.ca: mode required does not look at certificates; give mode = \
+          \"verify_ca\" or \"verify_identity\", or no ca",
+        ),
+        (
+            "pin = 'AB'",
+            "2: tls.backend.pin: \"AB\" is not a SHA-256 fingerprint; give the 64 hexadecimal digits that openssl \
+          x509 -noout -fingerprint -sha256 shows",
+        ),
+        ("cert = '/c'", "2: tls.backend.cert: there is no key for it; give both, or none"),
+        ("key = '/k'", "2: tls.backend.key: there is no certificate for it; give both, or none"),
+    ];
+    for (text, line) in table {
+        assert_eq!(complaint(&format!("[tls.backend]\n{text}"), &[]), format!("proxy.toml:{line}"));
+    }
+    let line = complaint(&format!("[tls.backend]\npin = '{digits}'"), &[]);
+    assert!(
+        line.ends_with("mode preferred does not look at certificates; give mode = \"required\", or no pin"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{Account, QueryError};
+use super::{Account, QueryError, Road};
 use crate::{
     net::{PacketError, PacketStream, Scissors},
     wire::{Capabilities, greeting::Greeting, server::ServerFamily},
@@ -32,6 +32,8 @@ pub struct Connection {
     pub(super) capabilities: Capabilities,
     pub(super) in_flight: bool,
     pub(super) scissors: Arc<Scissors>,
+    /// How this member is reached, to do it again.
+    pub(super) road: Arc<Road>,
 }
 
 impl Connection {
@@ -57,6 +59,12 @@ impl Connection {
     #[must_use]
     pub const fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    /// Whether what is said can be read by the two sides only.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
     }
 
     /// The member's id of this connection, for `KILL`.

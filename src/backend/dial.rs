@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpStream, sync::oneshot, time::timeout};
 
-use super::{Connection, login};
+use super::{Connection, Insecure, Road, login};
 use crate::{
     net::{Liveness, PacketError, PacketStream},
     wire::{
@@ -60,8 +60,10 @@ impl std::fmt::Debug for Account {
 }
 
 /// How to connect.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DialOptions {
+    /// Plain, or through TLS.
+    pub road: Arc<Road>,
     /// For connecting and logging in together.
     pub connect_timeout: Duration,
     /// Wanted besides what every connection has.
@@ -93,6 +95,12 @@ pub enum DialError {
     /// The member cannot do what the client was promised.
     #[error("the member lacks the capabilities {0:?}")]
     Incapable(Capabilities),
+    /// No TLS with a member that offers it.
+    #[error("no TLS with the member: {0}")]
+    Tls(io::Error),
+    /// It was told nothing.
+    #[error("the member is not to be trusted: {0}")]
+    Insecure(#[from] Insecure),
     /// The bytes are not the protocol.
     #[error("not the MySQL protocol: {0}")]
     Protocol(&'static str),
@@ -159,8 +167,15 @@ impl Connection {
         let collation = options.collation.unwrap_or(u16::from(greeting.collation));
         // A login has no room for a greater one: it begins with the member's own, and is said again.
         let first = u8::try_from(collation).unwrap_or(greeting.collation);
-        let seq = seq.wrapping_add(1);
-        login::log_in(&mut stream, seq, &greeting, account, (capabilities, extensions), first.into()).await?;
+        let mut login = login::nobody((capabilities, extensions), first.into());
+        let road = &options.road;
+        let (seq, secure) =
+            road.secure(&mut stream, (address, greeting.capabilities), seq.wrapping_add(1), &mut login).await?;
+        if let Err(why) = secure {
+            return Err(login::leave(&mut stream, seq, &login, why.into()).await);
+        }
+        let capabilities = login.capabilities;
+        login::log_in(&mut stream, seq, &greeting, account, login).await?;
         let scissors = Arc::new(stream.scissors());
         let account = account.clone();
         let (family, _) = read_version(&greeting.version);
@@ -174,6 +189,7 @@ impl Connection {
             capabilities,
             in_flight: false,
             scissors,
+            road: Arc::clone(road),
         };
         if collation != u16::from(first) {
             login::log_in_again(&mut connection).await?;
@@ -206,7 +222,7 @@ async fn log_in_apart<T: Send + 'static>(
     held: T,
 ) -> Result<(Connection, T), DialError> {
     let (tell, told) = oneshot::channel();
-    let (account, options) = (account.clone(), *options);
+    let (account, options) = (account.clone(), options.clone());
     tokio::spawn(async move {
         let logging_in = async {
             let connection = Connection::log_in(stream, address, &account, &options).await?;

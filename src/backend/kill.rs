@@ -3,7 +3,7 @@
 //!
 //! Knows that every account may kill its own connections. Must not know why that is wanted.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Connection, DialError, DialOptions, QueryError};
 use crate::wire::{Capabilities, Extensions};
@@ -23,6 +23,7 @@ impl Connection {
     /// Has the member end this connection, and the statement that runs on it.
     pub async fn kill_from_outside(&self, connect_timeout: Duration) -> Result<(), KillError> {
         let options = DialOptions {
+            road: Arc::clone(&self.road),
             connect_timeout,
             capabilities: Capabilities::empty(),
             extensions: Extensions::empty(),

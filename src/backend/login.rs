@@ -24,30 +24,58 @@ const OLD_PASSWORD: &str = "mysql_old_password";
 /// How often a member may ask again in a login that cannot succeed.
 const MOST_QUESTIONS: usize = 4;
 
+/// A login that says nothing yet.
+pub(super) fn nobody((capabilities, extensions): (Capabilities, Extensions), collation: u16) -> Login {
+    Login {
+        capabilities,
+        extensions,
+        max_packet: MAX_PACKET,
+        collation,
+        user: Vec::new(),
+        response: Vec::new(),
+        database: None,
+        plugin: Some(auth::NATIVE.to_owned()),
+        attributes: Some(attributes()),
+    }
+}
+
 /// Sends the login and answers what the member asks, until it says OK.
 pub(super) async fn log_in(
     stream: &mut PacketStream,
     seq: u8,
     greeting: &Greeting,
     account: &Account,
-    (capabilities, extensions): (Capabilities, Extensions),
-    collation: u16,
+    login: Login,
 ) -> Result<(), DialError> {
     let salt = greeting.salt;
     let (plugin, response) = account.secret.first_response(&greeting.plugin, &salt);
-    let login = Login {
-        capabilities,
-        extensions,
-        max_packet: MAX_PACKET,
-        collation,
-        user: account.user.clone(),
-        response,
-        database: None,
-        plugin: Some(plugin.clone()),
-        attributes: Some(attributes()),
-    };
+    let response = in_clear(stream, &plugin, account).unwrap_or(response);
+    let login = Login { user: account.user.clone(), response, plugin: Some(plugin.clone()), ..login };
     stream.write_message(seq, &login.encode()).await.map_err(PacketError::Io)?;
     prove(stream, account, plugin, salt).await
+}
+
+/// Leaves a member that must not be told anything, by the protocol: as nobody, who is refused. To hang up would be counted
+/// against our host, see [`give_up`].
+pub(super) async fn leave(stream: &mut PacketStream, seq: u8, nobody: &Login, why: DialError) -> DialError {
+    if stream.write_message(seq, &nobody.encode()).await.is_err() {
+        return why;
+    }
+    match stream.read_packet(CONNECTION_PHASE_LIMIT).await {
+        Ok((_, payload)) if payload.first() == Some(&OK) => {
+            let _ = stream.write_message(0, &[Command::Quit as u8]).await;
+            why
+        }
+        Ok((next, payload)) if payload.first() != Some(&ERR) => give_up(stream, next.wrapping_add(1), why).await,
+        Ok(_) | Err(_) => why,
+    }
+}
+
+/// The password as it is, for a method that has it so where nobody else can read it
+/// (`page_protocol_connection_phase_authentication_methods_sha256`).
+fn in_clear(stream: &PacketStream, plugin: &str, account: &Account) -> Option<Vec<u8>> {
+    let password = account.secret.password()?;
+    (plugin == auth::SHA256 && stream.is_encrypted()).then(|| [password, &[0]].concat())
 }
 
 /// Answers what the member asks of a login or a change of user, until it says OK. MariaDB asks for one method after the
@@ -70,6 +98,7 @@ async fn prove(
             Some(&AUTH_SWITCH) if payload.len() == 1 => Err(DialError::Plugin(OLD_PASSWORD.to_owned())),
             Some(&AUTH_SWITCH) => match switch(&payload, account) {
                 Ok((named, its_salt, response)) => {
+                    let response = in_clear(stream, &named, account).unwrap_or(response);
                     (plugin, salt, unspoken) = (named, its_salt, None);
                     Ok((seq, response))
                 }
@@ -131,17 +160,9 @@ pub(super) async fn log_in_again(connection: &mut Connection) -> Result<(), Dial
     let salt = connection.greeting.salt;
     let account = &connection.account;
     let (plugin, response) = account.secret.first_response(&connection.greeting.plugin, &salt);
-    let login = Login {
-        capabilities: connection.capabilities,
-        extensions: Extensions::empty(),
-        max_packet: MAX_PACKET,
-        collation: connection.collation,
-        user: account.user.clone(),
-        response,
-        database: None,
-        plugin: Some(plugin.clone()),
-        attributes: Some(attributes()),
-    };
+    let response = in_clear(&connection.stream, &plugin, account).unwrap_or(response);
+    let nobody = nobody((connection.capabilities, Extensions::empty()), connection.collation);
+    let login = Login { user: account.user.clone(), response, plugin: Some(plugin.clone()), ..nobody };
     let message = message(Command::ChangeUser, &login.encode_change_user());
     connection.stream.write_all(&message).await.map_err(PacketError::Io)?;
     prove(&mut connection.stream, account, plugin, salt).await
@@ -165,8 +186,8 @@ fn switch(payload: &[u8], account: &Account) -> Result<(String, Salt, Vec<u8>), 
 /// An answer to the member, with its sequence number; or why there is none.
 type Step = Result<(u8, Vec<u8>), DialError>;
 
-/// `caching_sha2`: the password goes over, encrypted with the member's public key. The outer error: the member has
-/// ended the login.
+/// `caching_sha2`: the password goes over, as it is where the connection is encrypted, else encrypted with the
+/// member's public key. The outer error: the member has ended the login.
 async fn full_authentication(
     stream: &mut PacketStream,
     seq: u8,
@@ -176,6 +197,10 @@ async fn full_authentication(
 ) -> Result<Step, DialError> {
     if data != [auth::FULL_AUTH] {
         return Ok(Err(DialError::Protocol("unexpected authentication data")));
+    }
+    if stream.is_encrypted() {
+        let password = account.secret.password().unwrap_or_default();
+        return Ok(Ok((seq, [password, &[0]].concat())));
     }
     stream.write_message(seq, &[auth::REQUEST_PUBLIC_KEY]).await.map_err(PacketError::Io)?;
     let (seq, key) = stream.read_packet(CONNECTION_PHASE_LIMIT).await?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::verdict::{Judge, Verdict};
-use crate::backend::Account;
+use crate::backend::{Account, Demand};
 
 /// The most accounts that are remembered besides the configured ones.
 const MAX_LEARNED: usize = 10_000;
@@ -60,18 +60,26 @@ impl Entry {
         checked.as_ref().filter(|(at, _)| *at >= instant).map(|(_, verdict)| verdict.clone())
     }
 
-    /// Whether members have accepted it no longer ago than `age`. A replica's word counts only while there is no primary
-    /// to ask.
-    pub(super) fn is_fresh(&self, now: Instant, age: Duration, has_primary: bool) -> bool {
+    /// What it demanded when members were last asked.
+    pub(super) fn demand(&self) -> Option<Demand> {
         let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.as_ref().is_some_and(|(at, verdict)| {
-            let counts = match verdict {
-                Verdict::Accepted(Judge::Primary) => true,
-                Verdict::Accepted(Judge::Replica) => !has_primary,
-                _ => false,
-            };
-            counts && now.saturating_duration_since(*at) < age
-        })
+        match checked.as_ref()? {
+            (_, Verdict::Accepted(_, demand)) => Some(*demand),
+            _ => None,
+        }
+    }
+
+    /// What members said when they accepted it, no longer ago than `age`. A replica's word counts only while there is no
+    /// primary to ask.
+    pub(super) fn fresh(&self, now: Instant, age: Duration, has_primary: bool) -> Option<Verdict> {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, verdict) = checked.as_ref()?;
+        let counts = match verdict {
+            Verdict::Accepted(Judge::Primary, _) => true,
+            Verdict::Accepted(Judge::Replica, _) => !has_primary,
+            _ => false,
+        };
+        (counts && now.saturating_duration_since(*at) < age).then(|| verdict.clone())
     }
 }
 
@@ -118,7 +126,7 @@ impl Accounts {
 mod tests {
     use super::*;
 
-    const ACCEPTED: Verdict = Verdict::Accepted(Judge::Primary);
+    const ACCEPTED: Verdict = Verdict::Accepted(Judge::Primary, Demand::Nothing);
 
     fn account(user: &str, password: &str) -> Account {
         Account::with_password(user.as_bytes(), password.as_bytes())
@@ -165,14 +173,14 @@ mod tests {
     fn the_word_of_members_grows_old() {
         let entry = Entry::new(account("bob", "y"), None);
         let (now, age) = (Instant::now(), Duration::from_secs(5));
-        assert!(!entry.is_fresh(now, age, true), "nobody was asked");
+        assert!(entry.fresh(now, age, true).is_none(), "nobody was asked");
         entry.note(now, &ACCEPTED);
-        assert!(entry.is_fresh(now, age, true));
-        assert!(!entry.is_fresh(now, Duration::ZERO, true));
-        assert!(!entry.is_fresh(now + age, age, true));
-        entry.note(now, &Verdict::Accepted(Judge::Replica));
-        assert!(!entry.is_fresh(now, age, true), "a replica may be late");
-        assert!(entry.is_fresh(now, age, false));
+        assert!(entry.fresh(now, age, true).is_some());
+        assert!(entry.fresh(now, Duration::ZERO, true).is_none());
+        assert!(entry.fresh(now + age, age, true).is_none());
+        entry.note(now, &Verdict::Accepted(Judge::Replica, Demand::Nothing));
+        assert!(entry.fresh(now, age, true).is_none(), "a replica may be late");
+        assert!(entry.fresh(now, age, false).is_some());
         assert!(entry.since(now).is_some() && entry.since(now + age).is_none());
     }
 }

@@ -14,7 +14,7 @@ use super::{
     verdict::{Patience, Verdict, ask, confirm, is_about_the_character_set},
 };
 use crate::{
-    backend::{Account, StoredMethod},
+    backend::{Account, Demand, StoredMethod},
     metrics::AuthFailure,
     net::{PacketError, PacketStream},
     wire::{
@@ -57,6 +57,8 @@ struct Case<'a> {
     proxy: &'a Proxy,
     login: &'a Login,
     peer: SocketAddr,
+    /// The most that the client's connection has of what an account may demand.
+    standing: Demand,
     patience: Patience,
 }
 
@@ -72,8 +74,9 @@ pub(super) async fn verify(
 ) -> Result<Account, Denial> {
     let plugin = login.plugin.clone().unwrap_or_else(|| NATIVE.to_owned());
     let can_switch = login.capabilities.contains(Capabilities::PLUGIN_AUTH);
+    let standing = standing(stream);
     let mut talk = Conversation { stream, seq, salt, plugin, response: login.response.clone(), can_switch };
-    let case = Case { proxy, login, peer, patience: Patience::begin(proxy) };
+    let case = Case { proxy, login, peer, standing, patience: Patience::begin(proxy) };
     let usual = login_method(proxy);
     match proxy.accounts.find(&login.user) {
         Known::Learned(entry) => case.compare(&mut talk, &entry, usual).await,
@@ -89,6 +92,15 @@ pub(super) async fn verify(
             talk.settle_method(false, usual).await?;
             Err(case.deny(&talk, AuthFailure::UnknownUser))
         }
+    }
+}
+
+/// A certificate is there only if the authority has vouched for it that `tls.client.ca` names.
+fn standing(stream: &PacketStream) -> Demand {
+    match (stream.is_encrypted(), stream.peer_certificates()) {
+        (true, Some(_)) => Demand::Certificate,
+        (true, None) => Demand::Encryption,
+        (false, _) => Demand::Nothing,
     }
 }
 
@@ -185,7 +197,7 @@ impl Case<'_> {
         let (secret, reason) = self.secret(talk, &stored).await?;
         let account = Account { user: self.login.user.clone(), secret };
         let asked = Instant::now();
-        let verdict = ask(self.proxy, self.login, &account, self.patience).await;
+        let verdict = ask(self.proxy, self.login, (&account, None), self.patience).await;
         if matches!(verdict, Verdict::Unspoken(_)) && has_no_other(&stored) {
             // Servers ask those whom they do not know for any method that somebody has.
             return Err(self.deny(talk, reason));
@@ -228,7 +240,17 @@ impl Case<'_> {
     /// Counts what members refuse, and has the client told.
     fn judge(&self, verdict: Verdict, reason: AuthFailure) -> Result<(), Denial> {
         match verdict {
-            Verdict::Accepted(_) => Ok(()),
+            Verdict::Accepted(_, demand) if demand <= self.standing => Ok(()),
+            Verdict::Accepted(_, demand) => {
+                self.proxy.metrics.auth_failure(AuthFailure::TlsRequired);
+                let host = self.peer.ip().to_string();
+                Err(Denial::Refused(match demand {
+                    Demand::Particulars if self.standing == Demand::Certificate => {
+                        refusal::particulars(&self.login.user)
+                    }
+                    _ => refusal::access_denied(&self.login.user, &host, !self.login.response.is_empty()),
+                }))
+            }
             Verdict::Refused(error) => {
                 // Any other error is about the account, and not about the password.
                 let reason = if error.code == 1045 { reason } else { AuthFailure::RefusedByMember };

@@ -89,7 +89,7 @@ pub(super) async fn look_up(proxy: &Proxy, login: &Login, patience: Patience) ->
         let limit = patience.next();
         let (capabilities, extensions) = (Capabilities::empty(), Extensions::empty());
         // The login's collation says in which character set the name is.
-        let options = DialOptions { capabilities, extensions, ..options(login, limit) };
+        let options = DialOptions { capabilities, extensions, ..options(proxy, login, limit) };
         let asked = async {
             let dialled = Connection::dial_holding(address, &lookups.reader, &options, permit).await;
             let (mut connection, _permit) = dialled?;

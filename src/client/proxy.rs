@@ -9,7 +9,7 @@ use super::{
     pin_log::PinLog, registry::Registry, seldom::Seldom, texts::StatementTexts,
 };
 use crate::{
-    backend::KeyPair,
+    backend::{KeyPair, Road},
     metrics::Metrics,
     net::tls::Acceptor,
     pool::{Identities, Pools},
@@ -25,6 +25,8 @@ pub struct Proxy {
     pub topology: Arc<Topology>,
     /// Connections to members.
     pub pools: Pools<Memory>,
+    /// How members are reached.
+    pub road: Arc<Road>,
     /// Who is connected to members, and how.
     pub identities: Identities,
     /// Who may come in.

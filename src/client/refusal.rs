@@ -30,6 +30,17 @@ pub fn unspoken_method(user: &[u8], plugin: &str) -> SqlError {
     SqlError::proxy(1045, *b"28000", &text)
 }
 
+/// The account demands something of the client's connection that a proxy cannot show for it.
+#[must_use]
+pub fn particulars(user: &[u8]) -> SqlError {
+    let user = String::from_utf8_lossy(user);
+    let text = format!(
+        "Access denied for user '{user}': the account demands a certain certificate or cipher (REQUIRE SUBJECT, ISSUER or \
+         CIPHER), for which a proxy cannot vouch; REQUIRE SSL and REQUIRE X509 work"
+    );
+    SqlError::proxy(1045, *b"28000", &text)
+}
+
 /// The client can neither be asked for the account's method nor follow it.
 #[must_use]
 pub fn old_client() -> SqlError {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{accounts::Entry, handshake::SHARED, memory::Memory, proxy::Proxy};
 use crate::{
-    backend::{Account, Connection, DialError, DialOptions, QueryError},
+    backend::{Account, Connection, Demand, DialError, DialOptions, QueryError},
     pool::Permit,
     topology::{Health, View},
     wire::{err::SqlError, login::Login},
@@ -39,8 +39,8 @@ pub enum Judge {
 /// What members say of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may come in.
-    Accepted(Judge),
+    /// It may come in by a connection that is as the account demands.
+    Accepted(Judge, Demand),
     /// It may not, in the member's own words.
     Refused(SqlError),
     /// The account wants this method, which the proxy does not speak.
@@ -84,8 +84,9 @@ pub(super) fn judges(view: &View) -> Vec<(Judge, SocketAddr)> {
 }
 
 /// How a member is logged in to for a question about this login.
-pub(super) fn options(login: &Login, limit: Duration) -> DialOptions {
+pub(super) fn options(proxy: &Proxy, login: &Login, limit: Duration) -> DialOptions {
     DialOptions {
+        road: Arc::clone(&proxy.road),
         connect_timeout: limit,
         capabilities: login.capabilities & SHARED,
         extensions: login.extensions,
@@ -99,23 +100,28 @@ pub(super) async fn confirm(proxy: &Proxy, login: &Login, entry: &Arc<Entry>, pa
     let came = Instant::now();
     let has_primary = proxy.topology.view().has_primary();
     let recheck = proxy.policy.auth_recheck;
-    if entry.is_fresh(came, recheck, has_primary) {
-        return Verdict::Accepted(Judge::Primary);
+    if let Some(verdict) = entry.fresh(came, recheck, has_primary) {
+        return verdict;
     }
     let _asking = entry.asking.lock().await;
     if let Some(verdict) = entry.since(came) {
         return verdict;
     }
-    let verdict = ask(proxy, login, &entry.account, patience).await;
+    let verdict = ask(proxy, login, (&entry.account, entry.demand()), patience).await;
     if !matches!(&verdict, Verdict::Refused(error) if is_about_the_character_set(error)) {
         entry.note(Instant::now(), &verdict);
     }
     verdict
 }
 
-/// Asks members whether they let this account in. While none gives an answer, as when the primary restarts, it waits for one
+/// Asks members whether they let this account in, of which it may be known what it demanded before. While none gives an answer, as when the primary restarts, it waits for one
 /// that does, as statements do.
-pub(super) async fn ask(proxy: &Proxy, login: &Login, account: &Account, patience: Patience) -> Verdict {
+pub(super) async fn ask(
+    proxy: &Proxy,
+    login: &Login,
+    account: (&Account, Option<Demand>),
+    patience: Patience,
+) -> Verdict {
     loop {
         let mut changed = proxy.topology.changed();
         let verdict = ask_once(proxy, login, account, patience).await;
@@ -136,7 +142,12 @@ fn silent(view: &View) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-async fn ask_once(proxy: &Proxy, login: &Login, account: &Account, patience: Patience) -> Verdict {
+async fn ask_once(
+    proxy: &Proxy,
+    login: &Login,
+    (account, known): (&Account, Option<Demand>),
+    patience: Patience,
+) -> Verdict {
     let (judges, mut problems) = {
         let view = proxy.topology.view();
         (judges(&view), silent(&view).take(MOST_NAMED).collect::<Vec<_>>())
@@ -155,9 +166,16 @@ async fn ask_once(proxy: &Proxy, login: &Login, account: &Account, patience: Pat
                 continue;
             }
         };
-        match try_out(address, login, account, (patience.next(), permit)).await {
-            Ok(()) => return Verdict::Accepted(judge),
-            Err(DialError::Refused(error)) if has_proven_itself(error.code) => return Verdict::Accepted(judge),
+        match try_out(proxy, address, (login, account), (patience.next(), permit)).await {
+            Ok(demand) => return Verdict::Accepted(judge, demand),
+            Err(DialError::Refused(error)) if has_proven_itself(error.code) => {
+                // What it demands cannot be asked now. To a connection in clear the member has said it by itself.
+                let in_clear = proxy.road.is_in_clear(address).then_some(Demand::Nothing);
+                return match known.or(in_clear) {
+                    Some(demand) => Verdict::Accepted(judge, demand),
+                    None => Verdict::Refused(error),
+                };
+            }
             Err(DialError::Refused(error)) if is_about_the_account(&error) => match judge {
                 Judge::Primary => return Verdict::Refused(error),
                 Judge::Replica => refusal = refusal.or(Some(Verdict::Refused(error))),
@@ -175,21 +193,37 @@ async fn ask_once(proxy: &Proxy, login: &Login, account: &Account, patience: Pat
 }
 
 /// Logs in, and runs a statement that does nothing: MariaDB lets an account in whose password has expired, and refuses
-/// what it says then (1820).
+/// what it says then (1820). Gives what the account demands of a connection beyond what the member could see of this one.
 async fn try_out(
+    proxy: &Proxy,
     address: SocketAddr,
-    login: &Login,
-    account: &Account,
+    (login, account): (&Login, &Account),
     (limit, permit): (Duration, Permit<Memory>),
-) -> Result<(), DialError> {
-    let options = options(login, limit);
+) -> Result<Demand, DialError> {
+    let options = options(proxy, login, limit);
     let (mut connection, _permit) = Connection::dial_holding(address, account, &options, permit).await?;
     match timeout(limit, connection.query("DO 0")).await {
         Ok(Err(QueryError::Sql(error))) if is_about_the_account(&error) => Err(DialError::Refused(error)),
         Ok(Ok(_) | Err(QueryError::Sql(_))) => {
+            let demand = demand(&mut connection, limit).await;
             connection.close().await;
-            Ok(())
+            demand
         }
+        Ok(Err(QueryError::Broken(error))) => Err(DialError::Broken(error)),
+        Ok(Err(QueryError::Protocol(_))) => Err(DialError::Protocol("no answer to a statement")),
+        Err(_) => Err(DialError::Timeout(limit)),
+    }
+}
+
+/// A member that is spoken to in clear has refused whoever demands more than that.
+async fn demand(connection: &mut Connection, limit: Duration) -> Result<Demand, DialError> {
+    if !connection.is_encrypted() {
+        return Ok(Demand::Nothing);
+    }
+    match timeout(limit, connection.own_demand()).await {
+        Ok(Ok(demand)) => Ok(demand),
+        // Who may not ask may demand anything.
+        Ok(Err(QueryError::Sql(_))) => Ok(Demand::Particulars),
         Ok(Err(QueryError::Broken(error))) => Err(DialError::Broken(error)),
         Ok(Err(QueryError::Protocol(_))) => Err(DialError::Protocol("no answer to a statement")),
         Err(_) => Err(DialError::Timeout(limit)),

@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// Every key that stands in a section.
-pub(super) const KEYS: [Key; 44] = [
+pub(super) const KEYS: [Key; 47] = [
     key("listen.read_write", Kind::Text("0.0.0.0:3306")),
     key("listen.read_only", Kind::Text("0.0.0.0:3307")),
     key("listen.admin_http", Kind::Text("0.0.0.0:9090")),
@@ -73,6 +73,9 @@ pub(super) const KEYS: [Key; 44] = [
     key("tls.client.required", Kind::Flag(false)),
     key("tls.backend.mode", Kind::Text("preferred")),
     key("tls.backend.ca", Kind::Text("")),
+    key("tls.backend.cert", Kind::Text("")),
+    key("tls.backend.key", Kind::Text("")),
+    key("tls.backend.pin", Kind::Text("")),
 ];
 
 /// The keys of each of `[[users]]`. They have no default.

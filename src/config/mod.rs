@@ -16,6 +16,7 @@ mod keys;
 mod model;
 mod nearest;
 mod not_offered;
+mod pin;
 mod place;
 mod render;
 mod secret;
@@ -35,6 +36,7 @@ pub use model::{
     Auth, AuthSource, BackendTls, BackendTlsMode, Certificate, ClientTls, ClientTlsDemand, Cluster, ClusterKind,
     Config, Discovery, Limits, Listen, Monitor, Multiplexing, Pool, PrimaryRule, Routing, Runtime, Tls, User,
 };
+pub use pin::Pin;
 pub use secret::Secret;
 pub use units::ByteSize;
 

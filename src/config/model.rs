@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ByteSize, MemberAddress, Secret};
+use super::{ByteSize, MemberAddress, Pin, Secret};
 use crate::session::Consistency;
 
 /// The whole configuration, checked. `Display` writes it as TOML with the secrets masked.
@@ -261,11 +261,14 @@ pub enum ClientTlsDemand {
 /// `[tls.backend]`: TLS towards the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendTls {
-    /// How much is asked of a member. Default [`BackendTlsMode::Preferred`]; in this version that and
-    /// [`BackendTlsMode::Disabled`] both mean plain TCP.
+    /// How much is asked of a member. Default [`BackendTlsMode::Preferred`].
     pub mode: BackendTlsMode,
-    /// The authority that members' certificates must come from; `None`: the system's.
+    /// The authority that members' certificates must come from.
     pub ca: Option<PathBuf>,
+    /// The certificate that a member is shown which asks for one, and its key; PEM.
+    pub pair: Option<(PathBuf, PathBuf)>,
+    /// Certificates of members that nobody need vouch for. Default: none.
+    pub pins: Vec<Pin>,
 }
 
 /// `tls.backend.mode`, as the `MySQL` client's `--ssl-mode`.

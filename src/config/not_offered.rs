@@ -18,22 +18,12 @@ enum When {
     OneOf(&'static [&'static str]),
 }
 
-const TABLE: [NotOffered; 4] = [
+const TABLE: [NotOffered; 2] = [
     NotOffered { key: "listen.admin_sql", when: When::NotEmpty, instead: "leave it out or give \"\"" },
     NotOffered {
         key: "cluster.kind",
         when: When::OneOf(&["group_replication"]),
         instead: "give auto, replication, galera or single",
-    },
-    NotOffered {
-        key: "tls.backend.mode",
-        when: When::OneOf(&["required", "verify_ca", "verify_identity"]),
-        instead: "give preferred or disabled: members are reached without TLS",
-    },
-    NotOffered {
-        key: "tls.backend.ca",
-        when: When::NotEmpty,
-        instead: "leave it out: members are reached without TLS",
     },
 ];
 

@@ -80,6 +80,11 @@ impl Display for Config {
         writeln!(f, "\n[tls.backend]")?;
         write_text(f, "mode", tls.backend.mode.word())?;
         write_text(f, "ca", or_empty(tls.backend.ca.as_ref().map(|ca| ca.display()).as_ref()))?;
+        if let Some((cert, key)) = &tls.backend.pair {
+            write_text(f, "cert", cert.display())?;
+            write_text(f, "key", key.display())?;
+        }
+        write_text(f, "pin", tls.backend.pins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))?;
 
         for user in &auth.users {
             writeln!(f, "\n[[users]]")?;

@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::choice::Choice as _;
 use super::keys::user_path;
 use super::place::Place;
 use super::settings::Settings;
 use super::units::show_duration;
 use super::{
-    Auth, AuthSource, BackendTls, ByteSize, Certificate, ClientTls, ClientTlsDemand, Config, ConfigError, Limits,
-    Listen, Monitor, Multiplexing, Pool, Routing, Runtime, Secret, Tls, User, not_offered,
+    Auth, AuthSource, BackendTls, BackendTlsMode, ByteSize, Certificate, ClientTls, ClientTlsDemand, Config,
+    ConfigError, Limits, Listen, Monitor, Multiplexing, Pin, Pool, Routing, Runtime, Secret, Tls, User, not_offered,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -221,9 +222,55 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
 }
 
 fn tls(settings: &Settings) -> Result<Tls, ConfigError> {
+    Ok(Tls { client: client_tls(settings)?, backend: backend_tls(settings)? })
+}
+
+fn backend_tls(settings: &Settings) -> Result<BackendTls, ConfigError> {
     let mode = settings.choice("tls.backend.mode")?;
-    let backend = BackendTls { mode, ca: path(settings, "tls.backend.ca")? };
-    Ok(Tls { client: client_tls(settings)?, backend })
+    let ca = path(settings, "tls.backend.ca")?;
+    let pins = pins(settings)?;
+    let pair = match (path(settings, "tls.backend.cert")?, path(settings, "tls.backend.key")?) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) => {
+            return Err(settings.wrong("tls.backend.cert", "there is no key for it", "give both, or none"));
+        }
+        (None, Some(_)) => {
+            return Err(settings.wrong("tls.backend.key", "there is no certificate for it", "give both, or none"));
+        }
+    };
+    let verifies = matches!(mode, BackendTlsMode::VerifyCa | BackendTlsMode::VerifyIdentity);
+    let proven = verifies || mode == BackendTlsMode::Required;
+    if verifies && ca.is_none() && pins.is_empty() {
+        let instead = "give tls.backend.ca, or the fingerprints of the members' certificates in tls.backend.pin";
+        return Err(settings.wrong("tls.backend.mode", "there is nothing that proves a member", instead));
+    }
+    // What looks like a check and is none is not let pass.
+    if !verifies && ca.is_some() {
+        let problem = format!("mode {} does not look at certificates", mode.word());
+        return Err(settings.wrong(
+            "tls.backend.ca",
+            problem,
+            "give mode = \"verify_ca\" or \"verify_identity\", or no ca",
+        ));
+    }
+    if !proven && !pins.is_empty() {
+        let problem = format!("mode {} does not look at certificates", mode.word());
+        return Err(settings.wrong("tls.backend.pin", problem, "give mode = \"required\", or no pin"));
+    }
+    Ok(BackendTls { mode, ca, pair, pins })
+}
+
+/// Fingerprints, of each member one, separated by commas or spaces.
+fn pins(settings: &Settings) -> Result<Vec<Pin>, ConfigError> {
+    let text = settings.text("tls.backend.pin")?;
+    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+    let pins = words.map(|word| {
+        let instead = "give the 64 hexadecimal digits that openssl x509 -noout -fingerprint -sha256 shows";
+        Pin::parse(word)
+            .ok_or_else(|| settings.wrong("tls.backend.pin", format!("{word:?} is not a SHA-256 fingerprint"), instead))
+    });
+    pins.collect()
 }
 
 fn client_tls(settings: &Settings) -> Result<Option<ClientTls>, ConfigError> {

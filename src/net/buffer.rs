@@ -102,6 +102,12 @@ impl Buffer {
         }
     }
 
+    /// Bytes of memory that it owns.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     fn give_back(&mut self) {
         (self.start, self.end) = (0, 0);
         let bytes = std::mem::take(&mut self.bytes);

@@ -339,6 +339,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
 
     async fn dial_now(&self, identity: Arc<Identity>, place: Place) -> Result<Parked<T>, DialError> {
         let options = DialOptions {
+            road: Arc::clone(&self.settings.road),
             connect_timeout: self.settings.connect_timeout,
             capabilities: identity.capabilities,
             extensions: identity.extensions,

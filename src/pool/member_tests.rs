@@ -77,6 +77,7 @@ struct World {
 async fn world(limit: usize) -> World {
     let (address, member) = Member::start().await;
     let settings = PoolSettings {
+        road: crate::backend::Road::open(),
         max_backend_connections: limit,
         acquire_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),

@@ -23,13 +23,17 @@ pub use lease::Lease;
 pub use member::{Counts, LeaseError, MemberPool, Wish};
 pub use permit::Permit;
 
+use crate::backend::Road;
+
 /// The proxy's id of a connection to a member; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BackendId(u64);
 
 /// Limits of the pools.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PoolSettings {
+    /// How members are reached.
+    pub road: Arc<Road>,
     /// Connections to each member, over all users: in use, idle, being dialled and being closed. At least 1.
     pub max_backend_connections: usize,
     /// How long a session waits for a connection.
@@ -64,7 +68,7 @@ impl<T: Default + Send + 'static> Pools<T> {
         if let Some(pool) = members.iter().find(|pool| pool.address() == address) {
             return Arc::clone(pool);
         }
-        let pool = Arc::new(MemberPool::new(address, self.settings, Arc::clone(&self.next_id)));
+        let pool = Arc::new(MemberPool::new(address, self.settings.clone(), Arc::clone(&self.next_id)));
         members.push(Arc::clone(&pool));
         pool
     }

@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServerError;
 use crate::{
-    backend::{Account, KeyPair},
+    backend::{Account, KeyPair, Road, Secrecy},
     client::{Fallbacks, Policy, Proxy, accounts::Accounts, lookup::Lookups, registry::Registry, seldom::Seldom},
-    config::{self, AuthSource, Certificate, ClientTlsDemand, Config, Discovery, Multiplexing},
+    config::{self, AuthSource, BackendTlsMode, Certificate, ClientTlsDemand, Config, Discovery, Multiplexing},
     metrics::{Metrics, RouteNames},
-    net::tls::{Acceptor, Credentials},
+    net::tls::{Acceptor, Connector, Credentials, Fingerprint, Named, Trust},
     pool::{PoolSettings, Pools},
     route::{Reason, Target, TrustedFunctions},
     topology::{
@@ -45,9 +45,11 @@ const REASONS: [&str; Reason::ALL.len()] = {
 pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken) -> Result<Arc<Proxy>, ServerError> {
     let keys = KeyPair::generate().map_err(|error| ServerError::Start(error.to_string()))?;
     let settings = topology_settings(config)?;
+    let road = road(&config.tls.backend)?;
     Ok(Arc::new(Proxy {
-        topology: topology::start(settings, monitor_account(config), stop),
-        pools: Pools::new(pool(&config.pool, each_member)),
+        topology: topology::start(settings, monitor_account(config, Arc::clone(&road)), stop),
+        pools: Pools::new(pool(&config.pool, each_member, Arc::clone(&road))),
+        road,
         identities: crate::pool::Identities::default(),
         accounts: accounts(&config.auth),
         lookups: Lookups::new(account(&config.monitor.user, &config.monitor.password)),
@@ -87,9 +89,31 @@ fn random_number() -> Result<u32, ServerError> {
 
 /// Who watches the members.
 #[must_use]
-pub fn monitor_account(config: &Config) -> MonitorAccount {
+pub fn monitor_account(config: &Config, road: Arc<Road>) -> MonitorAccount {
     let monitor = &config.monitor;
-    MonitorAccount { account: account(&monitor.user, &monitor.password), connect_timeout: monitor.timeout }
+    MonitorAccount { account: account(&monitor.user, &monitor.password), connect_timeout: monitor.timeout, road }
+}
+
+/// How members are reached.
+pub fn road(backend: &config::BackendTls) -> Result<Arc<Road>, ServerError> {
+    let named = if backend.mode == BackendTlsMode::VerifyIdentity { Named::Yes } else { Named::No };
+    let pins: Vec<_> = backend.pins.iter().map(|pin| Fingerprint(pin.0)).collect();
+    let trust = match backend.mode {
+        BackendTlsMode::Disabled => return Ok(Road::open()),
+        BackendTlsMode::Preferred => Trust::Anybody,
+        BackendTlsMode::Required if pins.is_empty() => Trust::Anybody,
+        BackendTlsMode::Required => Trust::Proven { pins, ca: None, named },
+        BackendTlsMode::VerifyCa | BackendTlsMode::VerifyIdentity => {
+            Trust::Proven { pins, ca: backend.ca.clone(), named }
+        }
+    };
+    let connector = Connector::new(trust, backend.pair.clone())
+        .map_err(|error| ServerError::Start(format!("[tls.backend]: {error}")))?;
+    let secrecy = match backend.mode {
+        BackendTlsMode::Preferred => Secrecy::Preferred(connector),
+        _ => Secrecy::Required(connector),
+    };
+    Ok(Arc::new(Road::new(secrecy, topology::search_domains())))
 }
 
 /// An account of the configuration.
@@ -103,8 +127,9 @@ fn accounts(auth: &config::Auth) -> Accounts {
     Accounts::new(users, auth.source == AuthSource::Auto)
 }
 
-const fn pool(pool: &config::Pool, max_backend_connections: usize) -> PoolSettings {
+const fn pool(pool: &config::Pool, max_backend_connections: usize, road: Arc<Road>) -> PoolSettings {
     PoolSettings {
+        road,
         max_backend_connections,
         acquire_timeout: pool.acquire_timeout,
         connect_timeout: pool.connect_timeout,

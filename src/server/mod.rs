@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-pub use assemble::{account, monitor_account, topology_settings};
+pub use assemble::{account, monitor_account, road, topology_settings};
 pub use runtime::runtime;
 
 use crate::{

@@ -3,11 +3,12 @@
 //! Knows how the backend's errors read to the monitor. Must not know what is asked.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ask::{Answer, Ask, AskError, Converse};
 use super::state::ServerInfo;
-use crate::backend::{Account, Connection, DialError, DialOptions, QueryError};
+use crate::backend::{Account, Connection, DialError, DialOptions, QueryError, Road};
 use crate::wire::server::read_version;
 use crate::wire::{Capabilities, Extensions, err::SqlError};
 
@@ -18,13 +19,20 @@ pub struct MonitorAccount {
     pub account: Account,
     /// For the TCP connection. A login that has begun goes on: the monitor waits for it, or lets it end by itself.
     pub connect_timeout: Duration,
+    /// How members are reached.
+    pub road: Arc<Road>,
 }
 
 impl Ask for MonitorAccount {
     type Conversation = Connection;
 
+    fn members_are(&self, members: &[(String, SocketAddr)]) {
+        self.road.lead_to(members);
+    }
+
     async fn connect(&self, address: SocketAddr) -> Result<Connection, AskError> {
         let options = DialOptions {
+            road: Arc::clone(&self.road),
             connect_timeout: self.connect_timeout,
             capabilities: Capabilities::empty(),
             extensions: Extensions::empty(),
@@ -34,9 +42,11 @@ impl Ask for MonitorAccount {
             DialError::Refused(refusal) => server_error(&refusal),
             DialError::Plugin(_) | DialError::Incapable(_) => AskError::Account(error.to_string()),
             DialError::Timeout(limit) => AskError::Timeout(limit),
-            DialError::Connect(_) | DialError::Broken(_) | DialError::Protocol(_) => {
-                AskError::Connect(error.to_string())
-            }
+            DialError::Connect(_)
+            | DialError::Broken(_)
+            | DialError::Tls(_)
+            | DialError::Insecure(_)
+            | DialError::Protocol(_) => AskError::Connect(error.to_string()),
         })
     }
 }

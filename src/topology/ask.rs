@@ -12,6 +12,11 @@ pub trait Ask: Send + Sync + 'static {
     /// What it opens.
     type Conversation: Converse;
 
+    /// These are the members from now on, and what each is called.
+    fn members_are(&self, members: &[(String, SocketAddr)]) {
+        let _ = members;
+    }
+
     /// Connects and logs in.
     fn connect(&self, address: SocketAddr) -> impl Future<Output = Result<Self::Conversation, AskError>> + Send;
 }

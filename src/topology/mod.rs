@@ -57,7 +57,7 @@ pub use monitor::start;
 pub use pick::{Freshness, NoMember, Pick, PickReason};
 pub use place::{Mark, Need, Place, Seen};
 pub use published::Topology;
-pub use resolve::DiscoveryError;
+pub use resolve::{DiscoveryError, search_domains};
 pub use settings::{CheckSettings, ClusterKind, HostPort, MemberSource, PrimaryRule, TopologySettings};
 pub use state::{BlindReason, Doubt, DownReason, Health, Proof, ServerInfo, Unfit};
 pub use token::{ClusterTag, Token, TokenError};

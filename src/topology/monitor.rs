@@ -75,6 +75,7 @@ impl<A: Ask> Monitor<A> {
     }
 
     fn discovered(&mut self, found: &Found, results: &mpsc::Sender<Checked>) {
+        self.asker.members_are(&found.members);
         let Turnover { joined, left } = self.cluster.discovered(found);
         for id in left {
             self.probers.remove(&id);

@@ -65,6 +65,14 @@ pub struct Resolver {
     whole: Mutex<HashMap<String, Name>>,
 }
 
+/// The domains in which short names are looked up, as `/etc/resolv.conf` says.
+#[must_use]
+pub fn search_domains() -> Vec<String> {
+    let Ok((config, _)) = read_system_conf() else { return Vec::new() };
+    let (_, search, _) = config.into_parts();
+    search.iter().map(|domain| domain.to_ascii().trim_end_matches('.').to_owned()).collect()
+}
+
 impl Resolver {
     /// With the servers given, else those of `/etc/resolv.conf`; with its search list either way.
     pub fn new(servers: &[SocketAddr]) -> Result<Self, DiscoveryError> {

@@ -112,15 +112,23 @@ impl Login {
         Some(Login { collation, user, response, database, plugin, ..first.clone() })
     }
 
-    /// The payload.
+    /// The payload of the packet that asks for TLS in front of this login: what both have in common
+    /// (`page_protocol_connection_phase_packets_protocol_ssl_request`).
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub fn encode_ssl_request(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
         out.extend_from_slice(&self.capabilities.bits().to_le_bytes());
         out.extend_from_slice(&self.max_packet.to_le_bytes());
         out.push(self.collation as u8);
         out.extend_from_slice(&[0; 19]);
         out.extend_from_slice(&self.extensions.bits().to_le_bytes());
+        out
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.encode_ssl_request();
         out.extend_from_slice(&self.user);
         out.push(0);
         if self.capabilities.contains(Capabilities::PLUGIN_AUTH_LENENC_DATA) {
@@ -233,8 +241,9 @@ mod tests {
 
     #[test]
     fn a_tls_request_is_told_from_a_login() {
-        let mut request = (Capabilities::PROTOCOL_41 | Capabilities::SSL).bits().to_le_bytes().to_vec();
-        request.resize(SSL_REQUEST_LEN, 0);
+        let capabilities = Capabilities::PROTOCOL_41 | Capabilities::SSL;
+        let request = Login { capabilities, ..login() }.encode_ssl_request();
+        assert_eq!(request.len(), SSL_REQUEST_LEN);
         assert_eq!(FirstPacket::parse(&request), Ok(FirstPacket::SslRequest));
     }
 

@@ -19,3 +19,4 @@ mod soak;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;

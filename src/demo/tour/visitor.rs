@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::TourError;
-use crate::backend::{Account, Connection, DialOptions, QueryError, ResultSet};
+use crate::backend::{Account, Connection, DialOptions, QueryError, ResultSet, Road};
 use crate::wire::{Capabilities, Extensions};
 
 /// Account and password of the demonstration's application.
@@ -49,6 +49,7 @@ impl Visitor {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let account = Account::with_password(ACCOUNT.as_bytes(), ACCOUNT.as_bytes());
         let options = DialOptions {
+            road: Road::open(),
             connect_timeout: Duration::from_secs(15),
             capabilities: Capabilities::DEPRECATE_EOF,
             extensions: Extensions::empty(),

@@ -61,21 +61,6 @@ impl Fingerprint {
         bytes.copy_from_slice(digest::digest(&digest::SHA256, certificate).as_ref());
         Fingerprint(bytes)
     }
-
-    /// Reads 64 hexadecimal digits, with or without colons between the bytes.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits: Vec<u32> =
-            text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16)).collect::<Option<Vec<_>>>()?;
-        let mut bytes = [0; 32];
-        if digits.len() != 64 {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = u8::try_from(pair[0] * 16 + pair[1]).ok()?;
-        }
-        Some(Fingerprint(bytes))
-    }
 }
 
 /// As `openssl x509 -fingerprint -sha256` writes it.
@@ -167,21 +152,4 @@ pub fn self_signed() -> Result<Pair, CertificateError> {
 /// The algorithms of both sides.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(default_provider())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fingerprint_is_read_as_it_is_shown() {
-        let pair = self_signed().unwrap();
-        let fingerprint = Fingerprint::of(&pair.chain[0]);
-        let shown = fingerprint.to_string();
-        assert_eq!(shown.len(), 95);
-        assert_eq!(Fingerprint::parse(&shown), Some(fingerprint));
-        assert_eq!(Fingerprint::parse(&shown.replace(':', "").to_lowercase()), Some(fingerprint));
-        assert_eq!(Fingerprint::parse(&shown[..93]), None);
-        assert_eq!(Fingerprint::parse("x"), None);
-    }
 }

@@ -4,8 +4,11 @@
 
 mod acceptor;
 mod certificates;
+mod connector;
 mod records;
+mod watched;
 
 pub use acceptor::{Acceptor, Credentials, Identity};
 pub use certificates::{CertificateError, Fingerprint};
+pub use connector::{Connector, Named, Terms, Trust, Untrusted};
 pub(super) use records::{Records, Side, State};

@@ -113,6 +113,12 @@ impl Records {
         self.incoming.tighten();
     }
 
+    /// Bytes of memory that it owns besides keys.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.incoming.memory() + self.outgoing.memory()
+    }
+
     /// What is to be sent.
     pub fn unsent(&self) -> &[u8] {
         self.outgoing.filled()
