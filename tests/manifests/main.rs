@@ -3,10 +3,11 @@
 //! complaint names the file, the object, the field and what is wrong. `breakages.rs` proves that each check finds
 //! what it is there for.
 //!
-//! Needs kubectl, bash and shellcheck; without one the tests that need it are skipped by name, except where CI is set.
+//! Needs kubectl, bash, shellcheck and promtool; without one the tests that need it are skipped by name, except where CI is set.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alerts;
 mod breakage_table;
 mod breakages;
 mod dockerfile;
