@@ -50,6 +50,8 @@ fn an_empty_file_gives_the_defaults_of_the_contract() {
     assert_eq!(config.pool.idle_timeout, Duration::from_secs(60));
     assert_eq!(config.pool.connect_timeout, Duration::from_secs(2));
     assert_eq!(config.limits.max_client_connections, 10_000);
+    assert_eq!(config.limits.max_connections_per_user, 0);
+    assert!(config.listen.proxy_protocol_from.is_empty());
     assert_eq!(config.limits.client_read_timeout, Duration::from_secs(60));
     assert_eq!(config.limits.client_write_timeout, Duration::from_secs(60));
     assert_eq!(config.limits.drain_timeout, Duration::from_secs(30));
@@ -479,6 +481,16 @@ fn what_proves_a_member_goes_with_the_mode() {
         line.ends_with("mode preferred does not look at certificates; give mode = \"required\", or no pin"),
         "{line}"
     );
+}
+
+#[test]
+fn networks_of_load_balancers_are_read() {
+    let config = parse("[listen]\nproxy_protocol_from = ['10.0.0.0/8', 'fd00::1']", &[]).unwrap();
+    let shown: Vec<_> = config.listen.proxy_protocol_from.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["10.0.0.0/8", "fd00::1/128"]);
+    let line = complaint("[listen]\nproxy_protocol_from = ['balancer']", &[]);
+    let right = "give networks such as \"10.0.0.0/8\", or addresses";
+    assert_eq!(line, format!("proxy.toml:2: listen.proxy_protocol_from: \"balancer\" is not a network; {right}"));
 }
 
 #[test]

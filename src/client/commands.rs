@@ -236,7 +236,16 @@ impl Client {
         let proxy = Arc::clone(&self.proxy);
         let changed = if self.failed_changes < MOST_FAILED_CHANGES {
             match verify(&proxy, &mut self.stream, &login, self.salt, &mut seq, self.origin.peer).await {
-                Ok(account) => self.become_user(account, login).await,
+                Ok(account) => match proxy.seats.take(&account.user) {
+                    Some(seat) => {
+                        let became = self.become_user(account, login).await;
+                        if became.is_ok() {
+                            self.registered.seat = seat;
+                        }
+                        became
+                    }
+                    None => Err(refusal::too_many_of_user(&account.user)),
+                },
                 Err(Denial::Packet(_)) => return Ok(false),
                 Err(Denial::Refused(error)) => Err(error),
             }

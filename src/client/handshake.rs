@@ -178,7 +178,9 @@ async fn log_in(proxy: &Arc<Proxy>, progress: &mut Progress, origin: Origin) -> 
     login.extensions &= greeting.extensions;
     match auth::verify(proxy, stream, &login, greeting.salt, seq, origin.peer).await {
         Ok(account) => {
-            let registered = proxy.clients.enter(id, &account, origin.peer, proxy.drain.child_token());
+            let seat = proxy.seats.take(&account.user);
+            let seat = seat.ok_or_else(|| LoginError::Refused(refusal::too_many_of_user(&account.user)))?;
+            let registered = proxy.clients.enter(id, (&account, seat), origin.peer, proxy.drain.child_token());
             Ok(Entered { login, account, registered, salt: greeting.salt })
         }
         Err(Denial::Packet(error)) => Err(error.into()),

@@ -39,6 +39,7 @@ pub mod refusal;
 mod refused;
 pub mod registry;
 mod run;
+pub mod seats;
 pub mod seldom;
 mod setbacks;
 mod settle;

@@ -6,10 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     abandon::Abandoned, accounts::Accounts, error_log::ErrorLog, fallback::Fallbacks, lookup::Lookups, memory::Memory,
-    pin_log::PinLog, registry::Registry, seldom::Seldom, texts::StatementTexts,
+    pin_log::PinLog, registry::Registry, seats::Seats, seldom::Seldom, texts::StatementTexts,
 };
 use crate::{
     backend::{KeyPair, Road},
+    config::Network,
     metrics::Metrics,
     net::tls::Acceptor,
     pool::{Identities, Pools},
@@ -43,6 +44,8 @@ pub struct Proxy {
     pub tls: Option<Acceptor>,
     /// Texts of prepared statements.
     pub texts: StatementTexts,
+    /// How many clients each user may have.
+    pub seats: Arc<Seats>,
     /// The clients that are connected.
     pub clients: Arc<Registry>,
     /// Counters.
@@ -84,6 +87,8 @@ pub struct Policy {
     pub acquire_timeout: Duration,
     /// How long dialling and authenticating at a member may take.
     pub connect_timeout: Duration,
+    /// Networks whose connections begin with a PROXY header.
+    pub announced_from: Vec<Network>,
     /// Whether clients must use TLS.
     pub tls_required: bool,
     /// How old the members' word on an account may be for a new login.

@@ -41,6 +41,14 @@ pub fn particulars(user: &[u8]) -> SqlError {
     SqlError::proxy(1045, *b"28000", &text)
 }
 
+/// The user has as many clients as it may have, in the servers' words.
+#[must_use]
+pub fn too_many_of_user(user: &[u8]) -> SqlError {
+    let user = String::from_utf8_lossy(user);
+    let text = format!("User {user} already has more than 'max_user_connections' active connections");
+    SqlError::proxy(1203, *b"42000", &text)
+}
+
 /// The client can neither be asked for the account's method nor follow it.
 #[must_use]
 pub fn old_client() -> SqlError {

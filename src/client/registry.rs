@@ -13,7 +13,10 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 pub use super::handle::ClientId;
-use super::handle::{Handle, IfLost, Place};
+use super::{
+    handle::{Handle, IfLost, Place},
+    seats::Seat,
+};
 use crate::backend::Account;
 
 /// The highest bits of the ids of proxies' clients. Members count their connections from one and do not come so far. The sign
@@ -50,6 +53,8 @@ pub struct Registered {
     registry: Arc<Registry>,
     /// What others see of the client.
     pub handle: Arc<Handle>,
+    /// Among those of its user.
+    pub seat: Seat,
 }
 
 impl Registry {
@@ -84,13 +89,13 @@ impl Registry {
     pub fn enter(
         self: &Arc<Self>,
         id: ClientId,
-        owner: &Account,
+        (owner, seat): (&Account, Seat),
         peer: SocketAddr,
         stop: CancellationToken,
     ) -> Registered {
         let handle = Arc::new(Handle::new(id, owner, peer, stop));
         self.clients().insert(id, Arc::clone(&handle));
-        Registered { registry: Arc::clone(self), handle }
+        Registered { registry: Arc::clone(self), handle, seat }
     }
 
     /// Who uses, or has used last, each connection to a member.
@@ -147,12 +152,16 @@ impl Drop for Registered {
 
 #[cfg(test)]
 mod tests {
-    use super::super::handle::{Begun, Running};
+    use super::super::{
+        handle::{Begun, Running},
+        seats::Seats,
+    };
     use super::*;
 
     fn enter(registry: &Arc<Registry>, user: &[u8]) -> Registered {
         let owner = Account::with_password(user, b"");
-        registry.enter(registry.new_id(), &owner, ([127, 0, 0, 1], 7).into(), CancellationToken::new())
+        let seat = Seats::new(0).take(user).unwrap();
+        registry.enter(registry.new_id(), (&owner, seat), ([127, 0, 0, 1], 7).into(), CancellationToken::new())
     }
 
     #[test]

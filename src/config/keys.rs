@@ -28,11 +28,12 @@ pub(super) enum Kind {
 }
 
 /// Every key that stands in a section.
-pub(super) const KEYS: [Key; 47] = [
+pub(super) const KEYS: [Key; 49] = [
     key("listen.read_write", Kind::Text("0.0.0.0:3306")),
     key("listen.read_only", Kind::Text("0.0.0.0:3307")),
     key("listen.admin_http", Kind::Text("0.0.0.0:9090")),
     key("listen.admin_sql", Kind::Text("")),
+    key("listen.proxy_protocol_from", Kind::List),
     key("runtime.threads", Kind::Number(0)),
     key("cluster.kind", Kind::Text("auto")),
     key("cluster.service", Kind::Text("mysql")),
@@ -63,6 +64,7 @@ pub(super) const KEYS: [Key; 47] = [
     key("pool.idle_timeout", Kind::Duration("60s")),
     key("pool.connect_timeout", Kind::Duration("2s")),
     key("limits.max_client_connections", Kind::Number(10_000)),
+    key("limits.max_connections_per_user", Kind::Number(0)),
     key("limits.client_read_timeout", Kind::Duration("60s")),
     key("limits.client_write_timeout", Kind::Duration("60s")),
     key("limits.drain_timeout", Kind::Duration("30s")),

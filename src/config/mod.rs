@@ -15,6 +15,7 @@ mod file;
 mod keys;
 mod model;
 mod nearest;
+mod network;
 mod not_offered;
 mod pin;
 mod place;
@@ -36,6 +37,7 @@ pub use model::{
     Auth, AuthSource, BackendTls, BackendTlsMode, Certificate, ClientTls, ClientTlsDemand, Cluster, ClusterKind,
     Config, Discovery, Limits, Listen, Monitor, Multiplexing, Pool, PrimaryRule, Routing, Runtime, Tls, User,
 };
+pub use network::Network;
 pub use pin::Pin;
 pub use secret::Secret;
 pub use units::ByteSize;

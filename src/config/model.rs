@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ByteSize, MemberAddress, Pin, Secret};
+use super::{ByteSize, MemberAddress, Network, Pin, Secret};
 use crate::session::Consistency;
 
 /// The whole configuration, checked. `Display` writes it as TOML with the secrets masked.
@@ -42,6 +42,8 @@ pub struct Listen {
     pub admin_http: Option<SocketAddr>,
     /// The SQL admin port. Off in this version.
     pub admin_sql: Option<SocketAddr>,
+    /// Networks whose connections begin with a PROXY header. Default: none.
+    pub proxy_protocol_from: Vec<Network>,
 }
 
 /// The threads that do the work.
@@ -205,6 +207,8 @@ pub enum Multiplexing {
 pub struct Limits {
     /// At most so many clients at a time; the next gets error 1040. Default 10000.
     pub max_client_connections: usize,
+    /// At most so many clients of one user at a time; the next gets error 1203. Default 0: any number.
+    pub max_connections_per_user: usize,
     /// How long a client may stop in the middle of a command, or of a file that was asked for. Default 60 s.
     pub client_read_timeout: Duration,
     /// How long a client may take nothing of its reply. Default 60 s.

@@ -14,6 +14,7 @@ impl Display for Config {
         write_text(f, "read_only", or_empty(listen.read_only.as_ref()))?;
         write_text(f, "admin_http", or_empty(listen.admin_http.as_ref()))?;
         write_text(f, "admin_sql", or_empty(listen.admin_sql.as_ref()))?;
+        write_list(f, "proxy_protocol_from", &listen.proxy_protocol_from)?;
 
         writeln!(f, "\n[runtime]\nthreads = {}", runtime.threads)?;
 
@@ -58,6 +59,7 @@ impl Display for Config {
         write_text(f, "connect_timeout", show_duration(pool.connect_timeout))?;
 
         writeln!(f, "\n[limits]\nmax_client_connections = {}", limits.max_client_connections)?;
+        writeln!(f, "max_connections_per_user = {}", limits.max_connections_per_user)?;
         write_text(f, "client_read_timeout", show_duration(limits.client_read_timeout))?;
         write_text(f, "client_write_timeout", show_duration(limits.client_write_timeout))?;
         write_text(f, "drain_timeout", show_duration(limits.drain_timeout))?;

@@ -14,7 +14,8 @@ use super::settings::Settings;
 use super::units::show_duration;
 use super::{
     Auth, AuthSource, BackendTls, BackendTlsMode, ByteSize, Certificate, ClientTls, ClientTlsDemand, Config,
-    ConfigError, Limits, Listen, Monitor, Multiplexing, Pin, Pool, Routing, Runtime, Secret, Tls, User, not_offered,
+    ConfigError, Limits, Listen, Monitor, Multiplexing, Network, Pin, Pool, Routing, Runtime, Secret, Tls, User,
+    not_offered,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -59,7 +60,19 @@ fn listen(settings: &Settings) -> Result<Listen, ConfigError> {
     };
     refuse_clashes(settings, &listeners)?;
     let [_, (_, read_only), (_, admin_http), (_, admin_sql)] = listeners;
-    Ok(Listen { read_write, read_only, admin_http, admin_sql })
+    Ok(Listen { read_write, read_only, admin_http, admin_sql, proxy_protocol_from: networks(settings)? })
+}
+
+fn networks(settings: &Settings) -> Result<Vec<Network>, ConfigError> {
+    const KEY: &str = "listen.proxy_protocol_from";
+    let items = settings.list(KEY)?.iter();
+    let networks = items.map(|item| {
+        let wrong = format!("{:?} is not a network", item.text);
+        Network::parse(&item.text).ok_or_else(|| {
+            settings.wrong_at(&item.place, KEY, wrong, "give networks such as \"10.0.0.0/8\", or addresses")
+        })
+    });
+    networks.collect()
 }
 
 fn listener(settings: &Settings, key: &str) -> Result<Option<SocketAddr>, ConfigError> {
@@ -214,6 +227,7 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
     let packet = ByteSize::from_bytes(1 << 10)..=ByteSize::from_bytes(1 << 30);
     Ok(Limits {
         max_client_connections: settings.number("limits.max_client_connections", 1..=1_000_000)?,
+        max_connections_per_user: settings.number("limits.max_connections_per_user", 0..=1_000_000)?,
         client_read_timeout: settings.duration("limits.client_read_timeout", MILLISECOND..=DAY)?,
         client_write_timeout: settings.duration("limits.client_write_timeout", MILLISECOND..=DAY)?,
         drain_timeout: settings.duration("limits.drain_timeout", Duration::ZERO..=DAY)?,

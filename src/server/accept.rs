@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
+use super::announced;
 use crate::{
     client::{LoginError, Origin, Proxy, Seldom, refusal, welcome},
     metrics::ClientOutcome,
@@ -69,11 +70,29 @@ async fn turn_away(stream: TcpStream, limit: usize) {
     stream.shutdown();
 }
 
+/// Where the client comes from: the connection's own peer, or whom a load balancer announces. None when that says nothing
+/// of use.
+async fn behind(proxy: &Proxy, stream: &mut PacketStream, origin: Origin) -> Option<Origin> {
+    if !proxy.policy.announced_from.iter().any(|network| network.contains(origin.peer.ip())) {
+        return Some(origin);
+    }
+    match announced::source(stream).await {
+        Ok(Some(peer)) => Some(Origin { peer, ..origin }),
+        Ok(None) => Some(origin),
+        Err(error) => {
+            proxy.metrics.client(ClientOutcome::Failed);
+            debug!(peer = %origin.peer, %error, "no PROXY header");
+            None
+        }
+    }
+}
+
 async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin) {
     let _open = proxy.metrics.client_opened();
-    let peer: SocketAddr = origin.peer;
-    let stream = PacketStream::new(stream);
+    let mut stream = PacketStream::new(stream);
     stream.expect_life(Liveness::CLIENT);
+    let Some(origin) = behind(&proxy, &mut stream, origin).await else { return };
+    let peer: SocketAddr = origin.peer;
     match welcome(Arc::clone(&proxy), stream, origin).await {
         Ok(client) => {
             proxy.metrics.client(ClientOutcome::Accepted);

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::ServerError;
 use crate::{
     backend::{Account, KeyPair, Road, Secrecy},
-    client::{Fallbacks, Policy, Proxy, accounts::Accounts, lookup::Lookups, registry::Registry, seldom::Seldom},
+    client::{
+        Fallbacks, Policy, Proxy, accounts::Accounts, lookup::Lookups, registry::Registry, seats::Seats, seldom::Seldom,
+    },
     config::{self, AuthSource, BackendTlsMode, Certificate, ClientTlsDemand, Config, Discovery, Multiplexing},
     metrics::{Metrics, RouteNames},
     net::tls::{Acceptor, Connector, Credentials, Fingerprint, Named, Trust},
@@ -56,6 +58,7 @@ pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken
         clear_passwords: Seldom::default(),
         abandoned: crate::client::Abandoned::default(),
         keys,
+        seats: Seats::new(config.limits.max_connections_per_user),
         tls: acceptor(config.tls.client.as_ref())?,
         texts: crate::client::texts::StatementTexts::default(),
         clients: Arc::new(Registry::new(random_number()?)),
@@ -149,6 +152,7 @@ fn policy(config: &Config) -> Policy {
         max_allowed_packet: config.limits.max_allowed_packet.bytes() as usize,
         acquire_timeout: config.pool.acquire_timeout,
         connect_timeout: config.pool.connect_timeout,
+        announced_from: config.listen.proxy_protocol_from.clone(),
         tls_required: config.tls.client.as_ref().is_some_and(|tls| tls.demand == ClientTlsDemand::Required),
         auth_recheck: config.auth.recheck,
         client_read_timeout: config.limits.client_read_timeout,

@@ -4,6 +4,7 @@
 //! client says.
 
 mod accept;
+mod announced;
 mod assemble;
 mod descriptors;
 mod observe;

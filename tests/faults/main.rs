@@ -8,6 +8,7 @@ mod bounds;
 mod clients;
 mod crowd;
 mod ending;
+mod hostile;
 mod ids;
 mod kill;
 mod leaving;

@@ -87,7 +87,10 @@ pub struct Raw {
 
 /// Opens a connection, and reads the greeting without answering it.
 pub fn greeted(address: SocketAddr) -> io::Result<Result<Raw, SqlError>> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    greeted_on(TcpStream::connect_timeout(&address, PATIENCE)?)
+}
+
+fn greeted_on(stream: TcpStream) -> io::Result<Result<Raw, SqlError>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
@@ -101,6 +104,14 @@ pub fn greeted(address: SocketAddr) -> io::Result<Result<Raw, SqlError>> {
 }
 
 impl Raw {
+    /// The same behind a PROXY header.
+    pub fn announced(address: SocketAddr, header: &[u8], who: &Who<'_>) -> Result<Self, SqlError> {
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+        stream.write_all(header).unwrap();
+        let mut raw = greeted_on(stream).unwrap()?;
+        raw.log_in(who).unwrap().map(|()| raw)
+    }
+
     /// Logs in; the error is the server's.
     pub fn connect(address: SocketAddr, who: &Who<'_>) -> Result<Self, SqlError> {
         let mut raw = greeted(address).unwrap()?;

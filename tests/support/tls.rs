@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mysql_proxy::wire::{Capabilities, Extensions, login::Login};
+use mysql_proxy::wire::greeting::Greeting;
+use mysql_proxy::wire::{Capabilities, Extensions, auth, login::Login};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -128,6 +129,16 @@ pub fn ssl_request(capabilities: Capabilities) -> Vec<u8> {
 
 /// Reads the greeting and asks for TLS; gives the connection and the certificate that was shown.
 pub fn encrypted(address: SocketAddr) -> std::io::Result<(Encrypted, CertificateDer<'static>)> {
+    let (stream, _, certificate) = shaken(address)?;
+    Ok((stream, certificate))
+}
+
+fn encrypted_with_greeting(address: SocketAddr) -> std::io::Result<(Encrypted, Greeting)> {
+    let (stream, greeting, _) = shaken(address)?;
+    Ok((stream, greeting))
+}
+
+fn shaken(address: SocketAddr) -> std::io::Result<(Encrypted, Greeting, CertificateDer<'static>)> {
     let mut raw = greeted(address)?.map_err(|error| std::io::Error::other(error.to_string()))?;
     let offered = raw.greeting.capabilities;
     assert!(offered.contains(Capabilities::SSL), "TLS is not offered");
@@ -147,5 +158,48 @@ pub fn encrypted(address: SocketAddr) -> std::io::Result<(Encrypted, Certificate
         connection.complete_io(&mut socket)?;
     }
     let certificate = shown.0.lock().unwrap().clone().unwrap();
-    Ok((StreamOwned::new(connection, socket), certificate))
+    Ok((StreamOwned::new(connection, socket), raw.greeting, certificate))
+}
+
+/// A client that has logged in inside TLS.
+pub struct Client(Encrypted);
+
+/// Logs in as an account whose name is its password.
+pub fn log_in(address: SocketAddr, user: &str) -> Client {
+    let (mut stream, greeting) = encrypted_with_greeting(address).unwrap();
+    let capabilities = Capabilities::PROTOCOL_41 | Capabilities::SECURE_CONNECTION | Capabilities::PLUGIN_AUTH;
+    let login = Login {
+        capabilities: capabilities | Capabilities::SSL,
+        extensions: Extensions::empty(),
+        max_packet: 1 << 24,
+        collation: 45,
+        user: user.into(),
+        response: auth::native(user.as_bytes(), &greeting.salt),
+        database: None,
+        plugin: Some(auth::NATIVE.to_owned()),
+        attributes: None,
+    };
+    let payload = login.encode();
+    stream
+        .write_all(&[&u32::try_from(payload.len()).unwrap().to_le_bytes()[..3], &[2], &payload[..]].concat())
+        .unwrap();
+    let mut client = Client(stream);
+    assert_eq!(client.answer(), 0, "it came in");
+    client
+}
+
+impl Client {
+    /// `COM_PING`; the first byte of the answer.
+    pub fn ping(&mut self) -> u8 {
+        self.0.write_all(&[1, 0, 0, 0, 0x0e]).unwrap();
+        self.answer()
+    }
+
+    fn answer(&mut self) -> u8 {
+        let mut header = [0; 4];
+        self.0.read_exact(&mut header).unwrap();
+        let mut payload = vec![0; usize::from(header[0]) | usize::from(header[1]) << 8];
+        self.0.read_exact(&mut payload).unwrap();
+        payload[0]
+    }
 }
