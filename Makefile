@@ -1,6 +1,6 @@
 # The ways to build, show and check mysql-proxy. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-drivers lockstep refusals causal soak chaos-pods lint bench fmt clean
+.PHONY: help build demo test test-drivers lockstep refusals causal soak chaos-pods lint bench instructions fmt clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -9,6 +9,8 @@ CARGO ?= cargo
 DEMO ?=
 # Further arguments for the comparison: make bench BENCH="--threads 64 --rounds 5"
 BENCH ?=
+# Further arguments for counting instructions: make instructions INSTRUCTIONS="--beside"
+INSTRUCTIONS ?=
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +83,11 @@ bench: ## Compare direct, HAProxy and the proxy with sysbench (BENCH="--threads 
 	@tests/install.sh build servers bench
 	$(CARGO) bench --locked --bench against_haproxy -- $(BENCH)
 	$(CARGO) bench --locked --bench classify --bench forward
+
+instructions: ## Count instructions and allocations per statement with callgrind; compare with what is expected (INSTRUCTIONS="--beside …")
+	@echo "==> instructions: per statement in user space, compared with benches/instructions/expected.txt"
+	@tests/install.sh build callgrind
+	$(CARGO) bench --locked --bench instructions -- $(INSTRUCTIONS)
 
 fmt: ## Format the sources
 	@echo "==> fmt: formats the sources in place"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # Installs what is missing on a Debian machine, and says what. On another system it says what to install.
-#   tests/install.sh build|servers|bench…
+#   tests/install.sh build|servers|bench|callgrind…
 # build: a C compiler and linker. servers: MariaDB, whose programs the tests and the demo start themselves: its system
 # service is neither needed nor started; Galera, and rsync with which a node hands its data to another. bench: the load
-# generator and the proxy that the benchmark compares with.
+# generator and the proxy that the benchmark compares with. callgrind: what counts instructions.
 # manifests: what reads the shell and the alerts inside the Kubernetes manifests; kubectl, which renders them, is not Debian's.
 # pods: namespaces, and what stands in for images that the manifests name.
 set -euo pipefail
@@ -15,12 +15,13 @@ wanted() {
       build) echo cc:gcc /usr/include/stdio.h:libc6-dev ;;
       servers) echo mariadbd:mariadb-server mariadb:mariadb-client /usr/lib/galera/libgalera_smm.so:galera-4 rsync:rsync ;;
       bench) echo sysbench:sysbench haproxy:haproxy ;;
+      callgrind) echo valgrind:valgrind ;;
       manifests) echo shellcheck:shellcheck promtool:prometheus ;;
       pods)
         echo ip:iproute2 nsenter:util-linux setpriv:util-linux mariadb-backup:mariadb-backup socat:socat ncat:ncat \
           lsof:lsof sysbench:sysbench /usr/lib/galera/libgalera_smm.so:galera-4
         ;;
-      *) echo "tests/install.sh: there is no set $set; give build, servers, bench, manifests or pods" >&2; return 2 ;;
+      *) echo "tests/install.sh: there is no set $set; give build, servers, bench, callgrind, manifests or pods" >&2; return 2 ;;
     esac
   done
 }

@@ -284,8 +284,12 @@ fn selected(statement: &[u8]) -> Vec<&[u8]> {
 }
 
 fn variable(name: &[u8]) -> &'static [u8] {
-    match name {
-        b"server_id" => b"1",
+    match name.strip_prefix(b"@@").unwrap_or(name) {
+        b"server_id" | b"autocommit" => b"1",
+        b"character_set_client" | b"character_set_connection" | b"character_set_results" => b"utf8mb4",
+        b"collation_connection" => b"utf8mb4_general_ci",
+        b"sql_mode" => b"",
+        b"wait_timeout" | b"interactive_timeout" => b"28800",
         name if [b"gtid".as_slice(), b"_pos"].iter().any(|part| memchr::memmem::find(name, part).is_some()) => b"",
         _ => b"0",
     }
