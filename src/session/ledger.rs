@@ -36,9 +36,6 @@ pub struct Ledger {
     /// What `SET TRANSACTION` asked for.
     pub next_transaction: NextTransaction,
     waited_in_vain: bool,
-    /// The client has set a `session_track_…` variable since the loop last looked: the proxy must put its own tracking
-    /// back, and remember what the client wants to see. The loop clears it.
-    pub tracking_set: bool,
     /// A `SET ROLE` that has succeeded since the session last looked, to be carried.
     pub role_set: Option<Vec<u8>>,
     /// The session has prepared, by the protocol, a question about the previous statement: preparing it again elsewhere
@@ -390,9 +387,6 @@ impl Ledger {
     }
 
     fn set(&mut self, statement: &Statement, sql: &[u8], surely: bool) {
-        if statement.has(Facts::SETS_TRACKING) {
-            self.tracking_set = true;
-        }
         let [_, second, ..] = details::words::<4>(sql, statement.dialect);
         if second.of(sql).eq_ignore_ascii_case(b"role") {
             let text = sql.trim_ascii().strip_suffix(b";").unwrap_or(sql);

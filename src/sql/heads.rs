@@ -168,9 +168,7 @@ fn end_of_transaction(scan: &mut Scan<'_>, kind: Kind) -> Kind {
         if token.kind == Lexeme::End || token.is(b';') {
             return kind;
         }
-        if !no && token.is_word(scan.sql(), "chain") {
-            scan.add(Facts::CHAIN);
-        } else if !no && token.is_word(scan.sql(), "release") {
+        if !no && token.is_word(scan.sql(), "release") {
             scan.add(Facts::RELEASE);
         }
         no = token.is_word(scan.sql(), "no");

@@ -263,11 +263,11 @@ impl<'a> Scan<'a> {
     fn call_of_name(&mut self, paren: Token) {
         let name = self.prev();
         if self.before().is(b'.') {
-            self.unknown_function(Span { start: self.qualifier.start, end: name.span.end }, paren);
+            self.unknown_function(Span { start: self.qualifier.start, end: name.span.end });
             return;
         }
         if name.kind == Lexeme::Quoted {
-            self.unknown_function(name.span, paren);
+            self.unknown_function(name.span);
             return;
         }
         let dialect = self.lexer.dialect();
@@ -277,8 +277,8 @@ impl<'a> Scan<'a> {
         match functions::look_up(self.text(name), adjacent, dialect.server, dialect.release) {
             Function::Plain => {}
             Function::PlainWith(needed) if self.has_arguments(needed) => {}
-            Function::PlainWith(_) => self.unknown_function(name.span, paren),
-            Function::Unknown => self.unknown_function(name.span, paren),
+            Function::PlainWith(_) => self.unknown_function(name.span),
+            Function::Unknown => self.unknown_function(name.span),
             Function::TakesLock => self.add(Facts::TAKES_LOCK),
             Function::AsksLock => {
                 let holder = name.is_word(self.sql(), "is_used_lock");
@@ -308,7 +308,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A name before a parenthesis that is no built-in function: a call, or the name of columns that are listed.
-    fn unknown_function(&mut self, name: Span, paren: Token) {
+    fn unknown_function(&mut self, name: Span) {
         // `) AS t (a, b)`, `) t (a, b)`: behind a complete operand no call can stand. `doc, '$[*]' COLUMNS (`
         let operand =
             self.before().is(b')') || self.before().kind == Lexeme::Text || self.before().is_word(self.sql(), "as");
@@ -319,7 +319,6 @@ impl<'a> Scan<'a> {
         if operand || json_table || (self.out.has(Facts::WITH) && self.is_column_list()) {
             return;
         }
-        let _ = paren;
         self.add(Facts::UNKNOWN_FUNCTION);
         if !self.out.functions.push(name) {
             self.add(Facts::MANY_FUNCTIONS);

@@ -104,7 +104,9 @@ fn system(scan: &mut Scan<'_>, first: Token) -> Token {
         name = scan.lexer.next();
     }
     if name.is_word(scan.sql(), "transaction") {
-        scan.add(if scope == Scope::Global { Facts::SETS_GLOBAL } else { Facts::SETS_SESSION_TRANSACTION });
+        if scope == Scope::Global {
+            scan.add(Facts::SETS_GLOBAL);
+        }
         return scan.rest();
     }
     let mut sign = scan.lexer.next();

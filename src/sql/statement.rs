@@ -148,8 +148,6 @@ bitflags::bitflags! {
         const READ_ONLY = 1 << 25;
         /// `READ WRITE`.
         const READ_WRITE = 1 << 26;
-        /// `AND CHAIN`.
-        const CHAIN = 1 << 27;
         /// `RELEASE`: the server closes the connection.
         const RELEASE = 1 << 28;
         /// Commits implicitly an open transaction.
@@ -176,8 +174,6 @@ bitflags::bitflags! {
         const ENDS = 1 << 39;
         /// Closes: `HANDLER … CLOSE`, `ROLLBACK TO`, `XA COMMIT`.
         const CLOSES = 1 << 40;
-        /// Sets the default of session transactions: `SET SESSION TRANSACTION`.
-        const SETS_SESSION_TRANSACTION = 1 << 41;
         /// `SET @@transaction_isolation = …` without a scope: for the next transaction only.
         const SETS_NEXT_TRANSACTION = 1 << 43;
         /// Asks for what belongs to the connection that wrote last: `LAST_INSERT_ID()`, `@@identity`, `@@last_gtid`.
