@@ -26,6 +26,11 @@ impl Client {
         metrics.query_duration(route.target as usize, took);
     }
 
+    /// The client went away before its statement was answered.
+    pub(super) fn count_abandoned(&self, route: &Route) {
+        self.proxy.metrics.query(route.target as usize, route.reason as usize, Outcome::Abandoned);
+    }
+
     /// A statement that the proxy answered itself.
     pub(super) fn count_answer(&self, route: &Route, outcome: Outcome) {
         self.proxy.metrics.query(route.target as usize, route.reason as usize, outcome);

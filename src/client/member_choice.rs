@@ -33,14 +33,19 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// can, but for what `docs/routing.md` names.
 const MOST_UNREACHABLE: usize = 8;
 
+/// The most members that are lost with the same statement before its client is told.
+const MOST_LOSSES: usize = 3;
+
 /// What was tried for one statement.
 #[derive(Debug)]
 pub(super) struct Attempts {
     pub deadline: Instant,
     /// When the work on the statement began.
     pub began: Instant,
-    /// Members that did not serve.
+    /// Members that did not serve since it was last waited for news of them.
     pub avoid: Vec<MemberId>,
+    /// How many times it was sent and its member lost, or refused to begin.
+    losses: usize,
     /// How each refused.
     problems: Vec<String>,
     /// It may wait for a replica to have what it must see.
@@ -75,6 +80,7 @@ impl Attempts {
             deadline: now + allowed,
             began: now,
             avoid: Vec::new(),
+            losses: 0,
             problems: Vec::new(),
             waits: true,
             moves: false,
@@ -93,6 +99,22 @@ impl Attempts {
         if self.problems.len() < 8 && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+
+    /// This member was lost, or is about to end, after the statement was sent to it.
+    pub fn lost(&mut self, member: MemberId, problem: String) {
+        self.losses += 1;
+        self.failed(member, problem);
+    }
+
+    /// Whether a statement whose member was lost may be sent to another one. It may be what members die of.
+    pub const fn may_repeat(&self) -> bool {
+        self.losses < MOST_LOSSES
+    }
+
+    /// Whether it was sent more than once.
+    pub const fn was_repeated(&self) -> bool {
+        self.losses > 0
     }
 
     /// A connection was closed because it could not come to have what the session has; the error once that is no accident.
@@ -367,4 +389,29 @@ fn choose_primary(view: &View, avoid: &[MemberId]) -> Result<Choice, String> {
         return Err(format!("{}: tried", primary.member.name));
     }
     Ok(Choice { member: primary.member.clone(), on_primary: true, because: None, lag: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_members_die_of_is_repeated_so_often_however_long_is_waited_between() {
+        let mut attempts = Attempts::new(Instant::now(), Duration::from_secs(10));
+        assert!(!attempts.was_repeated());
+        for _ in 0..MOST_LOSSES {
+            assert!(attempts.may_repeat());
+            attempts.lost(MemberId(1), "connection reset".to_owned());
+            // It is waited for news of the members, and all of them count again.
+            attempts.avoid.clear();
+        }
+        assert!(!attempts.may_repeat() && attempts.was_repeated());
+    }
+
+    #[test]
+    fn who_cannot_be_dialled_is_no_loss() {
+        let mut attempts = Attempts::new(Instant::now(), Duration::from_secs(10));
+        attempts.failed(MemberId(1), "connection refused".to_owned());
+        assert!(!attempts.was_repeated());
+    }
 }

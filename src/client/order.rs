@@ -274,7 +274,7 @@ impl Client {
                 let asked_after_rows = self.ask_after_rows(&mut used, order, &mut reply).await;
                 let asked =
                     self.ask_untold(&mut used, order, &mut reply).await || asked_after_error || asked_after_rows;
-                self.retried = !attempts.avoid.is_empty();
+                self.retried = attempts.was_repeated();
                 self.last_status = reply.status.unwrap_or_default();
                 self.learn(side, &mut used, order, &reply).await;
                 if asked {

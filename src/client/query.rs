@@ -197,7 +197,13 @@ impl Client {
             order.preface = Some("START TRANSACTION READ ONLY");
         }
         order.statement = Some((statement, sql));
-        let finish = self.run(order).await?;
+        let finish = match self.run(order).await {
+            Ok(finish) => finish,
+            Err(gone) => {
+                self.count_abandoned(route);
+                return Err(gone);
+            }
+        };
         if route.opens_read_only && self.connections.transaction_on_replica {
             // Only now it is known that the statement has opened the transaction that was waited for.
             self.give_up_waiting_transaction().await;

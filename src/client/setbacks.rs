@@ -25,7 +25,7 @@ use crate::{
     wire::{HEADER_LEN, err::SqlError},
 };
 
-/// The most members on which a read is tried after a lost connection.
+/// The most members that are passed over because they cannot be made ready for a statement.
 const MAX_TRIES: usize = 3;
 
 impl Client {
@@ -207,7 +207,7 @@ impl Client {
             return self.try_another_connection(problem, order, attempts).await;
         }
         if is_refusal(code, server) || is_behind(code) {
-            attempts.failed(used.member, format!("{}: error {code}", used.address));
+            attempts.lost(used.member, format!("{}: error {code}", used.address));
             used.lease.discard();
             self.proxy.topology.recheck();
             return Ok(Attempt::Again);
@@ -306,9 +306,9 @@ impl Client {
         lease.discard();
         self.proxy.topology.recheck();
         let repeatable = order.route.is_repeatable() && !held && order.end.is_done();
-        if progress == Progress::Nothing && repeatable && attempts.avoid.len() < MAX_TRIES {
+        if progress == Progress::Nothing && repeatable && attempts.may_repeat() {
             self.proxy.metrics.retry(RetryVerdict::Retried);
-            attempts.failed(member, format!("{address}: {cause}"));
+            attempts.lost(member, format!("{address}: {cause}"));
             return Ok(Attempt::Again);
         }
         if progress == Progress::Nothing && side == Side::Replica && self.may_go_on_on_primary(order) {

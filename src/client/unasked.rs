@@ -35,7 +35,33 @@ pub(super) struct Unasked {
     variables: Vec<Vec<u8>>,
 }
 
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Question {
+    Collation,
+    InsertId,
+    Variable(Vec<u8>),
+}
+
 impl Unasked {
+    /// The one to be asked next. It waits until it is [answered](Self::answered).
+    fn first(&self) -> Option<Question> {
+        match self {
+            Unasked { collation: true, .. } => Some(Question::Collation),
+            Unasked { insert_id: true, .. } => Some(Question::InsertId),
+            Unasked { variables, .. } => variables.first().cloned().map(Question::Variable),
+        }
+    }
+
+    /// Nobody waits for its answer any more.
+    fn answered(&mut self, question: &Question) {
+        match question {
+            Question::Collation => self.collation = false,
+            Question::InsertId => self.insert_id = false,
+            Question::Variable(name) => self.variables.retain(|waiting| waiting != name),
+        }
+    }
+
     /// Whether what `LAST_INSERT_ID()` is must still be asked.
     pub const fn awaits_insert_id(&self) -> bool {
         self.insert_id
@@ -128,28 +154,35 @@ impl Client {
         self.connections.keep(side, used);
     }
 
-    /// A connection that breaks here stays in flight, and so serves nobody: the next statement finds out.
+    /// A connection that breaks here stays in flight, and so serves nobody: the next statement finds out. Cancel safe: what has
+    /// not been answered still waits.
     async fn ask(&mut self, used: &mut Used) {
-        let Unasked { collation, insert_id, variables } = std::mem::take(&mut self.unasked);
         let (connection, memory) = used.lease.parts();
-        if collation && let Ok(Some(value)) = ask_collation(connection).await {
-            memory.row_count = Some(0);
-            self.session.set_variable(b"collation_connection", &value);
-        }
-        if insert_id {
-            let then = (self.previous.row_count == -1).then(|| multi_statements(connection, memory));
-            if let Ok(Some(id)) = ask_insert_id(connection, then).await {
-                memory.row_count = Some(if then.is_some() { -1 } else { 0 });
-                self.learn_insert_id(memory, id);
+        while let Some(question) = self.unasked.first() {
+            match &question {
+                Question::Collation => {
+                    if let Ok(Some(value)) = ask_collation(connection).await {
+                        memory.row_count = Some(0);
+                        self.session.set_variable(b"collation_connection", &value);
+                    }
+                }
+                Question::InsertId => {
+                    let then = (self.previous.row_count == -1).then(|| multi_statements(connection, memory));
+                    if let Ok(Some(id)) = ask_insert_id(connection, then).await {
+                        memory.row_count = Some(if then.is_some() { -1 } else { 0 });
+                        self.learn_insert_id(memory, id);
+                    }
+                }
+                Question::Variable(name) => {
+                    memory.row_count = Some(-1);
+                    match values::read(connection, name).await {
+                        Ok(Value::Literal(literal)) => self.session.know_user_variable(name, literal),
+                        Ok(Value::Absent) => self.session.miss_user_variable(name),
+                        Ok(Value::Unreadable) | Err(_) => self.session.ledger.user_variables.cannot_be_read(name),
+                    }
+                }
             }
-        }
-        for name in &variables {
-            memory.row_count = Some(-1);
-            match values::read(connection, name).await {
-                Ok(Value::Literal(literal)) => self.session.know_user_variable(name, literal),
-                Ok(Value::Absent) => self.session.miss_user_variable(name),
-                Ok(Value::Unreadable) | Err(_) => self.session.ledger.user_variables.cannot_be_read(name),
-            }
+            self.unasked.answered(&question);
         }
         if !Arc::ptr_eq(&memory.settings, &self.session.settings) {
             memory.settings = Arc::clone(&self.session.settings);
@@ -229,6 +262,22 @@ fn changes_collation(changes: &[Change]) -> bool {
 mod tests {
     use super::*;
     use crate::sql::{Dialect, classify};
+
+    #[test]
+    fn a_question_waits_until_it_is_answered() {
+        let variables = vec![b"@`a`".to_vec(), b"@`b`".to_vec()];
+        let mut unasked = Unasked { collation: true, insert_id: true, variables };
+        let mut asked = Vec::new();
+        while let Some(question) = unasked.first() {
+            // The first time the member hangs, and the asking is given up.
+            assert_eq!(unasked.first().as_ref(), Some(&question));
+            unasked.answered(&question);
+            asked.push(question);
+        }
+        let variable = |name: &[u8]| Question::Variable(name.to_vec());
+        assert_eq!(asked, [Question::Collation, Question::InsertId, variable(b"@`a`"), variable(b"@`b`")]);
+        assert!(unasked.is_empty());
+    }
 
     #[test]
     fn the_text_says_whether_the_clock_runs() {
