@@ -152,13 +152,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Relays the reply to the command that was sent.
+    /// Relays the reply to the command that was sent, of which some may have arrived already.
     /// With a translation its rows are shown with other connections' ids.
     pub async fn relay(
         &mut self,
         client: &mut PacketStream,
         exchange: Exchange<'_>,
         mut translation: Option<&mut Translation>,
+        mut arrived: Option<io::Result<usize>>,
     ) -> Result<Reply, ExchangeError> {
         let Exchange { client: agreed, statement_id, status, replace_error, made_up, .. } = exchange;
         let member = self.capabilities;
@@ -169,7 +170,11 @@ impl Connection {
         loop {
             let wanted = translation.as_ref().map_or(walk.wanted, |translation| translation.wanted);
             let room = wanted.saturating_sub(self.stream.inbox().len()).max(4096);
-            match self.next_of_reply(client, exchange.is_wanted, &mut left, room).await? {
+            let filled = match arrived.take() {
+                Some(filled) => filled,
+                None => self.next_of_reply(client, exchange.is_wanted, &mut left, room).await?,
+            };
+            match filled {
                 Ok(0) => return Err(lost(io::Error::from(io::ErrorKind::UnexpectedEof), progress)),
                 Ok(_) => {}
                 Err(error) => return Err(lost(error, progress)),

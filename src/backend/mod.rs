@@ -15,6 +15,7 @@ mod query;
 mod reset;
 mod rsa;
 mod secrecy;
+mod short;
 mod stored;
 mod translation;
 mod walk;

@@ -74,6 +74,21 @@ impl Connections {
         self.kept(side).used.as_ref().filter(|used| used.held).map(|used| used.member)
     }
 
+    /// Whether the session keeps any connection, for whatever reason.
+    #[must_use]
+    pub const fn keeps_any(&self) -> bool {
+        self.primary.used.is_some() || self.replica.used.is_some()
+    }
+
+    /// Whether the session keeps none but perhaps that of this side.
+    #[must_use]
+    pub const fn keeps_only(&self, side: Side) -> bool {
+        match side {
+            Side::Primary => self.replica.used.is_none(),
+            Side::Replica => self.primary.used.is_none(),
+        }
+    }
+
     /// Takes the connection that was kept for this side.
     pub fn take(&mut self, side: Side) -> Option<Used> {
         self.kept_mut(side).used.take()

@@ -42,6 +42,11 @@ impl Fallbacks {
     pub fn new(limit: usize) -> Self {
         Self { turns: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), limit }
     }
+
+    /// Whether reads may have to wait for their turn.
+    pub(super) const fn are_limited(&self) -> bool {
+        self.turns.is_some()
+    }
 }
 
 impl Client {

@@ -235,9 +235,9 @@ impl Handle {
         state.struck.take().or(Some(Scope::Query))
     }
 
-    /// What of the ended statement was killed; none while a kill is under way.
+    /// Like [`Handle::end`] without waiting: none while a kill is under way.
     #[allow(clippy::option_option)] // Not known yet, not killed, killed.
-    fn try_end(&self) -> Option<Option<Scope>> {
+    pub fn try_end(&self) -> Option<Option<Scope>> {
         let mut state = self.state();
         if state.striking > 0 {
             return None;

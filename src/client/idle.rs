@@ -4,19 +4,29 @@
 //!
 //! Knows clocks and tokens. Must not know what a command says.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
+    handle::Handle,
     incoming::Incoming,
     memory::{LONGEST, seconds},
     previous::LINGER,
     refusal,
-    run::{Client, Gone},
+    run::{Client, Gone, Way},
 };
-use crate::wire::server::tells_idle_end;
+use crate::{session::Settings, wire::server::tells_idle_end};
+
+/// The least room for a command.
+const ROOM: usize = 4 * 1024;
 
 /// Who is idle for so long while the proxy drains lies in a pool, which sees that the connection has ended before it gives it
 /// away. So long a client that has just come may take for what its driver asks at first.
@@ -28,12 +38,67 @@ pub const LAST_WORD: Duration = Duration::from_secs(1);
 /// Ends a client that is idle for too long.
 ///
 /// The timer is not set anew with each command: when it strikes, the time since the last one is what counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct IdleClock {
     timer: Option<Pin<Box<Sleep>>>,
+    /// When the last command had been answered.
+    since: Instant,
+    /// Besides the timer, what ends a client between two commands.
+    ends: Option<Box<Ends>>,
+    /// Who is woken by all of these; none while they must be looked at anew.
+    woken: Option<Waker>,
+}
+
+/// What is waited for while a client is idle. Both stay registered while its commands are done, as waiting anew each time costs
+/// more than many a command.
+#[derive(Debug)]
+struct Ends {
+    kill: Pin<Box<WaitForCancellationFutureOwned>>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Default for IdleClock {
+    fn default() -> Self {
+        IdleClock { timer: None, since: Instant::now(), ends: None, woken: None }
+    }
 }
 
 impl IdleClock {
+    /// The last command, which changed nothing of how long the client may be idle, had been answered then.
+    pub fn rest_since(&mut self, since: std::time::Instant) {
+        self.since = since.into();
+    }
+
+    /// The last command may have changed everything.
+    fn begin_anew(&mut self) {
+        (self.since, self.woken) = (Instant::now(), None);
+    }
+
+    /// Whether it may be time for the client to end, which is then to be looked at closely. Otherwise the task is woken when it
+    /// may be. `limit`: how long the client may be idle, asked when that may have changed.
+    fn is_due(
+        &mut self,
+        cx: &mut Context<'_>,
+        handle: &Handle,
+        may_stop: bool,
+        limit: impl FnOnce() -> Duration,
+    ) -> bool {
+        if self.woken.as_ref().is_some_and(|woken| woken.will_wake(cx.waker())) {
+            let is_late = self.timer.as_ref().is_some_and(|timer| timer.is_elapsed());
+            return is_late || handle.kill.is_cancelled() || (may_stop && handle.stop.is_cancelled());
+        }
+        let ends = self.ends.get_or_insert_with(|| {
+            let of = |token: &CancellationToken| Box::pin(token.clone().cancelled_owned());
+            Box::new(Ends { kill: of(&handle.kill), stop: of(&handle.stop) })
+        });
+        // Who has ended already wakes nobody any more, which matters once it may stop; it is asked for then.
+        let killed = ends.kill.as_mut().poll(cx).is_ready();
+        let stopped = handle.stop.is_cancelled() || ends.stop.as_mut().poll(cx).is_ready();
+        let is_late = pin!(self.elapsed(self.since, limit())).poll(cx).is_ready();
+        self.woken = Some(cx.waker().clone());
+        is_late || killed || (stopped && may_stop)
+    }
+
     /// Returns when `limit` has passed since `since`. Cancel safe.
     async fn elapsed(&mut self, since: Instant, limit: Duration) {
         let end = since + limit.min(LONGEST);
@@ -73,15 +138,56 @@ enum Waited {
     Lingered,
 }
 
+/// The client does not simply wait.
+struct NotPlainly;
+
 impl Client {
-    /// The next command; `None` when the client has left or is sent away.
-    pub(super) async fn next_command(
-        &mut self,
-        stop: &CancellationToken,
-        kill: &CancellationToken,
-    ) -> Result<Option<Incoming>, Gone> {
-        let since = Instant::now();
-        let limit = self.idle_limit();
+    /// The next command; `None` when the client has left or is sent away. `after`: how the last one was done.
+    pub(super) async fn next_command(&mut self, after: Way) -> Result<Option<Incoming>, Gone> {
+        if after == Way::Long {
+            self.idle_clock.begin_anew();
+        }
+        if self.previous.lingers_since.is_none()
+            && !self.may_unpin()
+            && let Ok(incoming) = poll_fn(|cx| self.poll_command(cx)).await
+        {
+            return Ok(incoming?);
+        }
+        Box::pin(self.next_command_at_length()).await
+    }
+
+    /// Waits for a command that comes as a whole.
+    fn poll_command(&mut self, cx: &mut Context<'_>) -> Poll<Result<io::Result<Option<Incoming>>, NotPlainly>> {
+        loop {
+            if let Some(incoming) = Incoming::at_once(&mut self.stream) {
+                return Poll::Ready(Ok(Ok(Some(incoming))));
+            }
+            if !self.stream.inbox().is_empty() {
+                // The rest of it has its time.
+                return Poll::Ready(Err(NotPlainly));
+            }
+            match self.stream.poll_fill(cx, ROOM) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Ok(None))),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Ok(Err(error))),
+                Poll::Pending => break,
+            }
+        }
+        let may_stop = !self.session.is_tied();
+        let (usual, settings) = (self.wait_timeout, &self.session.settings);
+        let limit = || idle_limit(settings, usual);
+        if self.idle_clock.is_due(cx, &self.registered.handle, may_stop, limit) {
+            return Poll::Ready(Err(NotPlainly));
+        }
+        Poll::Pending
+    }
+
+    /// The same whatever happens meanwhile.
+    async fn next_command_at_length(&mut self) -> Result<Option<Incoming>, Gone> {
+        let (stop, kill) = (self.registered.handle.stop.clone(), self.registered.handle.kill.clone());
+        let since = self.idle_clock.since;
+        let limit = idle_limit(&self.session.settings, self.wait_timeout);
+        self.idle_clock.woken = None;
         // Whether its reply is just behind it, and its driver has had its first questions answered.
         let mut may_hurry = since >= self.came + QUIET;
         loop {
@@ -92,7 +198,7 @@ impl Client {
                 biased;
                 incoming = Incoming::read(&mut self.stream) => Waited::Command(incoming?),
                 () = kill.cancelled() => Waited::Ended,
-                () = sent_away(stop, &self.proxy.hurry, since, may_hurry), if may_stop => Waited::Drained,
+                () = sent_away(&stop, &self.proxy.hurry, since, may_hurry), if may_stop => Waited::Drained,
                 () = self.idle_clock.elapsed(since, limit) => Waited::TooLong,
                 () = tokio::time::sleep(LINGER), if self.previous.lingers_since.is_some() || may_unpin => Waited::Lingered,
             };
@@ -110,13 +216,6 @@ impl Client {
                 self.end_lingering().await;
             }
         }
-    }
-
-    /// How long the client may be idle: its session's `wait_timeout`, which was `interactive_timeout` if it has logged in as
-    /// interactive.
-    fn idle_limit(&self) -> Duration {
-        let set = self.session.settings.variables.get(b"wait_timeout".as_slice());
-        set.map_or(self.wait_timeout, |value| seconds(value))
     }
 
     /// As the server does.
@@ -139,6 +238,13 @@ impl Client {
         }
         Ok(None)
     }
+}
+
+/// How long a client may be idle: its session's `wait_timeout`, which was `interactive_timeout` if it has logged in as
+/// interactive.
+fn idle_limit(settings: &Settings, usual: Duration) -> Duration {
+    let set = settings.variables.get(b"wait_timeout".as_slice());
+    set.map_or(usual, |value| seconds(value))
 }
 
 #[cfg(test)]

@@ -43,6 +43,12 @@ impl Incoming {
         }
     }
 
+    /// A command of which all is here, or so much as is ever held; `None`: more must come.
+    pub fn at_once(stream: &mut PacketStream) -> Option<Incoming> {
+        let header = Header::parse(stream.inbox())?;
+        (stream.inbox().len() >= header.total().min(HELD)).then(|| Self::take(stream))
+    }
+
     fn take(stream: &mut PacketStream) -> Incoming {
         let mut end = MessageEnd::default();
         let count = end.advance(stream.inbox());
@@ -53,6 +59,12 @@ impl Incoming {
     #[must_use]
     pub fn message(&self) -> &[u8] {
         self.bytes.filled()
+    }
+
+    /// The same, to be changed in place.
+    #[must_use]
+    pub fn message_mut(&mut self) -> &mut [u8] {
+        self.bytes.filled_mut()
     }
 
     /// The payload, as far as it is here: the command byte and its argument.

@@ -90,6 +90,9 @@ impl Client {
             || (!self.must_hold(side)
                 && (new_pins || reply.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS))));
         memory.has_leftovers |= self.leaves_untold(order, reply);
+        if let Some(text) = order.prepared.filter(|_| order.executes() && reply.error.is_none()) {
+            memory.has_types(text, self.registered.handle.id);
+        }
         if let (Some(prepared), Some((text, _))) = (reply.prepared, order.preparing) {
             memory.remember(text, prepared.statement_id);
             if order.prepares_set {

@@ -328,10 +328,16 @@ impl Client {
         }))
     }
 
-    /// A read that the primary serves asks for the connection that the session's writes used.
     fn last_backend(&self, side: Side, choice: &Choice, route: &Route) -> Option<BackendId> {
-        let side = if choice.on_primary && route.target != Target::Same { Side::Primary } else { side };
-        self.connections.last_used(side).filter(|(member, _)| *member == choice.member.id).map(|(_, id)| id)
+        let by_writes = choice.on_primary && route.target != Target::Same;
+        self.last_backend_at(choice.member.id, side, by_writes)
+    }
+
+    /// The session's last connection to a member. A read that the primary serves asks for the one that the session's writes
+    /// used, if they used any.
+    pub(super) fn last_backend_at(&self, member: MemberId, side: Side, by_writes: bool) -> Option<BackendId> {
+        let of = |side| self.connections.last_used(side).filter(|(last, _)| *last == member).map(|(_, id)| id);
+        if by_writes { of(Side::Primary).or_else(|| of(side)) } else { of(side) }
     }
 
     /// An account that the primary refuses is refused everywhere. A replica may be late, and know it or its password not

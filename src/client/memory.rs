@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::texts::StatementText;
+use super::{bring::waits_for_sync, registry::ClientId, texts::StatementText};
 use crate::session::Settings;
 
 /// The most statements kept prepared on one connection; beyond, the one used longest ago is closed.
@@ -45,7 +45,7 @@ pub struct Memory {
     /// effect on it any more.
     pub ignores_sync_wait: bool,
     /// The session that used it last.
-    pub last_user: Option<super::registry::ClientId>,
+    pub last_user: Option<ClientId>,
     /// What `LAST_INSERT_ID()` gives here, while it is the last user's own.
     pub insert_id: Option<u64>,
     /// Whether [`insert_id`](Self::insert_id) may be an id that a statement gave itself, which is not `LAST_INSERT_ID()`,
@@ -85,6 +85,19 @@ struct Prepared {
     text: Weak<StatementText>,
     member_id: u32,
     used: u64,
+    /// The client with whose parameter types it was executed last.
+    typed_by: Option<ClientId>,
+}
+
+/// Whether an execution says of which types its parameters are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Types {
+    /// There are no parameters.
+    None,
+    /// It does.
+    Sent,
+    /// They are those of the last execution.
+    LeftOut,
 }
 
 impl Memory {
@@ -120,14 +133,49 @@ impl Memory {
         self.clock += 1;
         let prepared = self.prepared.get_mut(&text.id())?;
         prepared.used = self.clock;
+        prepared.typed_by = None;
         Some(prepared.member_id)
+    }
+
+    /// The same for a client that has executed it here with parameters of the same types before, or sends types along.
+    pub fn prepared_for(&mut self, text: &StatementText, client: ClientId, types: Types) -> Option<u32> {
+        self.clock += 1;
+        let prepared = self.prepared.get_mut(&text.id())?;
+        prepared.used = self.clock;
+        if types == Types::Sent {
+            prepared.typed_by = Some(client);
+        }
+        Some(prepared.member_id)
+    }
+
+    /// It has been executed here with the parameter types that this client sent last.
+    pub fn has_types(&mut self, text: &StatementText, client: ClientId) {
+        if let Some(prepared) = self.prepared.get_mut(&text.id()) {
+            prepared.typed_by = Some(client);
+        }
+    }
+
+    /// Whether a connection of the pool's can serve a session with these settings at once: nothing must be said to it before.
+    #[must_use]
+    pub fn is_ready(&self, wanted: &Arc<Settings>) -> bool {
+        self.has(wanted)
+            && !self.has_leftovers
+            && !self.tells_late
+            && !self.has_many_to_close()
+            && !(self.ignores_sync_wait && waits_for_sync(wanted))
+    }
+
+    /// Whether a statement can be executed here as the client has sent it.
+    #[must_use]
+    pub fn has_prepared(&self, text: &StatementText, client: ClientId, types: Types) -> bool {
+        self.prepared.get(&text.id()).is_some_and(|it| types != Types::LeftOut || it.typed_by == Some(client))
     }
 
     /// A statement has been prepared here. Statements that no session has any more, and the oldest beyond the bound,
     /// are to be closed.
     pub fn remember(&mut self, text: &Arc<StatementText>, member_id: u32) {
         self.clock += 1;
-        let prepared = Prepared { text: Arc::downgrade(text), member_id, used: self.clock };
+        let prepared = Prepared { text: Arc::downgrade(text), member_id, used: self.clock, typed_by: None };
         if let Some(before) = self.prepared.get_mut(&text.id()) {
             // The same text once more: the first may have a cursor, or data sent ahead.
             before.used = self.clock;

@@ -30,6 +30,7 @@ mod member_errors;
 pub mod memory;
 mod order;
 pub mod pin_log;
+mod plain;
 mod prepared;
 mod previous;
 mod proxy;

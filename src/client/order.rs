@@ -1,6 +1,6 @@
 //! One command at a member: connect, make the connection ready and send (`ready`), relay the reply; `learn` does the rest.
 
-use std::{sync::Arc, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 
 use super::{
     connections::{Side, Used},
@@ -13,7 +13,7 @@ use super::{
     token_tracker::TOKEN_TRACKER,
 };
 use crate::{
-    backend::{Exchange, ExchangeError, MadeUp, Progress, Reply},
+    backend::{Exchange, ExchangeError, MadeUp, Progress, Reply, Translation},
     metrics::{Direction, Side as MetricSide},
     route::{Reason, Route, Target},
     session::{Listener, Transaction},
@@ -116,6 +116,11 @@ impl<'a> Order<'a> {
         self.is_silent || (executes && asks_for_cursor(payload))
     }
 
+    /// Whether it executes a prepared statement.
+    pub const fn executes(&self) -> bool {
+        self.prepared.is_some() && matches!(self.shape, Shape::Results | Shape::Cursor)
+    }
+
     /// Whether its reply changes what `ROW_COUNT()` gives.
     pub const fn counts_rows(&self) -> bool {
         !matches!(self.shape, Shape::Prepare | Shape::Text)
@@ -124,9 +129,27 @@ impl<'a> Order<'a> {
 
 impl Client {
     /// Does the command.
-    pub(super) async fn run(&mut self, mut order: Order<'_>) -> Result<Finish, Gone> {
-        let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
+    pub(super) async fn run(&mut self, order: Order<'_>) -> Result<Finish, Gone> {
+        let attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         self.forget_what_is_cleared(&order);
+        self.attempt_until_done(order, attempts).await
+    }
+
+    /// Goes on with a command that has been sent, and of whose reply this has arrived.
+    pub(super) async fn run_on(
+        &mut self,
+        mut order: Order<'_>,
+        mut attempts: Attempts,
+        (side, used): (Side, Used),
+        arrived: Option<io::Result<usize>>,
+    ) -> Result<Finish, Gone> {
+        match self.relay_reply((side, used), &mut order, &mut attempts, None, arrived).await? {
+            Attempt::Done(finish) => Ok(finish),
+            Attempt::Again => self.attempt_until_done(order, attempts).await,
+        }
+    }
+
+    async fn attempt_until_done(&mut self, mut order: Order<'_>, mut attempts: Attempts) -> Result<Finish, Gone> {
         loop {
             self.begin_where_it_can_stay(&mut order, &mut attempts).await;
             let side = self.side_of(&order);
@@ -240,7 +263,7 @@ impl Client {
         if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, if_lost)) {
             return self.killed_before_it_began(side, used, scope, order).await;
         }
-        let mut translation = order.ids.map(|ids| self.translation(&mut used, ids));
+        let translation = order.ids.map(|ids| self.translation(&mut used, ids));
         self.send(&mut used, order, ready, translation.as_ref()).await?;
         if order.is_silent {
             used.lease.parts().0.expect_nothing();
@@ -248,6 +271,18 @@ impl Client {
             self.settle(side, used).await;
             return Ok(Attempt::Done(Finish::Silent));
         }
+        self.relay_reply((side, used), order, attempts, translation, None).await
+    }
+
+    /// Passes the reply on, and learns from it.
+    async fn relay_reply(
+        &mut self,
+        (side, mut used): (Side, Used),
+        order: &mut Order<'_>,
+        attempts: &mut Attempts,
+        mut translation: Option<Translation>,
+        arrived: Option<io::Result<usize>>,
+    ) -> Result<Attempt, Gone> {
         let tracker = self.token_tracker();
         let value = |told: &[Change]| tracker.as_ref()?.token(told);
         let made_up = tracker.is_some().then_some(MadeUp { name: TOKEN_TRACKER, value: &value });
@@ -265,7 +300,7 @@ impl Client {
             intercept: &intercept,
             replace_error,
         };
-        let result = connection.relay(&mut self.stream, exchange, translation.as_mut()).await;
+        let result = connection.relay(&mut self.stream, exchange, translation.as_mut(), arrived).await;
         let killed = self.registered.handle.end().await;
         match result {
             Ok(mut reply) => {

@@ -241,6 +241,11 @@ impl Client {
         self.review_standing().await;
     }
 
+    /// The same for an execution that went the short way at first.
+    pub(super) async fn after_plain_execute(&mut self, id: u32, done: bool) {
+        self.after_execute(id, if done { Executed::Whole } else { Executed::Failed }).await;
+    }
+
     /// What of a statement stands on its connection now.
     fn stand(&mut self, id: u32, stands: Stands) {
         self.prepared.stand(id, |_| stands);

@@ -108,6 +108,14 @@ impl Previous {
         self.diagnostics = Diagnostics::Nowhere;
     }
 
+    /// Whether nothing was left that the client may ask for, as far as its habits tell, but what each reply leaves.
+    pub const fn leaves_nothing(&self) -> bool {
+        matches!(self.diagnostics, Diagnostics::Nowhere)
+            && !self.may_be_asked_for_found_rows()
+            && self.lingers_since.is_none()
+            && self.marked.is_none()
+    }
+
     /// Whether the client is likely to ask for `FOUND_ROWS()`.
     pub const fn may_be_asked_for_found_rows(&self) -> bool {
         self.asked_before || self.counts_all_rows

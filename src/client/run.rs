@@ -72,6 +72,15 @@ pub(super) struct Client {
     pub failed_changes: u8,
 }
 
+/// How a command was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As a plain statement, which leaves the session as it was.
+    Short,
+    /// As any command.
+    Long,
+}
+
 /// Why a client's loop ends before the client says goodbye.
 #[derive(Debug, thiserror::Error)]
 pub enum Gone {
@@ -167,18 +176,20 @@ impl Client {
                 return Ok(());
             }
         }
-        let stop = self.registered.handle.stop.clone();
-        let kill = self.registered.handle.kill.clone();
-        while let Some(mut incoming) = self.next_command(&stop, &kill).await? {
+        let mut way = Way::Long;
+        while let Some(mut incoming) = self.next_command(way).await? {
             self.registered.handle.command_begins();
             self.asked_in_vain = false;
-            let stays = self.obey(&mut incoming).await?;
+            let stays = if let Some(sent) = self.send_plain(&mut incoming) {
+                way = self.end_plain(sent, &incoming).await?;
+                true
+            } else {
+                way = Way::Long;
+                Box::pin(self.obey(&mut incoming)).await?
+            };
             self.count_pins();
             self.registered.handle.command_ends();
-            if !stays {
-                break;
-            }
-            if self.released || kill.is_cancelled() {
+            if !stays || self.released || self.registered.handle.kill.is_cancelled() {
                 break;
             }
         }

@@ -81,6 +81,20 @@ impl Shards {
         }
     }
 
+    pub(super) fn bytes_passed(&self, statement: usize, reply: usize) {
+        let Some(it) = self.mine() else { return };
+        for (side, direction, count) in [
+            (Side::Client, Direction::In, statement),
+            (Side::Backend, Direction::Out, statement),
+            (Side::Backend, Direction::In, reply),
+            (Side::Client, Direction::Out, reply),
+        ] {
+            if let Some(bytes) = it.bytes.get(side.index() * DIRECTIONS + direction.index()) {
+                bytes.fetch_add(count as u64, Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(super) fn totals(&self) -> QueryTotals {
         let mut totals = QueryTotals {
             by_target: self.names.targets.iter().map(|name| (*name, 0)).collect(),

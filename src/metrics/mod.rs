@@ -159,6 +159,11 @@ impl Metrics {
         self.hot.bytes(side, direction, count);
     }
 
+    /// A statement and its reply passed, as they are: so many bytes of each.
+    pub fn bytes_passed(&self, statement: usize, reply: usize) {
+        self.hot.bytes_passed(statement, reply);
+    }
+
     /// A client connection opened; it counts until the answer is dropped.
     pub fn client_opened(&self) -> Raised {
         Raised::new(&self.clients)

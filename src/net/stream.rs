@@ -6,7 +6,6 @@ use std::{
     future::poll_fn,
     io,
     net::Shutdown,
-    pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -14,7 +13,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, Interest, ReadBuf},
+    io::Interest,
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -132,18 +131,37 @@ impl PacketStream {
     }
 
     /// Memory is taken only once the socket is readable, so a waiting connection owns none.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         if self.tls.is_some() {
             return self.poll_decrypt(cx);
         }
-        ready!(self.socket().poll_read_ready(cx))?;
-        let mut buf = ReadBuf::new(self.inbox.room(room));
-        let result = Pin::new(&mut self.read).poll_read(cx, &mut buf);
-        let count = buf.filled().len();
-        self.inbox.filled_more(count);
+        loop {
+            ready!(self.socket().poll_read_ready(cx))?;
+            if let Some(filled) = self.fill_now(room) {
+                return Poll::Ready(filled);
+            }
+        }
+    }
+
+    /// Receives what is there already; `None` if that is nothing.
+    fn fill_now(&mut self, room: usize) -> Option<io::Result<usize>> {
+        let PacketStream { read, inbox, .. } = self;
+        let socket: &TcpStream = (*read).as_ref();
+        let mut count = 0;
+        let outcome = socket.try_io(Interest::READABLE, || {
+            let room = inbox.room(room);
+            count = rustix::io::retry_on_intr(|| rustix::io::read(socket, &mut *room))?;
+            // Less than there is room for was all: the runtime is to wait for news before it is read again.
+            if (1..room.len()).contains(&count) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        inbox.filled_more(count);
         // Consuming nothing gives the memory back when nothing was received.
-        self.inbox.consume(0);
-        result.map_ok(|()| count)
+        inbox.consume(0);
+        match outcome {
+            Err(error) if count == 0 && error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) if count == 0 => Some(Err(error)),
+            _ => Some(Ok(count)),
+        }
     }
 
     /// Like [`Self::fill`] in the middle of what the peer says, with the end of the stream as an error.
@@ -184,7 +202,34 @@ impl PacketStream {
     /// Whether nothing has happened on an idle connection: no byte, no close. Costs no system call as a rule, as the runtime
     /// has been told already if there was something; that may be late news of what has been read, so only a read tells.
     pub fn is_quiet(&mut self) -> bool {
-        self.inbox.is_empty() && self.poll_fill(&mut Context::from_waker(Waker::noop()), MIN_READ).is_pending()
+        self.inbox.is_empty()
+            && match self.tls {
+                None => self.fill_now(MIN_READ).is_none(),
+                Some(_) => self.poll_fill(&mut Context::from_waker(Waker::noop()), MIN_READ).is_pending(),
+            }
+    }
+
+    /// Sends as much as can be sent without waiting, and says how much that was.
+    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.tls.is_some() {
+            // What is encrypted must be sent in the end, which only who waits can promise.
+            return Ok(0);
+        }
+        match self.write.try_write(bytes) {
+            Ok(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+            written => written,
+        }
+    }
+
+    /// Ready when [`Self::departed`] has something to do besides waiting for the peer to say more or to close.
+    pub fn poll_departed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.inbox.len() < READ_AHEAD {
+            if matches!(ready!(self.poll_fill(cx, MIN_READ)), Ok(0) | Err(_)) {
+                break;
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Sends all of it. NOT cancel safe: a dropped future may have sent a part.

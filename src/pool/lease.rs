@@ -13,7 +13,7 @@ use crate::backend::Connection;
 #[derive(Debug)]
 pub struct Lease<T: Default + Send + 'static> {
     // `None` only inside `drop`.
-    parked: Option<Parked<T>>,
+    parked: Option<Box<Parked<T>>>,
     pool: Arc<MemberPool<T>>,
     id: BackendId,
     waited: bool,
@@ -21,7 +21,12 @@ pub struct Lease<T: Default + Send + 'static> {
 }
 
 impl<T: Default + Send + 'static> Lease<T> {
-    pub(super) fn new(pool: Arc<MemberPool<T>>, parked: Parked<T>, turn: OwnedSemaphorePermit, waited: bool) -> Self {
+    pub(super) fn new(
+        pool: Arc<MemberPool<T>>,
+        parked: Box<Parked<T>>,
+        turn: OwnedSemaphorePermit,
+        waited: bool,
+    ) -> Self {
         pool.begin_use();
         Lease { id: parked.id, parked: Some(parked), pool, waited, _turn: turn }
     }

@@ -39,7 +39,7 @@ pub(super) struct Parked<T> {
     pub id: BackendId,
     /// Kept as long as there is a connection that only its sessions can use.
     pub identity: Arc<Identity>,
-    pub connection: Box<Connection>,
+    pub connection: Connection,
     pub memory: T,
     pub idle_since: Instant,
     /// Behind that nobody uses it any more.
@@ -50,8 +50,8 @@ pub(super) struct Parked<T> {
 impl<T> Parked<T> {
     /// Says goodbye in the background; the place is free once the member has let the connection go. Gives that place to
     /// who wants it.
-    pub fn close_soon(self) -> Option<oneshot::Receiver<Place>> {
-        let Parked { connection, place, .. } = self;
+    pub fn close_soon(self: Box<Self>) -> Option<oneshot::Receiver<Place>> {
+        let Parked { connection, place, .. } = *self;
         // Without a runtime the program is about to end.
         let runtime = Handle::try_current().ok()?;
         let (give, freed) = oneshot::channel();
@@ -113,7 +113,7 @@ pub struct MemberPool<T> {
     places: Arc<Places>,
     guests: Arc<Semaphore>,
     waiting_guests: AtomicUsize,
-    idle: Mutex<Vec<Parked<T>>>,
+    idle: Mutex<Vec<Box<Parked<T>>>>,
     in_use: AtomicUsize,
     waiting: AtomicUsize,
     exchanges: AtomicU64,
@@ -218,6 +218,17 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         }
     }
 
+    /// An idle connection of this identity, if there is one and a turn for it: nobody waits for anything.
+    pub fn lease_now(
+        self: &Arc<Self>,
+        identity: &Arc<Identity>,
+        wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
+    ) -> Option<Lease<T>> {
+        let turn = Arc::clone(&self.turns).try_acquire_owned().ok()?;
+        let parked = self.take_idle(identity, wish)?;
+        Some(self.hand_out(parked, turn, false))
+    }
+
     /// The right to have a connection to the member besides those of the pool, within the same limit. Only a part of the
     /// limit is for such guests, who wait for each other in a queue that is bounded, so that a crowd of them leaves
     /// sessions their connections. Cancel safe.
@@ -290,7 +301,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         &self,
         identity: &Arc<Identity>,
         wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
-    ) -> Option<Parked<T>> {
+    ) -> Option<Box<Parked<T>>> {
         loop {
             let mut parked = self.take_best(identity, wish)?;
             if parked.connection.is_usable() {
@@ -303,7 +314,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         &self,
         identity: &Arc<Identity>,
         wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
-    ) -> Option<Parked<T>> {
+    ) -> Option<Box<Parked<T>>> {
         let now = Instant::now();
         let mut idle = self.idle();
         let can = |it: &Parked<T>| it.identity.id() == identity.id() && it.idle_until > now && (wish.can)(&it.memory);
@@ -337,7 +348,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         Ok(dialled.await.unwrap_or_else(|_| Err(ending()))?)
     }
 
-    async fn dial_now(&self, identity: Arc<Identity>, place: Place) -> Result<Parked<T>, DialError> {
+    async fn dial_now(&self, identity: Arc<Identity>, place: Place) -> Result<Box<Parked<T>>, DialError> {
         let options = DialOptions {
             road: Arc::clone(&self.settings.road),
             connect_timeout: self.settings.connect_timeout,
@@ -348,17 +359,17 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         // Should the member hang, its place is taken until it has let us go.
         let (connection, place) = Connection::dial_holding(self.address, &identity.account, &options, place).await?;
         let (id, now) = (next(&self.next_id), Instant::now());
-        let (connection, memory, idle_until) = (Box::new(connection), T::default(), now + self.settings.idle_timeout);
-        Ok(Parked { id, identity, connection, memory, idle_since: now, idle_until, place })
+        let (memory, idle_until) = (T::default(), now + self.settings.idle_timeout);
+        Ok(Box::new(Parked { id, identity, connection, memory, idle_since: now, idle_until, place }))
     }
 
-    fn take_longest_idle(&self) -> Option<Parked<T>> {
+    fn take_longest_idle(&self) -> Option<Box<Parked<T>>> {
         let mut idle = self.idle();
         let oldest = idle.iter().enumerate().min_by_key(|(_, parked)| parked.idle_since)?.0;
         Some(idle.swap_remove(oldest))
     }
 
-    fn hand_out(self: &Arc<Self>, parked: Parked<T>, turn: OwnedSemaphorePermit, waited: bool) -> Lease<T> {
+    fn hand_out(self: &Arc<Self>, parked: Box<Parked<T>>, turn: OwnedSemaphorePermit, waited: bool) -> Lease<T> {
         Lease::new(Arc::clone(self), parked, turn, waited)
     }
 
@@ -371,13 +382,13 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     }
 
     /// Takes back what a lease held; only what is fit for another session stays.
-    pub(super) fn take_back(&self, mut parked: Parked<T>, wait_timeout: Duration) {
+    pub(super) fn take_back(&self, mut parked: Box<Parked<T>>, wait_timeout: Duration) {
         parked.idle_since = Instant::now();
         parked.idle_until = parked.idle_since + usable(wait_timeout).min(self.settings.idle_timeout);
         self.put_back(parked);
     }
 
-    pub(super) fn put_back(&self, parked: Parked<T>) {
+    pub(super) fn put_back(&self, parked: Box<Parked<T>>) {
         if parked.connection.is_in_flight() {
             parked.close_soon();
             return;
@@ -399,14 +410,14 @@ impl<T: Default + Send + 'static> MemberPool<T> {
 
     pub(super) fn trim(&self) {
         let now = Instant::now();
-        let old: Vec<Parked<T>> =
+        let old: Vec<Box<Parked<T>>> =
             self.idle().extract_if(.., |it| it.idle_until <= now || !it.connection.is_usable()).collect();
         for parked in old {
             parked.close_soon();
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Parked<T>>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Box<Parked<T>>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -190,6 +190,12 @@ impl Ledger {
         }
     }
 
+    /// Whether nothing stands on the session's connection, or waits to be used there.
+    #[must_use]
+    pub const fn is_clear(&self) -> bool {
+        self.pins.is_empty() && self.next_transaction.is_empty() && !self.waited_in_vain
+    }
+
     /// Whether a waiting `SET TRANSACTION` is taken for used up although no transaction began: a write to a table without
     /// transactions leaves it on the connection. Asked once.
     pub fn take_waited_in_vain(&mut self) -> bool {

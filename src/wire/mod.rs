@@ -22,6 +22,7 @@ pub mod reader;
 pub mod response;
 pub mod resultset;
 pub mod server;
+pub mod short_reply;
 
 pub use capabilities::{Capabilities, Extensions, StatusFlags};
 pub use command::Command;

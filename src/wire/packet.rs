@@ -73,6 +73,17 @@ impl MessageEnd {
     /// Takes the next chunk; returns how many of its bytes belong to the message.
     pub fn advance(&mut self, chunk: &[u8]) -> usize {
         let mut at = 0;
+        if self.have == 0
+            && self.left == 0
+            && let Some(header) = Header::parse(chunk).filter(|header| !header.is_continued() && !self.done)
+            && chunk.len() >= header.total()
+        {
+            // Nearly always: the last packet of the message, all of it.
+            self.payload += header.len;
+            self.next_seq = header.seq.wrapping_add(1);
+            (self.continued, self.done) = (false, true);
+            return header.total();
+        }
         while at < chunk.len() && !self.done {
             if self.left > 0 {
                 let step = self.left.min(chunk.len() - at);
