@@ -37,7 +37,7 @@ impl Session {
         login.extend(b"app\0\0mysql_native_password\0");
         session.send(1, &login)?;
         let answer = session.packet()?;
-        session.fail_if_error(&answer)?;
+        fail_if_error(&answer)?;
         Ok(session)
     }
 
@@ -50,7 +50,7 @@ impl Session {
     pub fn prepare(&mut self, sql: &str) -> io::Result<()> {
         self.send(0, &[b"\x16", sql.as_bytes()].concat())?;
         let answer = self.packet()?;
-        self.fail_if_error(&answer)?;
+        fail_if_error(&answer)?;
         let [_, id @ .., c0, c1, p0, p1] = *answer.first_chunk::<9>().ok_or(io::ErrorKind::InvalidData)?;
         self.statement_id = id;
         for count in [[p0, p1], [c0, c1]].map(u16::from_le_bytes) {
@@ -70,7 +70,7 @@ impl Session {
     /// Reads a whole reply.
     pub fn hear(&mut self) -> io::Result<()> {
         let first = self.packet()?;
-        self.fail_if_error(&first)?;
+        fail_if_error(&first)?;
         if first.first() == Some(&0) {
             return Ok(());
         }
@@ -78,7 +78,7 @@ impl Session {
         let mut ends = 0;
         while ends < 2 {
             let packet = self.packet()?;
-            self.fail_if_error(&packet)?;
+            fail_if_error(&packet)?;
             ends += usize::from(packet.first() == Some(&EOF) && packet.len() < 9);
         }
         Ok(())
@@ -106,11 +106,11 @@ impl Session {
             }
         }
     }
+}
 
-    fn fail_if_error(&self, packet: &[u8]) -> io::Result<()> {
-        match packet.first() {
-            Some(&ERR) => Err(io::Error::other(String::from_utf8_lossy(packet).into_owned())),
-            _ => Ok(()),
-        }
+fn fail_if_error(packet: &[u8]) -> io::Result<()> {
+    match packet.first() {
+        Some(&ERR) => Err(io::Error::other(String::from_utf8_lossy(packet).into_owned())),
+        _ => Ok(()),
     }
 }

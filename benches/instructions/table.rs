@@ -10,9 +10,11 @@ pub const ALLOWED: u64 = 5;
 /// For people: a line for each load, a column for each who was counted.
 pub fn shown(loads: &[&str], columns: &[(&str, Vec<Counts>)]) -> String {
     let mut text = "| one statement: instructions, allocations |".to_owned();
-    columns.iter().for_each(|(name, _)| _ = write!(text, " {name} |"));
+    for (name, _) in columns {
+        let _ = write!(text, " {name} |");
+    }
     text.push_str("\n|---|");
-    columns.iter().for_each(|_| text.push_str("---:|"));
+    text.push_str(&"---:|".repeat(columns.len()));
     for (at, load) in loads.iter().enumerate() {
         let _ = write!(text, "\n| {load} |");
         for (_, counts) in columns {

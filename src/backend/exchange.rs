@@ -211,7 +211,7 @@ impl Connection {
                 return Ok(self.complete(walk));
             }
             if walk.wants_file() {
-                self.relay_file(client).await?;
+                Box::pin(self.relay_file(client)).await?;
                 walk.file_sent();
             }
         }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::Connection;
-use crate::{net::PacketStream, wire::short_reply::ShortReply};
+use crate::{
+    net::{Expects, PacketStream},
+    wire::short_reply::ShortReply,
+};
 
 /// The least room for a reply.
 const ROOM: usize = 4 * 1024;
@@ -21,8 +24,13 @@ impl Connection {
     }
 
     /// Waits for the reply to begin: gives how much has come, or `None` when the client has left before.
-    pub fn poll_reply(&mut self, client: &mut PacketStream, cx: &mut Context<'_>) -> Poll<Option<io::Result<usize>>> {
-        if let Poll::Ready(filled) = self.stream.poll_fill(cx, ROOM) {
+    pub fn poll_reply(
+        &mut self,
+        client: &mut PacketStream,
+        cx: &mut Context<'_>,
+        expects: Expects,
+    ) -> Poll<Option<io::Result<usize>>> {
+        if let Poll::Ready(filled) = self.stream.poll_expected(cx, ROOM, expects) {
             return Poll::Ready(Some(filled));
         }
         client.poll_departed(cx).map(|()| None)

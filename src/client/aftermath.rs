@@ -20,7 +20,7 @@ impl Client {
         // MySQL's trackers tell in a reply what changed before the error, but of no locks.
         memory.has_leftovers |= order.statement.is_some_and(|(statement, _)| is_opaque(statement));
         // A connection that breaks now stays in flight, and so serves nobody.
-        if let Ok(standing) = connection.standing(multi_statements(connection, memory)).await {
+        if let Ok(standing) = Box::pin(connection.standing(multi_statements(connection, memory))).await {
             reply.status = standing.status;
             reply.changes.extend(standing.changes);
         }
@@ -41,7 +41,7 @@ impl Client {
         if !(ends_with_eof && tells_late && is_opaque(statement)) {
             return false;
         }
-        if let Ok(standing) = connection.standing(multi_statements(connection, memory)).await {
+        if let Ok(standing) = Box::pin(connection.standing(multi_statements(connection, memory))).await {
             reply.changes.extend(standing.changes);
         }
         true

@@ -105,7 +105,7 @@ pub async fn bring(
     if memory.has(wanted) {
         return Ok(());
     }
-    within_limit(bring_now(connection, memory, wanted, held)).await
+    Box::pin(within_limit(bring_now(connection, memory, wanted, held))).await
 }
 
 /// Whether the session has its reads wait for the writes of all nodes of a Galera cluster.

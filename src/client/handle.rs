@@ -7,7 +7,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -123,6 +123,8 @@ pub struct Handle {
     pub kill: CancellationToken,
     /// How many commands have begun and ended: odd while one is at work.
     commands: AtomicU64,
+    /// The client is to end: what is looked at behind each command.
+    ends: AtomicBool,
     /// No kill is under way any more.
     struck: Notify,
     /// A command must not be sent any more.
@@ -165,6 +167,7 @@ impl Handle {
             stop,
             kill: CancellationToken::new(),
             commands: AtomicU64::new(0),
+            ends: AtomicBool::new(false),
             struck: Notify::new(),
             prevented: Notify::new(),
             state: Mutex::new(state),
@@ -334,7 +337,14 @@ impl Handle {
     /// The client ends: at once if it is idle, else when its command has.
     pub fn doom(&self) {
         self.state().doomed = true;
+        self.ends.store(true, Ordering::Release);
         self.kill.cancel();
+    }
+
+    /// Whether it is to end.
+    #[must_use]
+    pub fn is_doomed(&self) -> bool {
+        self.ends.load(Ordering::Acquire)
     }
 
     fn command(&self) -> u64 {

@@ -23,7 +23,7 @@ use super::{
     refusal,
     run::{Client, Gone, Way},
 };
-use crate::{session::Settings, wire::server::tells_idle_end};
+use crate::{net::Expects, session::Settings, wire::server::tells_idle_end};
 
 /// The least room for a command.
 const ROOM: usize = 4 * 1024;
@@ -85,7 +85,7 @@ impl IdleClock {
     ) -> bool {
         if self.woken.as_ref().is_some_and(|woken| woken.will_wake(cx.waker())) {
             let is_late = self.timer.as_ref().is_some_and(|timer| timer.is_elapsed());
-            return is_late || handle.kill.is_cancelled() || (may_stop && handle.stop.is_cancelled());
+            return is_late || handle.is_doomed() || (may_stop && handle.stop.is_cancelled());
         }
         let ends = self.ends.get_or_insert_with(|| {
             let of = |token: &CancellationToken| Box::pin(token.clone().cancelled_owned());
@@ -149,7 +149,7 @@ impl Client {
         }
         if self.previous.lingers_since.is_none()
             && !self.may_unpin()
-            && let Ok(incoming) = poll_fn(|cx| self.poll_command(cx)).await
+            && let Ok(incoming) = self.plainly_next_command().await
         {
             return Ok(incoming?);
         }
@@ -157,7 +157,21 @@ impl Client {
     }
 
     /// Waits for a command that comes as a whole.
-    fn poll_command(&mut self, cx: &mut Context<'_>) -> Poll<Result<io::Result<Option<Incoming>>, NotPlainly>> {
+    async fn plainly_next_command(&mut self) -> Result<io::Result<Option<Incoming>>, NotPlainly> {
+        let mut expects = Expects::Nothing;
+        poll_fn(|cx| {
+            let polled = self.poll_command(cx, expects);
+            expects = Expects::Bytes;
+            polled
+        })
+        .await
+    }
+
+    fn poll_command(
+        &mut self,
+        cx: &mut Context<'_>,
+        expects: Expects,
+    ) -> Poll<Result<io::Result<Option<Incoming>>, NotPlainly>> {
         loop {
             if let Some(incoming) = Incoming::at_once(&mut self.stream) {
                 return Poll::Ready(Ok(Ok(Some(incoming))));
@@ -166,7 +180,7 @@ impl Client {
                 // The rest of it has its time.
                 return Poll::Ready(Err(NotPlainly));
             }
-            match self.stream.poll_fill(cx, ROOM) {
+            match self.stream.poll_expected(cx, ROOM, expects) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Ok(None))),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Ok(Err(error))),

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     backend::DialError,
-    pool::{BackendId, LeaseError, Wish},
+    pool::{BackendId, Lease, LeaseError, MemberPool, Wish},
     route::{Route, Target},
     topology::{Freshness, Member, MemberId, PickReason, View},
     wire::err::SqlError,
@@ -156,7 +156,7 @@ impl Client {
             let choice = self.choose(side, route, attempts);
             match choice {
                 Ok(choice) if self.may_wait(&choice, attempts) => {
-                    if let Err(error) = self.await_replica(route, &choice, attempts).await {
+                    if let Err(error) = Box::pin(self.await_replica(route, &choice, attempts)).await {
                         if let Some(used) = kept {
                             self.connections.keep(side, used);
                         }
@@ -167,11 +167,11 @@ impl Client {
                     if !self.takes_turn(attempts) {
                         // Those whose turn it is may wait for just these connections.
                         if let Some(mut used) = kept.take() {
-                            self.keep_answers(&mut used).await;
+                            Box::pin(self.keep_answers(&mut used)).await;
                             give_back(used);
                         }
-                        self.end_lingering().await;
-                        self.wait_for_turn(attempts).await?;
+                        Box::pin(self.end_lingering()).await;
+                        Box::pin(self.wait_for_turn(attempts)).await?;
                     }
                 }
                 Ok(choice) => {
@@ -184,7 +184,7 @@ impl Client {
                             self.note_choice(side, route, &choice, attempts);
                             return Ok(used);
                         }
-                        self.keep_answers(&mut used).await;
+                        Box::pin(self.keep_answers(&mut used)).await;
                         give_back(used);
                     }
                     match self.lease(side, &choice, route, &mut attempts.left_at).await? {
@@ -204,10 +204,10 @@ impl Client {
                     attempts.avoid.clear();
                     if let Some(mut used) = kept.take() {
                         // It may be for others to have before there is a member for this one.
-                        self.keep_answers(&mut used).await;
+                        Box::pin(self.keep_answers(&mut used)).await;
                         give_back(used);
                     }
-                    self.wait_for_change(attempts).await?;
+                    Box::pin(self.wait_for_change(attempts)).await?;
                 }
             }
         }
@@ -277,7 +277,7 @@ impl Client {
             && self.may_wait(first, attempts)
         {
             // Whoever is killed meanwhile, or has left, is found out when the statement begins.
-            drop(self.await_replica(route, first, attempts).await);
+            drop(Box::pin(self.await_replica(route, first, attempts)).await);
             choice = self.choose(Side::Replica, route, attempts);
         }
         let fallen = choice.ok().filter(|choice| choice.on_primary);
@@ -309,14 +309,9 @@ impl Client {
         let can = |memory: &Memory| memory.settings.can_become(&settings) && !(needs_sync && memory.ignores_sync_wait);
         let fits = |memory: &Memory| memory.has(&settings);
         let last = self.last_backend(side, choice, route);
-        let identity = Arc::clone(&self.identity);
-        let lease = match pool.lease_at_once(&identity, Wish { can, last, fits }).await {
-            Ok(Some(lease)) => Ok(lease),
-            Ok(None) => {
-                self.end_lingering().await;
-                self.while_wanted(left_at, pool.lease(&identity, Wish { can, last, fits })).await?
-            }
-            Err(error) => Err(error),
+        let lease = match pool.lease_now(&self.identity, &Wish { can, last, fits }, Instant::now()) {
+            Some(lease) => Ok(lease),
+            None => Box::pin(self.lease_in_time(&pool, Wish { can, last, fits }, left_at)).await?,
         };
         Ok(lease.map(|lease| Used {
             lease,
@@ -326,6 +321,24 @@ impl Client {
             held: false,
             in_flight: Some(choice.member.begin()),
         }))
+    }
+
+    /// One that must be dialled, or waited for.
+    async fn lease_in_time(
+        &mut self,
+        pool: &Arc<MemberPool<Memory>>,
+        wish: Wish<impl Fn(&Memory) -> bool + Copy, impl Fn(&Memory) -> bool + Copy>,
+        left_at: &mut Option<Instant>,
+    ) -> Result<Result<Lease<Memory>, LeaseError>, SqlError> {
+        let identity = Arc::clone(&self.identity);
+        match pool.lease_at_once(&identity, wish).await {
+            Ok(Some(lease)) => Ok(Ok(lease)),
+            Ok(None) => {
+                self.end_lingering().await;
+                self.while_wanted(left_at, pool.lease(&identity, wish)).await
+            }
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     fn last_backend(&self, side: Side, choice: &Choice, route: &Route) -> Option<BackendId> {

@@ -1,12 +1,12 @@
 //! What sessions remember of a pooled connection: the settings it has, and the statements prepared on it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use super::{bring::waits_for_sync, registry::ClientId, texts::StatementText};
+use super::{bring::waits_for_sync, by_id::ById, registry::ClientId, texts::StatementText};
 use crate::session::Settings;
 
 /// The most statements kept prepared on one connection; beyond, the one used longest ago is closed.
@@ -57,7 +57,7 @@ pub struct Memory {
     pub row_count: Option<i64>,
     /// Warnings or an error of a statement may stand here; statements without a table leave them on `MariaDB`.
     pub has_diagnostics: bool,
-    prepared: HashMap<u64, Prepared>,
+    prepared: ById<u64, Prepared>,
     /// Those of them that have a cursor open, or parameters sent ahead: they must not be closed.
     standing: HashSet<u64>,
     clock: u64,
@@ -158,11 +158,9 @@ impl Memory {
     /// Whether a connection of the pool's can serve a session with these settings at once: nothing must be said to it before.
     #[must_use]
     pub fn is_ready(&self, wanted: &Arc<Settings>) -> bool {
-        self.has(wanted)
-            && !self.has_leftovers
-            && !self.tells_late
-            && !self.has_many_to_close()
-            && !(self.ignores_sync_wait && waits_for_sync(wanted))
+        let unclean = self.has_leftovers || self.tells_late || self.has_many_to_close();
+        let cannot_wait = || self.ignores_sync_wait && waits_for_sync(wanted);
+        self.has(wanted) && !unclean && !cannot_wait()
     }
 
     /// Whether a statement can be executed here as the client has sent it.

@@ -9,6 +9,7 @@ mod aftermath;
 mod answers;
 mod auth;
 mod bring;
+mod by_id;
 mod causal_wait;
 mod commands;
 mod connections;

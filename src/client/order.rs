@@ -160,7 +160,7 @@ impl Client {
             self.release_other(side);
             let used = match self.connect(side, &order.route, &mut attempts).await {
                 Ok(used) => used,
-                Err(error) => return self.tell(&mut order, &error).await.map(|()| Finish::Refused),
+                Err(error) => return Box::pin(self.tell(&mut order, &error)).await.map(|()| Finish::Refused),
             };
             match self.attempt(side, used, &mut order, &mut attempts).await? {
                 Attempt::Done(finish) => return Ok(finish),
@@ -184,7 +184,7 @@ impl Client {
         if begins
             && on_replica
             && self.session.listener == Listener::ReadWrite
-            && self.falls_back(&order.route, attempts).await
+            && Box::pin(self.falls_back(&order.route, attempts)).await
         {
             order.route.target = Target::Primary;
         }
@@ -242,7 +242,7 @@ impl Client {
             // Nothing of the statement has been sent: a member that hangs now may be left for another.
             let if_lost = if used.held { IfLost::Ended } else { IfLost::Repeated };
             if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, if_lost)) {
-                return self.killed_before_it_began(side, used, scope, order).await;
+                return Box::pin(self.killed_before_it_began(side, used, scope, order)).await;
             }
         }
         let ready = match self.make_ready(&mut used, order).await {
@@ -250,9 +250,9 @@ impl Client {
             Err(error) => {
                 if let Some(scope) = self.registered.handle.end().await {
                     self.give_up(side, used);
-                    return self.killed(scope, Progress::Nothing, order).await;
+                    return Box::pin(self.killed(scope, Progress::Nothing, order)).await;
                 }
-                return self.not_ready(side, used, error, order, attempts).await;
+                return Box::pin(self.not_ready(side, used, error, order, attempts)).await;
             }
         };
         if !waited {
@@ -261,7 +261,7 @@ impl Client {
         let repeatable = order.route.is_repeatable() && !used.held && order.end.is_done();
         let if_lost = if repeatable { IfLost::Repeated } else { IfLost::Ended };
         if let Begun::Killed(scope) = self.registered.handle.begin(running(&mut used, attempts, if_lost)) {
-            return self.killed_before_it_began(side, used, scope, order).await;
+            return Box::pin(self.killed_before_it_began(side, used, scope, order)).await;
         }
         let translation = order.ids.map(|ids| self.translation(&mut used, ids));
         self.send(&mut used, order, ready, translation.as_ref()).await?;
@@ -331,16 +331,16 @@ impl Client {
                 // Whoever is killed is not to be served by another member.
                 Some(scope) => {
                     self.give_up(side, used);
-                    self.killed(scope, Progress::Nothing, order).await
+                    Box::pin(self.killed(scope, Progress::Nothing, order)).await
                 }
-                None => self.intercepted(side, used, code, order, attempts).await,
+                None => Box::pin(self.intercepted(side, used, code, order, attempts)).await,
             },
             Err(ExchangeError::Member { cause, progress }) => match killed {
                 Some(scope) => {
                     self.give_up(side, used);
-                    self.killed(scope, progress, order).await
+                    Box::pin(self.killed(scope, progress, order)).await
                 }
-                None => self.member_lost((side, used), &cause, progress, order, attempts).await,
+                None => Box::pin(self.member_lost((side, used), &cause, progress, order, attempts)).await,
             },
         }
     }

@@ -18,13 +18,14 @@ use super::{
     order::{Finish, Order},
     registry::ClientId,
     run::{Client, Gone, Way},
-    settle::release,
+    settle::{release, release_at},
     shown::LastRoute,
     statements::What,
     token::Brings,
+    untold::MAY_HIDE,
 };
 use crate::{
-    metrics::Outcome,
+    net::Expects,
     pool::Wish,
     route::{Freshness, Reason, Route, Target},
     session::Transaction,
@@ -56,8 +57,8 @@ pub(super) struct Sent {
     side: Side,
     used: Used,
     began: Instant,
-    /// How much of the command has been sent.
-    sent: usize,
+    /// How much of the command has been written.
+    written: usize,
 }
 
 /// What the statement says.
@@ -108,7 +109,7 @@ impl Client {
         }
         let route = self.decide_asked(what.statement(), sql, None, Brings::Nothing);
         let began = Instant::now();
-        let (side, mut used) = self.plain_connection(&route, &what)?;
+        let (side, mut used) = self.plain_connection(&route, &what, began)?;
         self.forget_what_others_took(&mut used);
         let (connection, memory) = used.lease.parts();
         let me = Some(self.registered.handle.id);
@@ -130,11 +131,11 @@ impl Client {
             put_statement_id(&mut incoming.message_mut()[HEADER_LEN..], id);
         }
         // One that fails is found out by the reply: the member may have said why.
-        let sent = connection.send_now(incoming.message()).unwrap_or(incoming.message().len());
+        let written = connection.send_now(incoming.message()).unwrap_or(incoming.message().len());
         used.lease.count_exchange();
-        self.proxy.metrics.proxy_overhead(began.elapsed());
+        self.proxy.metrics.proxy_overhead(Instant::now().duration_since(began));
         self.last_route.decided = Some((route.target, route.reason));
-        Some(Sent { what, route, side, used, began, sent })
+        Some(Sent { what, route, side, used, began, written })
     }
 
     /// Whether nothing in the session's state asks for anything besides a statement's own route.
@@ -165,7 +166,7 @@ impl Client {
             }
             Command::StmtExecute if layout == Layout::Plain && !asks_for_cursor(incoming.payload()) => {
                 let id = statement_id(incoming.payload())?;
-                let prepared = self.prepared.get(id)?;
+                let prepared = self.prepared.get(id).filter(|prepared| prepared.stands().nothing())?;
                 let types = match parameter_types(incoming.payload(), prepared.what.params, layout)? {
                     ParameterTypes::None => Types::None,
                     ParameterTypes::Sent(types) if prepared.types == *types => Types::Sent,
@@ -179,7 +180,7 @@ impl Client {
     }
 
     /// A connection that can serve at once and needs nothing to be said to it before.
-    fn plain_connection(&mut self, route: &Route, what: &Text) -> Option<(Side, Used)> {
+    fn plain_connection(&mut self, route: &Route, what: &Text, began: Instant) -> Option<(Side, Used)> {
         let side = match route.target {
             Target::Primary => Side::Primary,
             Target::Replica => Side::Replica,
@@ -196,7 +197,7 @@ impl Client {
             Reason::Read | Reason::Write | Reason::LockingRead | Reason::ReadOnlyListener
                 if self.session.transaction == Transaction::None =>
             {
-                self.plain_lease(side, route, what).map(|used| (side, used))
+                self.plain_lease(side, route, what, began).map(|used| (side, used))
             }
             _ => None,
         }
@@ -211,12 +212,12 @@ impl Client {
         if connection.is_in_flight() || !is_ready || memory.last_user != Some(me) {
             return None;
         }
-        self.last_route.member = Some(used.address);
+        self.last_route = LastRoute { member: Some(used.address), ..LastRoute::default() };
         self.connections.take(Side::Primary).map(|used| (Side::Primary, used))
     }
 
     /// An idle one of the pool's, the session's last one above all.
-    fn plain_lease(&mut self, side: Side, route: &Route, what: &Text) -> Option<Used> {
+    fn plain_lease(&mut self, side: Side, route: &Route, what: &Text, began: Instant) -> Option<Used> {
         let view = self.proxy.topology.view();
         if self.connections.history != view.history {
             return None;
@@ -233,7 +234,7 @@ impl Client {
         };
         let last = self.last_backend_at(member.member.id, side, on_primary);
         let pool = self.proxy.pools.member(member.member.address);
-        let lease = pool.lease_now(&self.identity, &Wish { can, last, fits: |_: &Memory| true })?;
+        let lease = pool.lease_now(&self.identity, &Wish { can, last, fits: |_: &Memory| true }, began)?;
         let used = Used {
             lease,
             member: member.member.id,
@@ -297,11 +298,19 @@ impl Client {
 
     /// Waits for the reply to a plain statement and passes it on.
     pub(super) async fn end_plain(&mut self, mut sent: Sent, incoming: &Incoming) -> Result<Way, Gone> {
-        if let Some(rest) = incoming.message().get(sent.sent..).filter(|rest| !rest.is_empty()) {
+        if let Some(rest) = incoming.message().get(sent.written..).filter(|rest| !rest.is_empty()) {
             // The reply tells what is wrong if that fails.
             let _ = sent.used.lease.parts().0.send(rest).await;
         }
-        let arrived = poll_fn(|cx| sent.used.lease.parts().0.poll_reply(&mut self.stream, cx)).await;
+        let arrived = {
+            let mut expects = Expects::Nothing;
+            poll_fn(|cx| {
+                let polled = sent.used.lease.parts().0.poll_reply(&mut self.stream, cx, expects);
+                expects = Expects::Bytes;
+                polled
+            })
+            .await
+        };
         let Some(reply) = self.plain_reply(&mut sent, arrived.as_ref()) else {
             return Box::pin(self.end_at_length(sent, incoming, arrived)).await.map(|()| Way::Long);
         };
@@ -333,7 +342,7 @@ impl Client {
             used.lease.discard();
         } else {
             self.connections.remember(side, &used);
-            release(used.lease);
+            release_at(used.lease, now);
         }
         self.idle_clock.rest_since(now);
         Ok(Way::Short)
@@ -383,6 +392,8 @@ impl Client {
             }
         }
         memory.row_count = Some(self.previous.row_count);
+        // Where nothing is told of the session, what runs inside may have changed it unseen.
+        memory.may_hide |= !memory.has_trackers && statement.has(MAY_HIDE);
         let may_have_written = statement.kind == Kind::Write || sent.route.commits();
         let tells_writes = memory.has_trackers && matches!(reply.result, ShortResult::Done { .. });
         if may_have_written && sent.used.on_primary && !(tells_writes && self.proxy.topology.view().names_writes()) {
@@ -392,10 +403,8 @@ impl Client {
     }
 
     fn count_plain(&self, sent: &Sent, command: usize, reply: usize, now: Instant) {
-        let metrics = &self.proxy.metrics;
-        metrics.bytes_passed(command, reply);
-        metrics.query(sent.route.target as usize, sent.route.reason as usize, Outcome::Ok);
-        metrics.query_duration(sent.route.target as usize, now.duration_since(sent.began));
+        let (target, reason) = (sent.route.target as usize, sent.route.reason as usize);
+        self.proxy.metrics.answered(target, reason, now.duration_since(sent.began), (command, reply));
     }
 
     /// The reply is not plain: the long way goes on from here.
@@ -433,6 +442,7 @@ fn is_plain(statement: &Statement, sql: &[u8]) -> bool {
     let Statement { kind, facts, doubt, hint, after, user_variables, .. } = statement;
     matches!(kind, Kind::Read | Kind::Write)
         && PLAIN.contains(*facts)
+        && (*kind == Kind::Write || !facts.contains(Facts::CHANGES))
         && doubt.is_none()
         && hint.is_none()
         && after.is_none()

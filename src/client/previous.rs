@@ -157,19 +157,19 @@ impl Client {
         let meets_others = !mine && (asks || (perhaps_asks && stale));
         if may_clear && (meets_others || ((asks_diagnostics || begins_xa) && stale)) {
             // What stands here is another session's, or of a statement before the last one.
-            clear(connection, memory).await?;
+            Box::pin(clear(connection, memory)).await?;
         }
         self.bring_insert_id((id, connection, memory), order, (held, mine)).await?;
         let Some((statement, _)) = order.statement.filter(|_| asks) else {
             let clears = order.statement.map(|(it, _)| clears_conditions(it, self.session.dialect.server));
             if may_clear && clears == Some(Clears::Perhaps) && self.previous.has_diagnostics_elsewhere_than(id) {
-                mark(connection, memory).await?;
+                Box::pin(mark(connection, memory)).await?;
                 self.previous.marked = Some(id);
             }
             return Ok(Numbers::default());
         };
         if let Diagnostics::Own(error) = &self.previous.diagnostics {
-            signal(connection, memory, error).await?;
+            Box::pin(signal(connection, memory, error)).await?;
             self.previous.diagnostics = Diagnostics::On(id);
             self.previous.raised = 1;
         }
@@ -193,7 +193,7 @@ impl Client {
             && self.connections.last_used(self.connections.last).is_some_and(|(_, last)| last == id);
         if wanted
             && memory.insert_id_is_unsure
-            && let Some(id) = ask_insert_id(connection, None).await?
+            && let Some(id) = Box::pin(ask_insert_id(connection, None)).await?
         {
             memory.row_count = Some(0);
             self.learn_insert_id(memory, id);
@@ -207,7 +207,8 @@ impl Client {
         let ahead = may_ask && !order.statement.is_some_and(|(statement, _)| asks(statement));
         if (wanted || ahead) && !own && may_set {
             // The session inserted elsewhere, or another one has used the connection before or since.
-            connection.query(&format!("SET last_insert_id={}", self.session.last_insert_id)).await?;
+            let set = format!("SET last_insert_id={}", self.session.last_insert_id);
+            Box::pin(connection.query(&set)).await?;
             memory.know_insert_id(Some(self.session.last_insert_id));
             memory.row_count = Some(0);
         }
@@ -224,8 +225,8 @@ impl Client {
             return Ok(None);
         }
         match wanted {
-            0 => connection.count_no_rows().await?,
-            ..0 => connection.count_as_rows(multi_statements(connection, memory)).await?,
+            0 => Box::pin(connection.count_no_rows()).await?,
+            ..0 => Box::pin(connection.count_as_rows(multi_statements(connection, memory))).await?,
             // The number of rows that another connection changed cannot be told by this one.
             _ => return Ok(Some(wanted)),
         }
@@ -246,7 +247,7 @@ impl Client {
             Some(Clears::Perhaps) if marked && !raised => {
                 // `SHOW WARNINGS` counts like rows.
                 said = Some(-1);
-                !still_marked(connection).await
+                !Box::pin(still_marked(connection)).await
             }
             Some(Clears::Perhaps | Clears::Never) | None => false,
         };
@@ -255,7 +256,7 @@ impl Client {
             self.previous.raised = reply.warnings.max(reply.error.is_some().into());
             self.previous.diagnostics = match &reply.replaced {
                 None => Diagnostics::On(id),
-                Some(told) => keep_replaced(connection, told).await,
+                Some(told) => Box::pin(keep_replaced(connection, told)).await,
             };
         } else if cleared && !self.previous.has_diagnostics_on(id) {
             // The connection that has them knows itself what becomes of them.

@@ -48,8 +48,9 @@ impl Client {
         let token = asked.token.or_else(|| token_in(&statement, incoming.sql()));
         let Some(brings) = self.take_token(token, incoming).await? else { return Ok(()) };
         if asks(&statement) {
-            self.keep_before_changes((&statement, incoming.sql()), None).await;
-            if !incoming.is_partial() && self.show_kept(&statement, incoming.sql(), RowEncoding::Text).await? {
+            Box::pin(self.keep_before_changes((&statement, incoming.sql()), None)).await;
+            if !incoming.is_partial() && Box::pin(self.show_kept(&statement, incoming.sql(), RowEncoding::Text)).await?
+            {
                 return Ok(());
             }
         } else if !statement.has(Facts::ASKS_INSERT_ID) {
@@ -57,7 +58,7 @@ impl Client {
         }
         let route = self.decide_asked(&statement, incoming.sql(), asked.hint, brings);
         if let Some(answer) = route.answer
-            && self.answer(incoming, answer).await?
+            && Box::pin(self.answer(incoming, answer)).await?
         {
             let refused = matches!(answer, Answer::RefuseReadOnly | Answer::RefuseInReadOnlyTransaction);
             self.count_answer(&route, if refused { Outcome::Refused } else { Outcome::Ok });
@@ -69,7 +70,7 @@ impl Client {
         if incoming.is_partial() || !(names_ids(&statement) || self.holds_ids(&statement) || kills_among(&statement)) {
             return self.run_query(&route, &statement, incoming).await;
         }
-        self.run_with_ids(&route, &statement, incoming).await
+        Box::pin(self.run_with_ids(&route, &statement, incoming)).await
     }
 
     /// A query in which connections' ids stand.
@@ -176,11 +177,11 @@ impl Client {
             // What waits to be asked there must be asked before its connection goes back.
             Some(Leaving::Commits) => {
                 self.ask_what_waits().await;
-                self.commit_on_replica().await;
+                Box::pin(self.commit_on_replica()).await;
             }
             Some(Leaving::Moves) => {
-                if let Err(error) = self.begin_on_primary().await {
-                    self.tell(&mut order, &error).await?;
+                if let Err(error) = Box::pin(self.begin_on_primary()).await {
+                    Box::pin(self.tell(&mut order, &error)).await?;
                     self.count(route, &Finish::Refused, began.elapsed());
                     return Ok(Outcome::Error);
                 }
@@ -206,7 +207,7 @@ impl Client {
         };
         if route.opens_read_only && self.connections.transaction_on_replica {
             // Only now it is known that the statement has opened the transaction that was waited for.
-            self.give_up_waiting_transaction().await;
+            Box::pin(self.give_up_waiting_transaction()).await;
         }
         self.count(route, &finish, began.elapsed());
         let done = finish.reply().is_some_and(|reply| reply.error.is_none());

@@ -42,7 +42,7 @@ impl Client {
             && self.previous.has_diagnostics_on(id)
         {
             // Preparing takes them away.
-            self.keep_answers(used).await;
+            Box::pin(self.keep_answers(used)).await;
             with_numbers = self.prepared_with_numbers(used, order);
         }
         let prepared = with_numbers.as_ref().or(order.prepared);
@@ -51,7 +51,7 @@ impl Client {
         self.bring_settings(connection, memory, held).await?;
         let member_id = match prepared {
             Some(text) => {
-                let id = prepared_id(connection, memory, text, &self.session.settings, held).await?;
+                let id = Box::pin(prepared_id(connection, memory, text, &self.session.settings, held)).await?;
                 if order.leaves_standing() {
                     memory.stands(text.id());
                 }
@@ -60,11 +60,11 @@ impl Client {
             None => None,
         };
         if memory.has_many_to_close() {
-            close_statements(connection, memory).await?;
+            Box::pin(close_statements(connection, memory)).await?;
         }
         let numbers = self.bring_previous(used, order).await?;
         if let Some(preface) = order.preface {
-            used.lease.parts().0.query(preface).await?;
+            Box::pin(used.lease.parts().0.query(preface)).await?;
         }
         // What comes next would be taken for the reply.
         used.lease.parts().0.check_free()?;
@@ -110,7 +110,7 @@ impl Client {
         let mut sent = connection.send(message).await;
         if sent.is_ok() && !order.end.is_done() {
             let limit = self.proxy.policy.max_allowed_packet;
-            sent = connection.send_rest(&mut self.stream, &mut order.end, limit).await;
+            sent = Box::pin(connection.send_rest(&mut self.stream, &mut order.end, limit)).await;
         }
         match sent {
             Err(SendError::Client(error)) => Err(error.into()),

@@ -166,15 +166,9 @@ pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Sess
 
 impl Client {
     async fn serve(&mut self, seq: u8) -> Result<(), Gone> {
-        match self.check_login().await {
-            Ok(()) => self.acknowledge_login(seq).await?,
-            Err(error) => {
-                refused::note(&self.proxy, Some(&self.login.user), self.origin.peer, &error);
-                refused::delay(&error).await;
-                self.refuse(seq, &error).await?;
-                self.stream.shutdown();
-                return Ok(());
-            }
+        // Apart, as what it needs is needed once.
+        if !Box::pin(self.enter(seq)).await? {
+            return Ok(());
         }
         let mut way = Way::Long;
         while let Some(mut incoming) = self.next_command(way).await? {
@@ -189,12 +183,24 @@ impl Client {
             };
             self.count_pins();
             self.registered.handle.command_ends();
-            if !stays || self.released || self.registered.handle.kill.is_cancelled() {
+            if !stays || self.released || self.registered.handle.is_doomed() {
                 break;
             }
         }
         self.stream.shutdown();
         Ok(())
+    }
+
+    /// Answers the login; false when the client was turned away.
+    async fn enter(&mut self, seq: u8) -> Result<bool, Gone> {
+        let Err(error) = self.check_login().await else {
+            return self.acknowledge_login(seq).await.map(|()| true);
+        };
+        refused::note(&self.proxy, Some(&self.login.user), self.origin.peer, &error);
+        refused::delay(&error).await;
+        self.refuse(seq, &error).await?;
+        self.stream.shutdown();
+        Ok(false)
     }
 
     /// Does what a command says; false when the client leaves.
@@ -225,20 +231,20 @@ impl Client {
         match command {
             Some(Command::Quit) => return Ok(false),
             Some(Command::Query) => self.query(incoming).await?,
-            Some(Command::StmtPrepare) => self.prepare(incoming).await?,
+            Some(Command::StmtPrepare) => Box::pin(self.prepare(incoming)).await?,
             Some(Command::StmtExecute) => self.execute(incoming).await?,
-            Some(Command::StmtClose) => self.close_statement(incoming).await?,
-            Some(Command::StmtReset) => self.reset_statement(incoming).await?,
-            Some(Command::StmtSendLongData) => self.send_long_data(incoming).await?,
-            Some(Command::StmtFetch) => self.fetch(incoming).await?,
-            Some(Command::InitDb) => self.init_db(incoming).await?,
-            Some(Command::FieldList) => self.field_list(incoming).await?,
-            Some(Command::Statistics) => self.statistics(incoming).await?,
+            Some(Command::StmtClose) => Box::pin(self.close_statement(incoming)).await?,
+            Some(Command::StmtReset) => Box::pin(self.reset_statement(incoming)).await?,
+            Some(Command::StmtSendLongData) => Box::pin(self.send_long_data(incoming)).await?,
+            Some(Command::StmtFetch) => Box::pin(self.fetch(incoming)).await?,
+            Some(Command::InitDb) => Box::pin(self.init_db(incoming)).await?,
+            Some(Command::FieldList) => Box::pin(self.field_list(incoming)).await?,
+            Some(Command::Statistics) => Box::pin(self.statistics(incoming)).await?,
             Some(Command::Ping) => self.pong(incoming.reply_seq()).await?,
-            Some(Command::SetOption) => self.set_option(incoming).await?,
-            Some(Command::ProcessKill) => self.process_kill(incoming).await?,
-            Some(Command::ResetConnection) => self.reset_connection(incoming).await?,
-            Some(Command::ChangeUser) => return self.change_user(incoming).await,
+            Some(Command::SetOption) => Box::pin(self.set_option(incoming)).await?,
+            Some(Command::ProcessKill) => Box::pin(self.process_kill(incoming)).await?,
+            Some(Command::ResetConnection) => Box::pin(self.reset_connection(incoming)).await?,
+            Some(Command::ChangeUser) => return Box::pin(self.change_user(incoming)).await,
             None => self.answer_error(incoming, &refusal::unknown_command(byte)).await?,
         }
         Ok(true)
@@ -299,5 +305,32 @@ impl Client {
     pub(super) async fn answer_error(&mut self, incoming: &mut Incoming, error: &SqlError) -> Result<(), Gone> {
         incoming.discard_rest(&mut self.stream).await?;
         self.refuse(incoming.reply_seq(), error).await
+    }
+}
+
+#[cfg(test)]
+mod sizes {
+    #[test]
+    fn sizes() {
+        use super::*;
+        macro_rules! p { ($($t:ty),*) => { $(println!("{} {}", stringify!($t), std::mem::size_of::<$t>());)* } }
+        p!(
+            Client,
+            Session,
+            Login,
+            Account,
+            Connections,
+            PreparedStatements,
+            LastRoute,
+            Previous,
+            Unasked,
+            PacketStream,
+            IdleClock,
+            crate::session::Ledger,
+            crate::session::Causality,
+            Authenticated,
+            crate::client::handle::Handle,
+            Incoming
+        );
     }
 }

@@ -59,7 +59,7 @@ impl Client {
         if used.held || !self.proxy.policy.multiplexing || (self.may_be_asked(&used) && !self.is_overdue(&used)) {
             self.connections.keep(side, used);
         } else {
-            self.keep_answers(&mut used).await;
+            Box::pin(self.keep_answers(&mut used)).await;
             self.connections.remember(side, &used);
             give_back(used);
         }
@@ -90,7 +90,12 @@ pub(super) fn give_back(mut used: Used) {
 }
 
 /// Gives back what needs no cleaning first, to be used until its member is about to end it.
-pub(super) fn release(mut lease: Lease<Memory>) {
+pub(super) fn release(lease: Lease<Memory>) {
+    release_at(lease, Instant::now());
+}
+
+/// The same for whom it is known what time it is.
+pub(super) fn release_at(mut lease: Lease<Memory>, now: Instant) {
     let limit = lease.parts().1.idle_limit();
-    lease.release(limit);
+    lease.release_at(limit, now);
 }

@@ -2,9 +2,10 @@
 //!
 //! Knows how many there are and what of them stands on a connection, without looking at each. Must not know connections.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
+    by_id::ById,
     previous::asks,
     texts::{Counted, StatementText},
 };
@@ -18,9 +19,9 @@ const SMALL: usize = 64;
 /// The statements that a session has prepared.
 #[derive(Debug, Default)]
 pub(super) struct PreparedStatements {
-    by_id: HashMap<u32, Prepared>,
+    by_id: ById<u32, Prepared>,
     /// How often each text is prepared.
-    by_text: HashMap<u64, u32>,
+    by_text: ById<u64, u32>,
     cursors: usize,
     long_data: usize,
     questions: usize,

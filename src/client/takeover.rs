@@ -47,7 +47,7 @@ impl Client {
         if memory.ignores_sync_wait {
             return Err(BringError::Unreachable);
         }
-        connection.ask_all(&wait_for_the_cluster(memory)).await.map_err(|error| match error {
+        Box::pin(connection.ask_all(&wait_for_the_cluster(memory))).await.map_err(|error| match error {
             QueryError::Sql(error) => BringError::Behind(error),
             broken => broken.into(),
         })?;

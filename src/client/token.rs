@@ -54,7 +54,7 @@ impl Client {
         incoming: &mut Incoming,
     ) -> Result<Option<Brings>, Gone> {
         let Some(token) = token else { return Ok(Some(Brings::Nothing)) };
-        match self.must_see(&token).await {
+        match Box::pin(self.must_see(&token)).await {
             Ok(()) => Ok(Some(Brings::Token)),
             Err(error) => self.answer_error(incoming, &error).await.map(|()| None),
         }

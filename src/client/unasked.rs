@@ -115,24 +115,27 @@ impl Client {
                 self.unasked.variables.push(name);
             }
         }
-        if sets_timestamp(&reply.changes) && self.clock_runs_again(used, order).await {
+        if sets_timestamp(&reply.changes) && Box::pin(self.clock_runs_again(used, order)).await {
             // The tracker tells the value that has just ended.
             self.session.forget_variable(b"timestamp");
             used.lease.parts().1.settings = Arc::clone(&self.session.settings);
         }
         let conditions = reply.raised || self.previous.has_diagnostics_on(used.lease.id());
         let unseen = !conditions && matches!(self.previous.row_count, -1 | 0);
-        if unseen && self.unasked.variables.is_empty() {
-            self.ask(used).await;
+        if unseen && self.unasked.variables.is_empty() && !self.unasked.is_empty() {
+            Box::pin(self.ask(used)).await;
         }
     }
 
     /// Asks what waits, on the connection that can answer. To be called before the next statement is decided on, unless
     /// that one asks for counts or warnings.
     pub(super) async fn ask_what_waits(&mut self) {
-        if self.unasked.is_empty() {
-            return;
+        if !self.unasked.is_empty() {
+            Box::pin(self.ask_all_that_waits()).await;
         }
+    }
+
+    async fn ask_all_that_waits(&mut self) {
         let side = self.connections.last;
         let Some(mut used) = self.connections.take(side) else {
             for name in std::mem::take(&mut self.unasked).variables {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Statements that may run triggers or stored functions, which may set variables.
-const MAY_HIDE: Facts =
+pub(super) const MAY_HIDE: Facts =
     Facts::CHANGES.union(Facts::UNKNOWN_FUNCTION).union(Facts::MANY_FUNCTIONS).union(Facts::SEVERAL);
 
 impl Client {
@@ -35,7 +35,7 @@ impl Client {
             let carried = |name: &&str| self.session.settings.variables.contains_key(name.as_bytes());
             untold.variables.extend(follow.iter().filter(|name| carried(name)).map(|&name| name.to_owned()));
         }
-        match ask(connection, &untold).await {
+        match Box::pin(ask(connection, &untold)).await {
             Ok(Some(changes)) if !untold.nameless => reply.changes.extend(changes),
             answer => {
                 if let Ok(Some(changes)) = answer {

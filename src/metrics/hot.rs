@@ -81,8 +81,14 @@ impl Shards {
         }
     }
 
-    pub(super) fn bytes_passed(&self, statement: usize, reply: usize) {
+    pub(super) fn answered(&self, target: usize, reason: usize, took: Duration, (statement, reply): (usize, usize)) {
         let Some(it) = self.mine() else { return };
+        if let Some(count) = it.queries.get(self.place(target, reason, Outcome::Ok)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(histogram) = it.durations.get(target) {
+            histogram.observe(took);
+        }
         for (side, direction, count) in [
             (Side::Client, Direction::In, statement),
             (Side::Backend, Direction::Out, statement),

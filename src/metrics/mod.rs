@@ -159,9 +159,9 @@ impl Metrics {
         self.hot.bytes(side, direction, count);
     }
 
-    /// A statement and its reply passed, as they are: so many bytes of each.
-    pub fn bytes_passed(&self, statement: usize, reply: usize) {
-        self.hot.bytes_passed(statement, reply);
+    /// A statement of this target and reason took so long; it and its reply have passed as they are, so many bytes of each.
+    pub fn answered(&self, target: usize, reason: usize, took: Duration, bytes: (usize, usize)) {
+        self.hot.answered(target, reason, took, bytes);
     }
 
     /// A client connection opened; it counts until the answer is dropped.

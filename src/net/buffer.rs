@@ -46,7 +46,7 @@ impl Buffer {
     /// Takes bytes off the front; the memory goes back to the stock when nothing is left.
     pub fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);
-        if self.is_empty() {
+        if self.is_empty() && !self.bytes.is_empty() {
             self.give_back();
         }
     }
@@ -119,8 +119,11 @@ impl Buffer {
 }
 
 impl Drop for Buffer {
+    #[inline]
     fn drop(&mut self) {
-        self.give_back();
+        if !self.bytes.is_empty() {
+            self.give_back();
+        }
     }
 }
 

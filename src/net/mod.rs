@@ -11,4 +11,4 @@ pub mod tls;
 
 pub use buffer::Buffer;
 pub use patience::{Liveness, Patience};
-pub use stream::{PacketError, PacketStream, Scissors};
+pub use stream::{Expects, PacketError, PacketStream, Scissors};

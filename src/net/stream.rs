@@ -49,6 +49,16 @@ pub enum PacketError {
     },
 }
 
+/// What is there to be received, most likely: who was woken finds bytes, who has just answered finds none. Whatever there is is
+/// found either way, at another cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expects {
+    /// Nothing yet.
+    Nothing,
+    /// Something.
+    Bytes,
+}
+
 /// Cuts a connection from outside: whoever waits on it sees its end. Does not keep it open.
 #[derive(Debug)]
 pub struct Scissors(Weak<OwnedWriteHalf>);
@@ -130,6 +140,17 @@ impl PacketStream {
         poll_fn(|cx| self.poll_fill(cx, room)).await
     }
 
+    /// [`Self::poll_fill`] for whom it is known whether there are bytes, as a rule.
+    pub fn poll_expected(&mut self, cx: &mut Context<'_>, room: usize, expects: Expects) -> Poll<io::Result<usize>> {
+        if expects == Expects::Bytes
+            && self.tls.is_none()
+            && let Some(filled) = self.fill_now(room)
+        {
+            return Poll::Ready(filled);
+        }
+        self.poll_fill(cx, room)
+    }
+
     /// Memory is taken only once the socket is readable, so a waiting connection owns none.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         if self.tls.is_some() {
@@ -158,9 +179,12 @@ impl PacketStream {
         // Consuming nothing gives the memory back when nothing was received.
         inbox.consume(0);
         match outcome {
-            Err(error) if count == 0 && error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) if count == 0 => Some(Err(error)),
-            _ => Some(Ok(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Nothing is behind such an error that would have to be freed.
+                std::mem::forget(error);
+                (count > 0).then_some(Ok(count))
+            }
+            outcome => Some(outcome.map(|()| count)),
         }
     }
 

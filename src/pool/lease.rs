@@ -1,10 +1,12 @@
 //! The right to use one connection, for a while.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::{BackendId, MemberPool, member::Parked};
+use super::{BackendId, MemberPool, member::Parked, turns::Turn};
 use crate::backend::Connection;
 
 /// A connection on lease, with what its users remember of it.
@@ -17,16 +19,11 @@ pub struct Lease<T: Default + Send + 'static> {
     pool: Arc<MemberPool<T>>,
     id: BackendId,
     waited: bool,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl<T: Default + Send + 'static> Lease<T> {
-    pub(super) fn new(
-        pool: Arc<MemberPool<T>>,
-        parked: Box<Parked<T>>,
-        turn: OwnedSemaphorePermit,
-        waited: bool,
-    ) -> Self {
+    pub(super) fn new(pool: Arc<MemberPool<T>>, parked: Box<Parked<T>>, turn: Turn, waited: bool) -> Self {
         pool.begin_use();
         Lease { id: parked.id, parked: Some(parked), pool, waited, _turn: turn }
     }
@@ -81,9 +78,14 @@ impl<T: Default + Send + 'static> Lease<T> {
     /// Gives the connection back to be used by others: nothing of its user's stands on it, or its memory says what must
     /// be done first. One that is in flight is closed nevertheless. The member ends it when nobody has used it for
     /// `wait_timeout`.
-    pub fn release(mut self, wait_timeout: Duration) {
+    pub fn release(self, wait_timeout: Duration) {
+        self.release_at(wait_timeout, Instant::now());
+    }
+
+    /// The same for whom it is known what time it is.
+    pub fn release_at(mut self, wait_timeout: Duration, now: Instant) {
         if let Some(parked) = self.parked.take() {
-            self.pool.take_back(parked, wait_timeout);
+            self.pool.take_back(parked, wait_timeout, now);
         }
     }
 

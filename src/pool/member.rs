@@ -16,13 +16,14 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    sync::{Semaphore, oneshot},
     time::timeout,
 };
 
 use super::{
     BackendId, Identity, Lease, Permit, PoolSettings, next,
     places::{Place, Places},
+    turns::{Turn, Turns},
 };
 use crate::backend::{Connection, DialError, DialOptions};
 
@@ -50,8 +51,8 @@ pub(super) struct Parked<T> {
 impl<T> Parked<T> {
     /// Says goodbye in the background; the place is free once the member has let the connection go. Gives that place to
     /// who wants it.
-    pub fn close_soon(self: Box<Self>) -> Option<oneshot::Receiver<Place>> {
-        let Parked { connection, place, .. } = *self;
+    pub fn close_soon(self) -> Option<oneshot::Receiver<Place>> {
+        let Parked { connection, place, .. } = self;
         // Without a runtime the program is about to end.
         let runtime = Handle::try_current().ok()?;
         let (give, freed) = oneshot::channel();
@@ -109,7 +110,7 @@ pub struct Counts {
 pub struct MemberPool<T> {
     address: SocketAddr,
     settings: PoolSettings,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     places: Arc<Places>,
     guests: Arc<Semaphore>,
     waiting_guests: AtomicUsize,
@@ -142,7 +143,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         MemberPool {
             address,
             settings,
-            turns: Arc::new(Semaphore::new(limit)),
+            turns: Turns::new(limit),
             places: Places::new(limit),
             guests: Arc::new(Semaphore::new((limit / GUESTS_SHARE).max(1))),
             waiting_guests: AtomicUsize::new(0),
@@ -191,11 +192,11 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         identity: &Arc<Identity>,
         wish: Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
     ) -> Result<Lease<T>, LeaseError> {
-        let (turn, waited) = match Arc::clone(&self.turns).try_acquire_owned() {
-            Ok(turn) => (turn, false),
-            Err(_) => (self.wait_for_turn().await?, true),
+        let (turn, waited) = match self.turns.take() {
+            Some(turn) => (turn, false),
+            None => (self.wait_for_turn().await?, true),
         };
-        if let Some(parked) = self.take_idle(identity, &wish) {
+        if let Some(parked) = self.take_idle(identity, &wish, Instant::now()) {
             return Ok(self.hand_out(parked, turn, waited));
         }
         let place = self.wait_for_place().await?;
@@ -208,8 +209,8 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         identity: &Arc<Identity>,
         wish: Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
     ) -> Result<Option<Lease<T>>, LeaseError> {
-        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else { return Ok(None) };
-        if let Some(parked) = self.take_idle(identity, &wish) {
+        let Some(turn) = self.turns.take() else { return Ok(None) };
+        if let Some(parked) = self.take_idle(identity, &wish, Instant::now()) {
             return Ok(Some(self.hand_out(parked, turn, false)));
         }
         match self.make_place().await {
@@ -223,9 +224,10 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         self: &Arc<Self>,
         identity: &Arc<Identity>,
         wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
+        now: Instant,
     ) -> Option<Lease<T>> {
-        let turn = Arc::clone(&self.turns).try_acquire_owned().ok()?;
-        let parked = self.take_idle(identity, wish)?;
+        let turn = self.turns.take()?;
+        let parked = self.take_idle(identity, wish, now)?;
         Some(self.hand_out(parked, turn, false))
     }
 
@@ -247,7 +249,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
 
     /// An idle connection of any identity whose memory is so, if nobody waits for one.
     pub fn lease_idle(self: &Arc<Self>, is_so: impl Fn(&T) -> bool) -> Option<Lease<T>> {
-        let turn = Arc::clone(&self.turns).try_acquire_owned().ok()?;
+        let turn = self.turns.take()?;
         let mut parked = {
             let mut idle = self.idle();
             let at = idle.iter().position(|it| is_so(&it.memory))?;
@@ -257,12 +259,9 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         parked.connection.is_usable().then(|| self.hand_out(parked, turn, false))
     }
 
-    async fn wait_for_turn(&self) -> Result<OwnedSemaphorePermit, LeaseError> {
+    async fn wait_for_turn(&self) -> Result<Turn, LeaseError> {
         let _waiting = Waiting::begin(&self.waiting);
-        match timeout(self.settings.acquire_timeout, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(self.exhausted()),
-        }
+        timeout(self.settings.acquire_timeout, self.turns.wait()).await.map_err(|_| self.exhausted())
     }
 
     /// To be called by who has a turn.
@@ -301,9 +300,10 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         &self,
         identity: &Arc<Identity>,
         wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
+        now: Instant,
     ) -> Option<Box<Parked<T>>> {
         loop {
-            let mut parked = self.take_best(identity, wish)?;
+            let mut parked = self.take_best(identity, wish, now)?;
             if parked.connection.is_usable() {
                 return Some(parked);
             }
@@ -314,8 +314,8 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         &self,
         identity: &Arc<Identity>,
         wish: &Wish<impl Fn(&T) -> bool, impl Fn(&T) -> bool>,
+        now: Instant,
     ) -> Option<Box<Parked<T>>> {
-        let now = Instant::now();
         let mut idle = self.idle();
         let can = |it: &Parked<T>| it.identity.id() == identity.id() && it.idle_until > now && (wish.can)(&it.memory);
         let own = wish.last.and_then(|last| idle.iter().position(|it| it.id == last && can(it)));
@@ -334,7 +334,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         self: &Arc<Self>,
         identity: &Arc<Identity>,
         place: Place,
-        turn: OwnedSemaphorePermit,
+        turn: Turn,
     ) -> Result<Lease<T>, LeaseError> {
         let (give, dialled) = oneshot::channel();
         let (pool, identity) = (Arc::clone(self), Arc::clone(identity));
@@ -369,7 +369,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         Some(idle.swap_remove(oldest))
     }
 
-    fn hand_out(self: &Arc<Self>, parked: Box<Parked<T>>, turn: OwnedSemaphorePermit, waited: bool) -> Lease<T> {
+    fn hand_out(self: &Arc<Self>, parked: Box<Parked<T>>, turn: Turn, waited: bool) -> Lease<T> {
         Lease::new(Arc::clone(self), parked, turn, waited)
     }
 
@@ -382,8 +382,8 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     }
 
     /// Takes back what a lease held; only what is fit for another session stays.
-    pub(super) fn take_back(&self, mut parked: Box<Parked<T>>, wait_timeout: Duration) {
-        parked.idle_since = Instant::now();
+    pub(super) fn take_back(&self, mut parked: Box<Parked<T>>, wait_timeout: Duration, now: Instant) {
+        parked.idle_since = now;
         parked.idle_until = parked.idle_since + usable(wait_timeout).min(self.settings.idle_timeout);
         self.put_back(parked);
     }

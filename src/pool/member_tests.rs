@@ -224,5 +224,5 @@ async fn there_are_never_more_connections_than_the_limit_and_nobody_waits_for_ev
         world.pool.counts() == Counts { in_use: 0, idle: 0, changing: 0 }
     })
     .await;
-    assert_eq!(world.pool.turns.available_permits(), 3);
+    assert_eq!(world.pool.turns.available(), 3);
 }

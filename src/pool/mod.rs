@@ -8,6 +8,7 @@ mod lease;
 mod member;
 mod permit;
 mod places;
+mod turns;
 
 use std::{
     net::SocketAddr,

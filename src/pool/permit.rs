@@ -4,24 +4,19 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{MemberPool, places::Place};
+use super::{MemberPool, places::Place, turns::Turn};
 
 /// Counts like a connection in use, from before it is dialled until it is closed; dropping it gives it back.
 #[derive(Debug)]
 pub struct Permit<T: Default + Send + 'static> {
     pool: Arc<MemberPool<T>>,
     _place: Place,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
     _guest: OwnedSemaphorePermit,
 }
 
 impl<T: Default + Send + 'static> Permit<T> {
-    pub(super) fn new(
-        pool: Arc<MemberPool<T>>,
-        place: Place,
-        turn: OwnedSemaphorePermit,
-        guest: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(pool: Arc<MemberPool<T>>, place: Place, turn: Turn, guest: OwnedSemaphorePermit) -> Self {
         pool.begin_use();
         Permit { pool, _place: place, _turn: turn, _guest: guest }
     }

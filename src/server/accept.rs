@@ -91,9 +91,10 @@ async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin) {
     let _open = proxy.metrics.client_opened();
     let mut stream = PacketStream::new(stream);
     stream.expect_life(Liveness::CLIENT);
-    let Some(origin) = behind(&proxy, &mut stream, origin).await else { return };
+    // What is needed until the client is in is gone then.
+    let Some(origin) = Box::pin(behind(&proxy, &mut stream, origin)).await else { return };
     let peer: SocketAddr = origin.peer;
-    match welcome(Arc::clone(&proxy), stream, origin).await {
+    match Box::pin(welcome(Arc::clone(&proxy), stream, origin)).await {
         Ok(client) => {
             proxy.metrics.client(ClientOutcome::Accepted);
             if let Err(error) = client.run().await {
