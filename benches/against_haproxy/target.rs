@@ -65,10 +65,13 @@ impl Target {
         folder: &Path,
     ) -> Result<Self, Box<dyn Error>> {
         let [address, admin] = free_addresses(2)?[..] else { return Err("two addresses were asked for".into()) };
+        // As HAProxy's way to the members is in clear.
+        let tls =
+            if arguments.proxy_config.contains("[tls.backend]") { "" } else { "[tls.backend]\nmode = \"disabled\"\n" };
         let text = format!(
             "[listen]\nread_write = \"{address}\"\nread_only = \"\"\nadmin_http = \"{admin}\"\nadmin_sql = \"\"\n\
              [runtime]\nthreads = {}\n{}[monitor]\nuser = \"proxy\"\npassword = \"proxy\"\n\
-             {routing}[[users]]\nname = \"app\"\npassword = \"app\"\n{}\n",
+             {routing}{tls}[[users]]\nname = \"app\"\npassword = \"app\"\n{}\n",
             arguments.proxy_threads,
             servers.section(),
             arguments.proxy_config,

@@ -10,6 +10,7 @@
 mod alerts;
 mod breakage_table;
 mod breakages;
+mod certificate_kind;
 mod dockerfile;
 mod document;
 #[allow(dead_code)] // single values are for others

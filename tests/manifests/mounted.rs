@@ -24,6 +24,9 @@ pub enum Contents {
     Wrong { field: &'static str, why: String },
 }
 
+/// Secrets that whoever deploys brings, by hand or by cert-manager.
+const BROUGHT: [&str; 1] = ["mysql-proxy-tls"];
+
 /// The keys and values of a ConfigMap or Secret.
 pub fn entries(document: &Document) -> Files {
     let texts =
@@ -45,6 +48,9 @@ pub fn contents(volume: &Volume, rendering: &Rendering) -> Contents {
     }
     if let Some(source) = &volume.secret {
         let name = source.secret_name.clone().unwrap_or_default();
+        if BROUGHT.contains(&name.as_str()) {
+            return Contents::Theirs;
+        }
         return keys("secret", rendering.find("Secret", &name), &name, source.items.as_deref());
     }
     let Some(projected) = &volume.projected else { return Contents::Theirs };

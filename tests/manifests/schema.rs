@@ -19,13 +19,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::certificate_kind::Certificate;
 use crate::document::{Complaint, Document, Rendering};
 use crate::monitoring_kinds::{PrometheusRule, ServiceMonitor};
 
 type Check = fn(&Document) -> Vec<Complaint>;
 
 /// Kinds that our manifests may use.
-const KINDS: [(&str, &str, Check); 20] = [
+const KINDS: [(&str, &str, Check); 21] = [
     ("v1", "ConfigMap", strict::<ConfigMap>),
     ("v1", "Namespace", strict::<Namespace>),
     ("v1", "PersistentVolume", strict::<PersistentVolume>),
@@ -44,6 +45,7 @@ const KINDS: [(&str, &str, Check); 20] = [
     ("rbac.authorization.k8s.io/v1", "Role", strict::<Role>),
     ("rbac.authorization.k8s.io/v1", "RoleBinding", strict::<RoleBinding>),
     ("storage.k8s.io/v1", "StorageClass", strict::<StorageClass>),
+    ("cert-manager.io/v1", "Certificate", strict::<Certificate>),
     ("monitoring.coreos.com/v1", "PrometheusRule", strict::<PrometheusRule>),
     ("monitoring.coreos.com/v1", "ServiceMonitor", strict::<ServiceMonitor>),
 ];
