@@ -1,6 +1,6 @@
 # The ways to build, show and check mysql-proxy. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-drivers lockstep refusals causal soak chaos-pods lint bench instructions fmt clean
+.PHONY: help build demo test test-drivers lockstep refusals causal soak chaos-pods fuzz lint bench instructions fmt clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -70,6 +70,14 @@ chaos-pods: ## The pods of each kind of cluster, their scripts killed 50 times a
 	@tests/install.sh build servers pods
 	MYSQL_PROXY_PODS_KILLS=$${MYSQL_PROXY_PODS_KILLS:-50} \
 	  $(CARGO) test --locked --test pods --test pods_overlays -- --nocapture --test-threads 1 killed_at_any_line _days
+
+fuzz: ## Fuzz what strangers send first, each target for ten minutes (MYSQL_PROXY_FUZZ, seconds); nightly and cargo-fuzz
+	@echo "==> fuzz: handshake response, greeting, switch of the method, PROXY header"
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	for target in handshake_response greeting auth_switch proxy_header; do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$${MYSQL_PROXY_FUZZ:-600} -max_len=2048 || exit 1; \
+	done
 
 lint: ## Check formatting, clippy and documentation; any warning is an error
 	@echo "==> lint: formatting, clippy, documentation"

@@ -4,6 +4,7 @@
 //! Knows bytes and what the protocol manual says of them (<https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html>,
 //! cited below by page name). Must not know sockets, sessions, SQL or configuration; imports nothing of this crate.
 
+pub mod announcement;
 pub mod attributes;
 pub mod auth;
 pub mod capabilities;
@@ -23,6 +24,7 @@ pub mod response;
 pub mod resultset;
 pub mod server;
 pub mod short_reply;
+pub mod strangers;
 
 pub use capabilities::{Capabilities, Extensions, StatusFlags};
 pub use command::Command;

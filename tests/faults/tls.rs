@@ -7,15 +7,17 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use mysql_proxy::demo::{Cluster, Flavor};
 
 use crate::support::raw::Raw;
+use crate::support::tap::Tap;
 use crate::support::tls::{Authority, encrypted};
 use crate::support::{self, Proxy, on_both, wait_for};
 
 const SOON: Duration = Duration::from_secs(20);
 
-on_both!(a_proxy_is_not_weaker_than_the_server,);
+on_both!(a_proxy_is_not_weaker_than_the_server, nothing_on_the_way_gives_a_password_away,);
 
 /// How a client connects.
 #[derive(Clone, Copy, Debug)]
@@ -179,4 +181,68 @@ fn a_member_is_told_nothing_before_it_is_proven(cluster: &Cluster, authority: &A
     }
     proxy.wait_until_ready();
     assert!(said() > before);
+}
+
+/// What must be heard nowhere: a password, and what is as good as one.
+fn secrets(password: &str) -> Vec<Vec<u8>> {
+    let mut secrets = vec![password.as_bytes().to_vec()];
+    for algorithm in [&SHA1_FOR_LEGACY_USE_ONLY, &SHA256] {
+        let once = digest(algorithm, password.as_bytes());
+        let twice = digest(algorithm, once.as_ref());
+        secrets.extend([once.as_ref().to_vec(), twice.as_ref().to_vec()]);
+    }
+    secrets
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+/// Every byte of every connection that is not encrypted, and all that the proxy can log.
+fn nothing_on_the_way_gives_a_password_away(flavor: Flavor) {
+    const RIGHT: &str = "Sesame-is-right-1";
+    const WRONG: &str = "Sesame-is-wrong-1";
+    let authority = Authority::new();
+    let Some(cluster) = ground(flavor, &authority) else { return };
+    for way in ["preferred", "disabled"] {
+        for (name, demand) in [("any", "NONE"), ("tls", "SSL")] {
+            let account = format!("CREATE USER {way}_{name}@'%' IDENTIFIED BY '{RIGHT}' REQUIRE {demand}");
+            cluster.sql(0, &account).unwrap();
+        }
+    }
+    cluster.catch_up(1, SOON).unwrap();
+    for way in ["preferred", "disabled"] {
+        let taps: Vec<Tap> = cluster.members().iter().map(|member| Tap::before(member.address())).collect();
+        let members: Vec<SocketAddr> = taps.iter().map(|tap| tap.address).collect();
+        let proxy = Proxy::start_talkative(&members, &format!("users = []\n[tls.backend]\nmode = '{way}'"));
+        let front = Tap::before(proxy.read_write);
+        let mut came_in = 0;
+        for name in ["any", "tls"] {
+            for how in [Transport::Clear, Transport::Tls] {
+                for password in [WRONG, RIGHT, RIGHT] {
+                    let user = format!("{way}_{name}");
+                    let said = log_in(flavor, front.address, (&user, password), (how, &authority));
+                    assert!(password == RIGHT || said.contains("1045"), "{user}, {how:?}: {said}");
+                    came_in += usize::from(said == "in");
+                }
+            }
+        }
+        // In clear and by TLS as anybody; as one who needs TLS only by TLS, and not where members are reached in clear.
+        assert_eq!(came_in, if way == "preferred" { 6 } else { 4 }, "{way}");
+        let log = proxy.log();
+        assert!(log.contains("TRACE") || log.contains("DEBUG"), "it is talkative");
+        for secret in [RIGHT, WRONG].into_iter().flat_map(secrets) {
+            for tap in taps.iter().chain([&front]) {
+                let heard = tap.heard();
+                assert!(!heard.is_empty() && !heard.windows(secret.len()).any(|some| some == secret), "{way}: heard");
+            }
+            let shown = [hexadecimal(&secret), hexadecimal(&secret).to_uppercase(), format!("{secret:?}")];
+            assert!(!shown.iter().any(|shown| log.contains(shown.as_str())), "{way}: logged");
+        }
+        assert!(!log.contains(RIGHT) && !log.contains(WRONG), "{way}: logged");
+    }
 }

@@ -11,6 +11,7 @@ mod proxy;
 pub mod raw;
 pub mod reply;
 pub mod statement;
+pub mod tap;
 pub mod tls;
 
 pub use process::{open_files, resident_bytes};

@@ -41,6 +41,13 @@ impl Proxy {
         proxy
     }
 
+    /// Starts the proxy before these members, and has it log all that it can.
+    pub fn start_talkative(members: &[SocketAddr], adjust: &str) -> Self {
+        let mut proxy = Self::launch_by("RUST_LOG=trace exec \"$0\" \"$@\"", members, adjust);
+        proxy.wait_until_ready();
+        proxy
+    }
+
     /// Starts the proxy without waiting for it.
     pub fn launch(cluster: &Cluster, adjust: &str) -> Self {
         let members: Vec<SocketAddr> = cluster.members().iter().map(Member::address).collect();
