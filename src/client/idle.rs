@@ -2,7 +2,7 @@
 //! word: an error that nobody has asked for is taken for the answer to the next command. (`MySQL` tells 4031 when
 //! `wait_timeout` has passed.)
 //!
-//! Knows clocks and tokens. Must not know what a command says.
+//! Knows clocks, and tokens. Must not know what a command says.
 
 use std::{
     future::{Future, poll_fn},
@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
+    behind::Behind,
     handle::Handle,
     incoming::Incoming,
     memory::{LONGEST, seconds},
@@ -43,6 +44,8 @@ pub(super) struct IdleClock {
     timer: Option<Pin<Box<Sleep>>>,
     /// When the last command had been answered.
     since: Instant,
+    /// What that command has left.
+    pub behind: Behind,
     /// Besides the timer, what ends a client between two commands.
     ends: Option<Box<Ends>>,
     /// Who is woken by all of these; none while they must be looked at anew.
@@ -59,7 +62,7 @@ struct Ends {
 
 impl Default for IdleClock {
     fn default() -> Self {
-        IdleClock { timer: None, since: Instant::now(), ends: None, woken: None }
+        IdleClock { timer: None, since: Instant::now(), behind: Behind::default(), ends: None, woken: None }
     }
 }
 
@@ -202,8 +205,9 @@ impl Client {
         let since = self.idle_clock.since;
         let limit = idle_limit(&self.session.settings, self.wait_timeout);
         self.idle_clock.woken = None;
-        // Whether its reply is just behind it, and its driver has had its first questions answered.
-        let mut may_hurry = since >= self.came + QUIET;
+        // Whether its reply is just behind it, nothing more belongs to it, and its driver has had its first questions answered.
+        let mut may_hurry =
+            since >= self.came + QUIET && self.idle_clock.behind.is_end_of_unit(self.session.autocommit);
         loop {
             // A client in the middle of a transaction may finish it while the proxy drains.
             let may_stop = !self.session.is_tied();

@@ -8,6 +8,7 @@ pub mod accounts;
 mod aftermath;
 mod answers;
 mod auth;
+mod behind;
 mod bring;
 mod by_id;
 mod causal_wait;

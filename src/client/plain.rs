@@ -222,7 +222,7 @@ impl Client {
         if self.connections.history != view.history {
             return None;
         }
-        let (member, because) = self.plain_member(&view, side, route)?;
+        let (member, because) = self.plain_member(&view, side, route, began)?;
         let on_primary = because.is_none_or(PickReason::is_fallback);
         if on_primary && self.may_miss_own_write(&view, member.member.id) {
             return None;
@@ -258,9 +258,14 @@ impl Client {
         view: &'a View,
         side: Side,
         route: &Route,
+        began: Instant,
     ) -> Option<(&'a MemberView, Option<PickReason>)> {
         if side == Side::Primary {
-            return view.usable_primary().map(|primary| (primary, None));
+            return view.usable_primary().filter(|primary| !primary.leaving).map(|primary| (primary, None));
+        }
+        // Once a second it goes on to the next replica, or waits for that.
+        if self.may_move(began) {
+            return None;
         }
         let causality = &self.session.causality;
         let own = route.freshness == Freshness::OwnWrites;
@@ -281,7 +286,7 @@ impl Client {
         }
         let prefer = self.connections.last_used(Side::Replica).map(|(member, _)| member);
         let pick = view.pick_replica(&needed, self.seen(), prefer, &[]).ok()?;
-        let waits = matches!(pick.because, PickReason::NotCaughtUp | PickReason::Overloaded);
+        let waits = matches!(pick.because, PickReason::NotCaughtUp | PickReason::Overloaded | PickReason::Outstayed);
         let takes_turns =
             pick.because.is_fallback() && self.proxy.policy.fallbacks.are_limited() && view.members.len() > 1;
         (!waits && !takes_turns).then_some((pick.member, Some(pick.because)))

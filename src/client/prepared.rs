@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::{
+    behind::Behind,
     commands::plain_route,
     connections::Side,
     ids::{Ids, names_ids},
@@ -143,6 +144,7 @@ impl Client {
             // The connection must be kept from the start: the reply says only then that a cursor is open.
             self.session.ledger.pins.insert(PinReason::OpenCursor);
         }
+        self.idle_clock.behind = Behind::execution_of(what.statement.kind);
         let [hint, token] = self.attributes_of_execution(id, &what, incoming);
         let token = token.map(<[u8]>::to_vec).or_else(|| token_in(&what.statement, sql));
         let hint = hint.and_then(Hint::from_name);

@@ -3,6 +3,7 @@
 use tokio::time::timeout;
 
 use super::{
+    behind::Behind,
     connections::Side,
     ids::{Ids, names_ids},
     incoming::Incoming,
@@ -56,6 +57,7 @@ impl Client {
         } else if !statement.has(Facts::ASKS_INSERT_ID) {
             self.ask_what_waits().await;
         }
+        self.idle_clock.behind = Behind::execution_of(statement.kind);
         let route = self.decide_asked(&statement, incoming.sql(), asked.hint, brings);
         if let Some(answer) = route.answer
             && Box::pin(self.answer(incoming, answer)).await?

@@ -5,6 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    behind::Behind,
     connections::Connections,
     handshake::{self, Authenticated, Origin, SHARED},
     idle::IdleClock,
@@ -176,9 +177,11 @@ impl Client {
             self.asked_in_vain = false;
             let stays = if let Some(sent) = self.send_plain(&mut incoming) {
                 way = self.end_plain(sent, &incoming).await?;
+                self.idle_clock.behind = Behind::Statement;
                 true
             } else {
                 way = Way::Long;
+                self.idle_clock.behind = Behind::Something;
                 Box::pin(self.obey(&mut incoming)).await?
             };
             self.count_pins();
@@ -305,32 +308,5 @@ impl Client {
     pub(super) async fn answer_error(&mut self, incoming: &mut Incoming, error: &SqlError) -> Result<(), Gone> {
         incoming.discard_rest(&mut self.stream).await?;
         self.refuse(incoming.reply_seq(), error).await
-    }
-}
-
-#[cfg(test)]
-mod sizes {
-    #[test]
-    fn sizes() {
-        use super::*;
-        macro_rules! p { ($($t:ty),*) => { $(println!("{} {}", stringify!($t), std::mem::size_of::<$t>());)* } }
-        p!(
-            Client,
-            Session,
-            Login,
-            Account,
-            Connections,
-            PreparedStatements,
-            LastRoute,
-            Previous,
-            Unasked,
-            PacketStream,
-            IdleClock,
-            crate::session::Ledger,
-            crate::session::Causality,
-            Authenticated,
-            crate::client::handle::Handle,
-            Incoming
-        );
     }
 }

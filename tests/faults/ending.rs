@@ -20,6 +20,7 @@ on_both!(
     a_connection_that_ends_for_being_idle_costs_nobody_an_error,
     a_second_signal_ends_it_at_once,
     what_begins_waits_while_the_primary_is_about_to_end,
+    a_drain_in_a_hurry_cuts_nobody_in_the_middle_of_a_unit,
 );
 
 /// The end, without a word: an error that nobody has asked for would be the answer to the next command.
@@ -212,8 +213,10 @@ fn what_begins_waits_while_the_primary_is_about_to_end(flavor: Flavor) {
     cluster.sql(0, "CREATE TABLE app.t (a INT PRIMARY KEY)").unwrap();
     cluster.catch_up(1, SOON).unwrap();
     let proxy = Proxy::start(&cluster, "");
-    let [mut open, mut begins] = [(); 2].map(|()| Raw::app(proxy.read_write));
+    let [mut open, mut begins, mut other] = [(); 3].map(|()| Raw::app(proxy.read_write));
     open.run("BEGIN");
+    // A connection to the primary lies ready for whoever writes next.
+    other.run("INSERT INTO t VALUES (0)");
     open.run("INSERT INTO t VALUES (1)");
     let mut operator = Raw::app(cluster.primary().address());
     assert_eq!(operator.say("SELECT GET_LOCK('mysql-proxy.leaving', 0)"), "1");
@@ -224,8 +227,52 @@ fn what_begins_waits_while_the_primary_is_about_to_end(flavor: Flavor) {
     open.run("COMMIT");
     thread::sleep(Duration::from_millis(200));
     let rows = || cluster.sql(0, "SELECT COUNT(*) FROM app.t").unwrap();
-    assert_eq!(rows(), [["2"]], "only what was open has been done");
+    assert_eq!(rows(), [["3"]], "only what was open has been done");
     assert_eq!(operator.say("SELECT RELEASE_LOCK('mysql-proxy.leaving')"), "1");
     assert_eq!(begins.hear().unwrap(), "OK");
-    assert_eq!(rows(), [["3"]]);
+    assert_eq!(rows(), [["4"]]);
+}
+
+/// Clients that say one thing after the other, as drivers do: which of these may find the connection closed.
+const UNITS: &[(&[&str], &[&str])] = &[
+    (&["SET autocommit = 0", "INSERT INTO t VALUES ()", "COMMIT", "SET autocommit = 1"], &["SET autocommit = 1"]),
+    (&["PREPARE", "EXECUTE", "CLOSE"], &["CLOSE", "PREPARE"]),
+    (&["SET NAMES utf8mb4", "INSERT INTO t VALUES ()"], &["SET NAMES utf8mb4"]),
+];
+
+fn a_drain_in_a_hurry_cuts_nobody_in_the_middle_of_a_unit(flavor: Flavor) {
+    let Some(cluster) = support::cluster(flavor, |options| options.replicas = 0) else { return };
+    let mut proxy = Proxy::start(&cluster, "limits.drain_timeout = '8s'");
+    cluster.sql(0, "CREATE TABLE app.t (a INT PRIMARY KEY AUTO_INCREMENT)").unwrap();
+    let clients: Vec<_> = (0..4)
+        .flat_map(|_| UNITS)
+        .map(|(unit, may_fail)| {
+            let mut session = Raw::app(proxy.read_write);
+            thread::spawn(move || {
+                let mut id = 0;
+                for done in unit.iter().cycle() {
+                    let said = match *done {
+                        "PREPARE" => {
+                            session.try_prepare("INSERT INTO t VALUES ()").map(|prepared| id = prepared.unwrap())
+                        }
+                        "EXECUTE" => session.execute(id, &[]).map(|reply| assert_eq!(reply[0].payload[0], 0, "no OK")),
+                        "CLOSE" => session.send(Command::StmtClose, &id.to_le_bytes()),
+                        sql => session.try_say(sql).map(|said| assert_eq!(said, "OK", "{sql}")),
+                    };
+                    if let Err(error) = said {
+                        assert!(may_fail.contains(done), "{done} of {unit:?}: {error}");
+                        return;
+                    }
+                }
+            })
+        })
+        .collect();
+    // Whoever has come just now has a second for its driver's first questions.
+    thread::sleep(Duration::from_millis(1200));
+    proxy.signal(Signal::Terminate);
+    for client in clients {
+        client.join().unwrap();
+    }
+    assert_eq!(proxy.exit_code(SOON), Some(0), "{}", proxy.log());
+    assert!(!proxy.log().contains("deadline has passed"), "{}", proxy.log());
 }

@@ -14,9 +14,14 @@ const VAR_STRING: u8 = 0xfd;
 impl Raw {
     /// Prepares a statement; gives its id.
     pub fn prepare(&mut self, sql: &str) -> Result<u32, SqlError> {
-        let reply = self.ask(Command::StmtPrepare, sql.as_bytes(), Kind::Prepare).unwrap();
+        self.try_prepare(sql).unwrap()
+    }
+
+    /// The same, when the connection may break.
+    pub fn try_prepare(&mut self, sql: &str) -> io::Result<Result<u32, SqlError>> {
+        let reply = self.ask(Command::StmtPrepare, sql.as_bytes(), Kind::Prepare)?;
         let first = &reply[0].payload;
-        SqlError::parse(first).map_or_else(|| Ok(Reader::new(&first[1..]).u32().unwrap()), Err)
+        Ok(SqlError::parse(first).map_or_else(|| Ok(Reader::new(&first[1..]).u32().unwrap()), Err))
     }
 
     /// Executes it with parameters that are text or NULL.
