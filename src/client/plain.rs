@@ -10,7 +10,7 @@ use std::{future::poll_fn, io, sync::Arc, time::Instant};
 
 use super::{
     connections::{Side, Used},
-    handle::{Begun, IfLost, Place, Running},
+    handle::{Begun, IfLost, Place, Running, Scope},
     incoming::Incoming,
     kept::{FoundRows, counts_all_rows},
     member_choice::Attempts,
@@ -302,43 +302,52 @@ impl Client {
     }
 
     /// Waits for the reply to a plain statement and passes it on.
-    pub(super) async fn end_plain(&mut self, mut sent: Sent, incoming: &Incoming) -> Result<Way, Gone> {
-        if let Some(rest) = incoming.message().get(sent.written..).filter(|rest| !rest.is_empty()) {
+    pub(super) async fn end_plain(&mut self, sent: &mut Option<Sent>, incoming: &Incoming) -> Result<Way, Gone> {
+        let Some(under_way) = sent else { return Ok(Way::Long) };
+        if let Some(rest) = incoming.message().get(under_way.written..).filter(|rest| !rest.is_empty()) {
             // The reply tells what is wrong if that fails.
-            let _ = sent.used.lease.parts().0.send(rest).await;
+            let _ = Box::pin(under_way.used.lease.parts().0.send(rest)).await;
         }
-        let arrived = {
-            let mut expects = Expects::Nothing;
-            poll_fn(|cx| {
-                let polled = sent.used.lease.parts().0.poll_reply(&mut self.stream, cx, expects);
-                expects = Expects::Bytes;
-                polled
-            })
-            .await
-        };
-        let Some(reply) = self.plain_reply(&mut sent, arrived.as_ref()) else {
+        let mut expects = Expects::Nothing;
+        let arrived = poll_fn(|cx| {
+            let polled = under_way.used.lease.parts().0.poll_reply(&mut self.stream, cx, expects);
+            expects = Expects::Bytes;
+            polled
+        })
+        .await;
+        let Some(reply) = self.plain_reply(under_way, arrived.as_ref()) else {
+            let Some(sent) = sent.take() else { return Ok(Way::Long) };
             return Box::pin(self.end_at_length(sent, incoming, arrived)).await.map(|()| Way::Long);
         };
-        let bytes = sent.used.lease.parts().0.reply_so_far();
+        let bytes = under_way.used.lease.parts().0.reply_so_far();
         let received = bytes.len();
         let mut passed = self.stream.write_now(bytes);
         if let Ok(count) = passed
             && count < received
         {
-            passed = self.stream.write_all(&bytes[count..]).await.map(|()| received);
+            passed = Box::pin(self.stream.write_all(&bytes[count..])).await.map(|()| received);
         }
-        sent.used.lease.parts().0.short_reply_has_passed();
+        under_way.used.lease.parts().0.short_reply_has_passed();
         let killed = match self.registered.handle.try_end() {
             Some(killed) => killed,
             None => Box::pin(self.registered.handle.end()).await,
         };
         if let Err(error) = passed {
-            self.count_abandoned(&sent.route);
+            self.count_abandoned(&under_way.route);
             return Err(error.into());
         }
         let now = Instant::now();
-        self.learn_plain(&mut sent, reply, now);
-        self.count_plain(&sent, incoming.message().len(), received, now);
+        self.learn_plain(under_way, reply, now);
+        self.count_plain(under_way, incoming.message().len(), received, now);
+        if let Some(sent) = sent.take() {
+            self.settle_plain(sent, killed, now);
+        }
+        self.idle_clock.rest_since(now);
+        Ok(Way::Short)
+    }
+
+    /// Its connection stays with the session, or is anybody's again.
+    fn settle_plain(&mut self, sent: Sent, killed: Option<Scope>, now: Instant) {
         let Sent { side, mut used, .. } = sent;
         used.in_flight = None;
         if used.held {
@@ -349,8 +358,6 @@ impl Client {
             self.connections.remember(side, &used);
             release_at(used.lease, now);
         }
-        self.idle_clock.rest_since(now);
-        Ok(Way::Short)
     }
 
     /// The reply, if it says nothing but its result and that the session stands as before.

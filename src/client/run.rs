@@ -98,8 +98,22 @@ pub enum Gone {
 
 impl Authenticated {
     /// Serves the client until it leaves.
-    pub async fn run(self) -> Result<(), Gone> {
-        let Authenticated { proxy, mut stream, login, account, origin, registered, seq, salt } = self;
+    pub fn run(self) -> impl Future<Output = Result<(), Gone>> + Send {
+        let seq = self.seq;
+        // Made before anything is waited for, so that the task keeps nothing of the login.
+        let mut client = Box::new(self.into_client());
+        async move {
+            let result = client.serve(seq).await;
+            if let Err(Gone::Client(error)) = &result {
+                client.note_impatience(error);
+            }
+            client.leave_connections();
+            result
+        }
+    }
+
+    fn into_client(self) -> Client {
+        let Authenticated { proxy, mut stream, login, account, origin, registered, salt, .. } = self;
         let identity =
             proxy.identities.intern(&account, (login.capabilities & SHARED, login.extensions), login.collation);
         let session = new_session(&proxy, &origin, &login);
@@ -110,7 +124,7 @@ impl Authenticated {
         });
         let pins = CountedPins::new(Arc::clone(&proxy.metrics));
         let first_collation = login.collation;
-        let mut client = Client {
+        Client {
             proxy,
             stream,
             login,
@@ -136,13 +150,7 @@ impl Authenticated {
             salt,
             failed_changes: 0,
             first_collation,
-        };
-        let result = client.serve(seq).await;
-        if let Err(Gone::Client(error)) = &result {
-            client.note_impatience(error);
         }
-        client.leave_connections();
-        result
     }
 }
 
@@ -175,8 +183,9 @@ impl Client {
         while let Some(mut incoming) = self.next_command(way).await? {
             self.registered.handle.command_begins();
             self.asked_in_vain = false;
-            let stays = if let Some(sent) = self.send_plain(&mut incoming) {
-                way = self.end_plain(sent, &incoming).await?;
+            let mut sent = self.send_plain(&mut incoming);
+            let stays = if sent.is_some() {
+                way = self.end_plain(&mut sent, &incoming).await?;
                 self.idle_clock.behind = Behind::Statement;
                 true
             } else {

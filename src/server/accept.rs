@@ -112,3 +112,19 @@ async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In bytes.
+    fn size_of_future<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_client_is_served_by_a_small_task() {
+        let size = size_of_future(serve);
+        assert!(size <= 1_536, "{size} bytes for each client, however idle");
+    }
+}
