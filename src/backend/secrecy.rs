@@ -164,3 +164,109 @@ impl Road {
         DialError::Tls(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::{
+        backend::{Account, Connection, DialOptions},
+        net::tls::Trust,
+        wire::{Extensions, StatusFlags, greeting::Greeting, packet::put_message},
+    };
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    fn greeting(offers: Capabilities) -> Vec<u8> {
+        let greeting = Greeting {
+            version: "9.7.0".into(),
+            thread_id: 7,
+            salt: *b"12345678abcdefghijkl",
+            capabilities: Capabilities::PROTOCOL_41 | Capabilities::PLUGIN_AUTH | offers,
+            extensions: Extensions::empty(),
+            collation: 45,
+            status: StatusFlags::AUTOCOMMIT,
+            plugin: "mysql_clear_password".into(),
+        };
+        let mut out = Vec::new();
+        put_message(&mut out, 0, &greeting.encode());
+        out
+    }
+
+    /// Dials a member that says this at once, and that to whatever it is told; how that ended, and what it was told.
+    async fn dialled(road: Arc<Road>, first: Vec<u8>, then: Vec<u8>) -> (DialError, Vec<u8>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let member = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(&first).await.unwrap();
+            let (mut heard, mut some) = (Vec::new(), [0; 4096]);
+            while let Ok(count @ 1..) = stream.read(&mut some).await {
+                heard.extend_from_slice(&some[..count]);
+                let _ = stream.write_all(&then).await;
+            }
+            heard
+        });
+        let (capabilities, extensions) = (Capabilities::empty(), Extensions::empty());
+        let options = DialOptions { road, connect_timeout: SOON, capabilities, extensions, collation: None };
+        let account = Account::with_password(b"somebody", b"open sesame");
+        let error = Connection::dial(address, &account, &options).await.unwrap_err();
+        (error, member.await.unwrap())
+    }
+
+    fn required() -> Arc<Road> {
+        Arc::new(Road::new(Secrecy::Required(Connector::new(Trust::Anybody, None).unwrap()), Vec::new()))
+    }
+
+    fn is_told_nothing(heard: &[u8]) -> bool {
+        !["somebody", "sesame"].iter().any(|word| heard.windows(word.len()).any(|some| some == word.as_bytes()))
+    }
+
+    #[tokio::test]
+    async fn a_member_without_tls_is_left_as_nobody() {
+        let mut refusal = Vec::new();
+        crate::wire::err::SqlError { code: 1045, state: *b"28000", message: "no".into() }.put(&mut refusal, 2);
+        let (error, heard) = dialled(required(), greeting(Capabilities::empty()), refusal).await;
+        assert!(matches!(error, DialError::Insecure(Insecure::NotOffered)), "{error}");
+        // Not hung up upon: it has read a login.
+        assert!(heard.len() > 36 && is_told_nothing(&heard), "{}", heard.escape_ascii());
+    }
+
+    #[tokio::test]
+    async fn a_member_that_means_harm_learns_nothing() {
+        let mut go_on_in_clear = Vec::new();
+        put_message(&mut go_on_in_clear, 2, b"\xfemysql_clear_password\0\0");
+        let mut ok = Vec::new();
+        put_message(&mut ok, 2, &[0, 0, 0, 2, 0, 0, 0]);
+        let endless = [&[22, 3, 3, 0x40, 0][..], &[2, 0xff, 0xff, 0xff], &[0; 0x4000 - 4]].concat().repeat(8);
+        for then in [go_on_in_clear.clone(), ok, vec![0x47; 100_000], endless] {
+            let (error, heard) = dialled(required(), greeting(Capabilities::SSL), then).await;
+            assert!(matches!(error, DialError::Tls(_)), "{error}");
+            assert!(is_told_nothing(&heard), "{}", heard.escape_ascii());
+        }
+        // Something in clear behind the greeting, to be taken for what is said under encryption.
+        let ahead = [greeting(Capabilities::SSL), go_on_in_clear].concat();
+        let (error, heard) = dialled(required(), ahead, Vec::new()).await;
+        assert!(matches!(error, DialError::Tls(_)) && is_told_nothing(&heard), "{error}");
+    }
+
+    #[test]
+    fn a_member_is_called_by_its_name_in_each_domain_and_by_its_address() {
+        let road = Road::new(Secrecy::None, vec!["default.svc.cluster.local".into(), "cluster.local.".into()]);
+        let address: SocketAddr = "10.1.2.3:3306".parse().unwrap();
+        let called =
+            |name: &str| road.names_of(name, address).iter().map(|name| name.to_str().into_owned()).collect::<Vec<_>>();
+        let pod =
+            ["mysql-0.mysql", "mysql-0.mysql.default.svc.cluster.local", "mysql-0.mysql.cluster.local", "10.1.2.3"];
+        assert_eq!(called("mysql-0.mysql"), pod);
+        assert_eq!(called("mysql-0.mysql:3306"), pod);
+        assert_eq!(called("10.1.2.3:3306"), ["10.1.2.3"]);
+        road.lead_to(&[("mysql-0.mysql".into(), address)]);
+        assert_eq!(road.names(address).len(), 4);
+        assert_eq!(road.names("10.9.9.9:3306".parse().unwrap()).len(), 1);
+    }
+}

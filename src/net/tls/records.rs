@@ -70,12 +70,14 @@ pub struct Records {
     /// Records that are to be sent.
     outgoing: Buffer,
     ended: bool,
+    /// Nothing more is to be made of it.
+    failed: bool,
 }
 
 impl Records {
     /// At the beginning; `received` is what has come already.
     pub fn new(side: Side, received: Buffer) -> Self {
-        Records { side, incoming: received, outgoing: Buffer::default(), ended: false }
+        Records { side, incoming: received, outgoing: Buffer::default(), ended: false, failed: false }
     }
 
     /// What is agreed, and who the peer is.
@@ -131,6 +133,7 @@ impl Records {
 
     /// Works on what was received: what the peer has said goes to `inbox`, what it is to be told is behind [`Self::unsent`].
     pub fn advance(&mut self, inbox: &mut Buffer) -> io::Result<State> {
+        self.check()?;
         loop {
             let (incoming, outgoing) = (&mut self.incoming, &mut self.outgoing);
             let (discard, step) = match &mut self.side {
@@ -154,18 +157,18 @@ impl Records {
         }
     }
 
-    /// What the peer is told of an error.
+    /// What the peer is told of an error, once. What was received is shown again, as pieces of a message are known by where they
+    /// stand, and is not to be looked at: it would be found wrong a second time.
     fn take_alert(&mut self) {
-        let (mut nothing, outgoing) = (Buffer::default(), &mut self.outgoing);
-        for _ in 0..2 {
-            let (_, step) = match &mut self.side {
-                Side::Client(tls) => step(tls.process_tls_records(&mut []), &mut nothing, outgoing),
-                Side::Server(tls) => step(tls.process_tls_records(&mut []), &mut nothing, outgoing),
-            };
-            if step.is_err() {
-                return;
-            }
+        self.failed = true;
+        if !self.common().wants_write() {
+            return;
         }
+        let (mut unheard, incoming, outgoing) = (Buffer::default(), self.incoming.filled_mut(), &mut self.outgoing);
+        let _ = match &mut self.side {
+            Side::Client(tls) => step(tls.process_tls_records(incoming), &mut unheard, outgoing),
+            Side::Server(tls) => step(tls.process_tls_records(incoming), &mut unheard, outgoing),
+        };
     }
 
     /// Encrypts as much of these bytes as fits a chunk, to be sent; how much that was.
@@ -180,7 +183,16 @@ impl Records {
         self.say(Said::End)
     }
 
+    /// What has failed is not touched again: TLS is in no state for it.
+    fn check(&self) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the encryption has failed before"));
+        }
+        Ok(())
+    }
+
     fn say(&mut self, what: Said<'_>) -> io::Result<()> {
+        self.check()?;
         let mut unheard = Buffer::default();
         // All that was received has been worked on, but for what is no whole record yet; so the first turn is the last one.
         for _ in 0..MOST_TURNS {
@@ -190,6 +202,7 @@ impl Records {
                 Side::Server(tls) => say(tls.process_tls_records(incoming), what, &mut unheard, outgoing),
             };
             self.incoming.consume(discard);
+            let step = step.inspect_err(|_| self.failed = true);
             match step? {
                 Saying::Said => return Ok(()),
                 Saying::NotYet(Step::PeerEnded) => self.ended = true,
