@@ -161,7 +161,8 @@ fn state_query(server: &ServerInfo) -> String {
         "SELECT @@global.server_id AS server_id, @@global.autocommit AS autocommit, \
          @@global.{isolation} AS isolation, @@global.read_only AS read_only, @@global.log_bin AS log_bin, {own}, \
          @@global.max_connections AS max_connections, CURRENT_USER() AS account, \
-         IS_USED_LOCK('{LEAVING}') IS NOT NULL AS leaving"
+         CASE WHEN IS_USED_LOCK('{LEAVING}') IS NULL THEN 0 ELSE EXISTS (SELECT 1 FROM information_schema.processlist \
+         WHERE id = IS_USED_LOCK('{LEAVING}') AND user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)) END AS leaving"
     )
 }
 

@@ -218,7 +218,15 @@ fn what_begins_waits_while_the_primary_is_about_to_end(flavor: Flavor) {
     // A connection to the primary lies ready for whoever writes next.
     other.run("INSERT INTO t VALUES (0)");
     open.run("INSERT INTO t VALUES (1)");
-    let mut operator = Raw::app(cluster.primary().address());
+    // Nobody closes a member for others but who watches it.
+    let mut application = Raw::app(proxy.read_write);
+    assert_eq!(application.say("SELECT GET_LOCK('mysql-proxy.leaving', 0)"), "1");
+    thread::sleep(Duration::from_millis(700));
+    other.run("INSERT INTO t VALUES (9)");
+    assert_eq!(application.say("SELECT RELEASE_LOCK('mysql-proxy.leaving')"), "1");
+    other.run("DELETE FROM t WHERE a = 9");
+    let monitor = Who { password: "proxy", database: None, ..Who::named("proxy") };
+    let mut operator = Raw::connect(cluster.primary().address(), &monitor).unwrap();
     assert_eq!(operator.say("SELECT GET_LOCK('mysql-proxy.leaving', 0)"), "1");
     wait_for("the proxy sees it", SOON, || proxy.log().contains("is about to end"));
     assert_eq!(begins.say("SELECT 'read elsewhere' FROM t UNION SELECT 'read elsewhere'"), "read elsewhere");

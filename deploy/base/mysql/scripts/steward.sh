@@ -209,7 +209,12 @@ catch_up() { # what this member has, what the primary has
 
 # The primary does not answer, or is empty. A replica that has followed it before goes on with what it has.
 tend_orphan() {
-  [ "${replica[Source_Host]:-}" = "$primary" ] && [ ! -e "$run/diverged" ] || return 0
+  # Volumes of before name the pod itself.
+  case ${replica[Source_Host]:-} in
+    "$primary" | "$set_name-0.$set_name") ;;
+    *) return 0 ;;
+  esac
+  [ ! -e "$run/diverged" ] || return 0
   # What it has written itself the primary has hardly ever.
   [ "$(here "SELECT GTID_SUBSET(@@global.gtid_executed, GTID_SUBTRACT(@@global.gtid_executed, $own))")" = 1 ] || return 0
   if [ "${replica[Replica_SQL_Running]}" != Yes ]; then here "START REPLICA SQL_THREAD"; fi
