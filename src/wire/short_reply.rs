@@ -158,6 +158,8 @@ mod tests {
             &[b"\x01", b"\x03def", b"\xfe\0\0\x02\x40", b"\xfe\0\0\x02\0"], // the state has changed
             &[b"\x01", b"\x03def", b"\xfe\0\0\x42\0", b"\xfe\0\0\x42\0"],   // a cursor
             &[b"\x01", b"\x03def", b"\xfe\0\0\x02\0", b"\xff\x28\x04#42000no"],
+            &[b"\x01", b"\x03def", b"\xfe\0\0\x02\0", b"\xfe\x01\0\x02\0"], // a warning
+            &[b"\x01", b"\x03def", b"\xfe\x01\0\x02\0", b"\xfe\0\0\x02\0"],
         ] {
             assert_eq!(ShortReply::read(&packets(payloads), TRACKERS), None, "{payloads:?}");
         }
@@ -187,11 +189,11 @@ mod tests {
     fn payload() -> impl Strategy<Value = Vec<u8>> {
         let first = prop_oneof![Just(0u8), Just(1), Just(2), Just(0xfe), Just(0xff), Just(0xfb), any::<u8>()];
         let rest = prop::collection::vec(prop_oneof![4 => Just(0u8), 2 => Just(2), 1 => any::<u8>()], 0..10);
-        (first, rest, any::<bool>()).prop_map(
-            |(first, rest, alone)| {
-                if alone { vec![first] } else { [vec![first], rest].concat() }
-            },
-        )
+        let anything = (first, rest, any::<bool>())
+            .prop_map(|(first, rest, alone)| if alone { vec![first] } else { [vec![first], rest].concat() });
+        let usual: [&[u8]; 5] =
+            [b"\x01", b"\xfe\0\0\x02\0", b"\xfe\x01\0\x02\0", b"\xfe\0\0\x02\x40", b"\0\0\0\x02\0\0\0"];
+        prop_oneof![2 => anything, 3 => prop::sample::select(usual.to_vec()).prop_map(<[u8]>::to_vec)]
     }
 
     proptest! {
