@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -26,9 +26,26 @@ pub struct Accounts {
 pub struct Entry {
     /// The account.
     pub account: Account,
-    checked: Mutex<Option<(Instant, Verdict)>>,
+    word: Mutex<Word>,
     /// Held by the one who asks; the others who come meanwhile take its answer.
     pub(super) asking: tokio::sync::Mutex<()>,
+}
+
+/// What members said of an account.
+#[derive(Debug, Default)]
+struct Word {
+    last: Option<(Instant, Verdict)>,
+    /// What it demanded when it was last accepted: also while members cannot be asked.
+    demand: Option<Demand>,
+}
+
+impl Word {
+    fn note(&mut self, at: Instant, verdict: &Verdict) {
+        if let Verdict::Accepted(_, demand) = verdict {
+            self.demand = Some(*demand);
+        }
+        self.last = Some((at, verdict.clone()));
+    }
 }
 
 /// What is known of a user.
@@ -45,35 +62,34 @@ pub enum Known {
 }
 
 impl Entry {
-    fn new(account: Account, checked: Option<(Instant, Verdict)>) -> Arc<Self> {
-        Arc::new(Entry { account, checked: Mutex::new(checked), asking: tokio::sync::Mutex::default() })
+    fn new(account: Account) -> Arc<Self> {
+        Arc::new(Entry { account, word: Mutex::default(), asking: tokio::sync::Mutex::default() })
+    }
+
+    fn word(&self) -> MutexGuard<'_, Word> {
+        self.word.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Members were asked, and said this.
     pub(super) fn note(&self, at: Instant, verdict: &Verdict) {
-        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, verdict.clone()));
+        self.word().note(at, verdict);
     }
 
     /// What members said after this instant, if they were asked since.
     pub(super) fn since(&self, instant: Instant) -> Option<Verdict> {
-        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.as_ref().filter(|(at, _)| *at >= instant).map(|(_, verdict)| verdict.clone())
+        self.word().last.as_ref().filter(|(at, _)| *at >= instant).map(|(_, verdict)| verdict.clone())
     }
 
-    /// What it demanded when members were last asked.
+    /// What it demanded when members last accepted it.
     pub(super) fn demand(&self) -> Option<Demand> {
-        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        match checked.as_ref()? {
-            (_, Verdict::Accepted(_, demand)) => Some(*demand),
-            _ => None,
-        }
+        self.word().demand
     }
 
     /// What members said when they accepted it, no longer ago than `age`. A replica's word counts only while there is no
     /// primary to ask.
     pub(super) fn fresh(&self, now: Instant, age: Duration, has_primary: bool) -> Option<Verdict> {
-        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, verdict) = checked.as_ref()?;
+        let word = self.word();
+        let (at, verdict) = word.last.as_ref()?;
         let counts = match verdict {
             Verdict::Accepted(Judge::Primary, _) => true,
             Verdict::Accepted(Judge::Replica, _) => !has_primary,
@@ -87,7 +103,7 @@ impl Accounts {
     /// The configured users; `asks_cluster`: others are let in when a member accepts them.
     #[must_use]
     pub fn new(users: impl IntoIterator<Item = Account>, asks_cluster: bool) -> Self {
-        let configured = users.into_iter().map(|account| (account.user.clone(), Entry::new(account, None))).collect();
+        let configured = users.into_iter().map(|account| (account.user.clone(), Entry::new(account))).collect();
         Accounts { configured, learned: RwLock::default(), asks_cluster }
     }
 
@@ -109,7 +125,9 @@ impl Accounts {
         if let Some(entry) = learned.get(&account.user).filter(|entry| entry.account == *account) {
             entry.note(at, verdict);
         } else if learned.len() < MAX_LEARNED || learned.contains_key(&account.user) {
-            learned.insert(account.user.clone(), Entry::new(account.clone(), Some((at, verdict.clone()))));
+            let entry = Entry::new(account.clone());
+            entry.note(at, verdict);
+            learned.insert(account.user.clone(), entry);
         }
     }
 
@@ -171,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_word_of_members_grows_old() {
-        let entry = Entry::new(account("bob", "y"), None);
+        let entry = Entry::new(account("bob", "y"));
         let (now, age) = (Instant::now(), Duration::from_secs(5));
         assert!(entry.fresh(now, age, true).is_none(), "nobody was asked");
         entry.note(now, &ACCEPTED);
@@ -182,5 +200,17 @@ mod tests {
         assert!(entry.fresh(now, age, true).is_none(), "a replica may be late");
         assert!(entry.fresh(now, age, false).is_some());
         assert!(entry.since(now).is_some() && entry.since(now + age).is_none());
+    }
+
+    #[test]
+    fn what_it_demanded_is_known_while_members_cannot_be_asked() {
+        let (entry, now) = (Entry::new(account("bob", "y")), Instant::now());
+        assert_eq!(entry.demand(), None);
+        entry.note(now, &Verdict::Accepted(Judge::Primary, Demand::Encryption));
+        entry.note(now, &Verdict::Unreachable("no member is up".to_owned()));
+        entry.note(now, &Verdict::Unspoken("ed25519".to_owned()));
+        assert_eq!(entry.demand(), Some(Demand::Encryption));
+        entry.note(now, &ACCEPTED);
+        assert_eq!(entry.demand(), Some(Demand::Nothing));
     }
 }

@@ -248,6 +248,7 @@ impl Case<'_> {
                     Demand::Particulars if self.standing == Demand::Certificate => {
                         refusal::particulars(&self.login.user)
                     }
+                    Demand::SecureTransport => refusal::tls_required(),
                     _ => refusal::access_denied(&self.login.user, &host, !self.login.response.is_empty()),
                 }))
             }

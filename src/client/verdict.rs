@@ -114,8 +114,8 @@ pub(super) async fn confirm(proxy: &Proxy, login: &Login, entry: &Arc<Entry>, pa
     verdict
 }
 
-/// Asks members whether they let this account in, of which it may be known what it demanded before. While none gives an answer, as when the primary restarts, it waits for one
-/// that does, as statements do.
+/// Asks members whether they let this account in, of which it may be known what it demanded before. While none gives an
+/// answer, as when the primary restarts, it waits for one that does, as statements do.
 pub(super) async fn ask(
     proxy: &Proxy,
     login: &Login,
@@ -166,7 +166,7 @@ async fn ask_once(
                 continue;
             }
         };
-        match try_out(proxy, address, (login, account), (patience.next(), permit)).await {
+        match try_out(proxy, address, (login, account, known), (patience.next(), permit)).await {
             Ok(demand) => return Verdict::Accepted(judge, demand),
             Err(DialError::Refused(error)) if has_proven_itself(error.code) => {
                 // What it demands cannot be asked now. To a connection in clear the member has said it by itself.
@@ -197,7 +197,7 @@ async fn ask_once(
 async fn try_out(
     proxy: &Proxy,
     address: SocketAddr,
-    (login, account): (&Login, &Account),
+    (login, account, known): (&Login, &Account, Option<Demand>),
     (limit, permit): (Duration, Permit<Memory>),
 ) -> Result<Demand, DialError> {
     let options = options(proxy, login, limit);
@@ -205,7 +205,7 @@ async fn try_out(
     match timeout(limit, connection.query("DO 0")).await {
         Ok(Err(QueryError::Sql(error))) if is_about_the_account(&error) => Err(DialError::Refused(error)),
         Ok(Ok(_) | Err(QueryError::Sql(_))) => {
-            let demand = demand(&mut connection, limit).await;
+            let demand = demand(&mut connection, known, limit).await;
             connection.close().await;
             demand
         }
@@ -216,18 +216,32 @@ async fn try_out(
 }
 
 /// A member that is spoken to in clear has refused whoever demands more than that.
-async fn demand(connection: &mut Connection, limit: Duration) -> Result<Demand, DialError> {
+async fn demand(connection: &mut Connection, known: Option<Demand>, limit: Duration) -> Result<Demand, DialError> {
     if !connection.is_encrypted() {
         return Ok(Demand::Nothing);
     }
     match timeout(limit, connection.own_demand()).await {
         Ok(Ok(demand)) => Ok(demand),
-        // Who may not ask may demand anything.
-        Ok(Err(QueryError::Sql(_))) => Ok(Demand::Particulars),
+        Ok(Err(QueryError::Sql(error))) => untold(error, known),
         Ok(Err(QueryError::Broken(error))) => Err(DialError::Broken(error)),
         Ok(Err(QueryError::Protocol(_))) => Err(DialError::Protocol("no answer to a statement")),
         Err(_) => Err(DialError::Timeout(limit)),
     }
+}
+
+/// What an account demands of which the member does not say it. Who may not ask may demand anything; any other error is of
+/// this moment, as that of a member out of memory, and says nothing: another member is asked.
+fn untold(error: SqlError, known: Option<Demand>) -> Result<Demand, DialError> {
+    if denies_the_question(&error) {
+        return Ok(Demand::Particulars);
+    }
+    known.ok_or(DialError::Refused(error))
+}
+
+/// Whether a member will not say what an account demands, however often it is asked. Beside the errors of class 28000: 1044,
+/// 1142, 1143, 1227, 1370 no privilege, 1064 no such statement, 1133, 1141, 1396 no such account.
+fn denies_the_question(error: &SqlError) -> bool {
+    error.state == *b"28000" || matches!(error.code, 1044 | 1064 | 1133 | 1141 | 1142 | 1143 | 1227 | 1370 | 1396)
 }
 
 /// 1203 and 1226: the account has as many connections as it may have, which is said to those only whose password is right.
@@ -246,4 +260,25 @@ pub(super) const fn is_about_the_character_set(error: &SqlError) -> bool {
 /// and 4151 locked.
 pub(super) fn is_about_the_account(error: &SqlError) -> bool {
     error.state == *b"28000" || matches!(error.code, 1044 | 1130 | 1251 | 1820 | 1862 | 3118 | 3955 | 4150 | 4151)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: u16, state: [u8; 5]) -> SqlError {
+        SqlError { code, state, message: "no".to_owned() }
+    }
+
+    #[test]
+    fn only_who_may_not_ask_may_demand_anything() {
+        for denied in [error(1142, *b"42000"), error(1227, *b"42000"), error(1045, *b"28000")] {
+            assert_eq!(untold(denied, Some(Demand::Nothing)).unwrap(), Demand::Particulars);
+        }
+        for passing in [error(1041, *b"HY000"), error(1205, *b"HY000"), error(3024, *b"HY000")] {
+            assert_eq!(untold(passing.clone(), Some(Demand::Encryption)).unwrap(), Demand::Encryption);
+            let refused = untold(passing, None).unwrap_err();
+            assert!(matches!(&refused, DialError::Refused(error) if !is_about_the_account(error)), "{refused}");
+        }
+    }
 }

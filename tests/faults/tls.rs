@@ -86,7 +86,7 @@ fn a_proxy_is_not_weaker_than_the_server(flavor: Flavor) {
     let authority = Authority::new();
     let Some(cluster) = ground(flavor, &authority) else { return };
     let demands = [("u_none", "NONE"), ("u_ssl", "SSL"), ("u_x509", "X509"), ("u_subject", "SUBJECT '/CN=client'")];
-    for (name, demand) in demands {
+    for (name, demand) in demands.into_iter().chain([("s_none", "NONE"), ("s_x509", "X509")]) {
         cluster.sql(0, &format!("CREATE USER {name}@'%' IDENTIFIED BY 'right' REQUIRE {demand}")).unwrap();
     }
     cluster.catch_up(1, SOON).unwrap();
@@ -94,19 +94,26 @@ fn a_proxy_is_not_weaker_than_the_server(flavor: Flavor) {
     let sides = [client_side(&authority), member_side(&authority, "verify_ca")].concat();
     let proxy = Proxy::start(&cluster, &format!("users = []\n{sides}"));
     let mut faults = Vec::new();
-    for (user, demand) in demands {
+    let mut compare = |(user, demand): (&str, &str), password: &str, how: Transport| {
+        let [through, direct] = [proxy.read_write, cluster.primary().address()]
+            .map(|at| log_in(flavor, at, (user, password), (how, &authority)));
+        let through = through.replace("mysql-proxy: ", "");
+        // Nobody can vouch for another's name; everything else is the server's word.
+        let refused = through.contains("1045") && user == "u_subject";
+        if through != direct && !(refused && direct.ends_with("in")) {
+            faults.push(format!("REQUIRE {demand}, {password} password, {how:?}: {through} (directly: {direct})"));
+        }
+    };
+    // Members that want all connections encrypted want it of clients, whatever the account says.
+    cluster.sql(0, "SET GLOBAL require_secure_transport = ON").unwrap();
+    for (user, how) in [("s_none", Transport::Clear), ("s_none", Transport::Tls), ("s_x509", Transport::Clear)] {
+        compare((user, "of the server"), "right", how);
+    }
+    cluster.sql(0, "SET GLOBAL require_secure_transport = OFF").unwrap();
+    for demand in demands {
         for password in ["right", "wrong"] {
             for how in [Transport::Clear, Transport::Tls, Transport::Certificate] {
-                let [through, direct] = [proxy.read_write, cluster.primary().address()]
-                    .map(|at| log_in(flavor, at, (user, password), (how, &authority)));
-                let through = through.replace("mysql-proxy: ", "");
-                // Nobody can vouch for another's name; everything else is the server's word.
-                let refused = through.contains("1045") && user == "u_subject";
-                if through != direct && !(refused && direct.ends_with("in")) {
-                    faults.push(format!(
-                        "REQUIRE {demand}, {password} password, {how:?}: {through} (directly: {direct})"
-                    ));
-                }
+                compare(demand, password, how);
             }
         }
     }
