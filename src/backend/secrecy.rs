@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, pki_types::ServerName};
 use tracing::{info, warn};
 
 use super::DialError;
@@ -25,8 +25,10 @@ use crate::{
 
 /// The most members of which the log is told that they are reached in clear.
 const MOST_TOLD: usize = 256;
-/// How long a member is reached in clear with which TLS failed.
+/// How long a member is reached in clear that cannot do the TLS that is spoken here.
 const TRY_AGAIN: Duration = Duration::from_secs(600);
+/// The same where TLS failed for another reason, at first; it is doubled each time, up to the former.
+const TRY_AGAIN_SOON: Duration = Duration::from_secs(10);
 
 /// How much is asked of members.
 #[derive(Debug)]
@@ -37,6 +39,48 @@ pub enum Secrecy {
     Preferred(Connector),
     /// TLS, or nothing is said.
     Required(Connector),
+}
+
+/// TLS failed with a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Failing {
+    since: Instant,
+    /// How long it is reached in clear.
+    pause: Duration,
+}
+
+impl Failing {
+    /// Again, if it failed before.
+    fn new(now: Instant, error: &io::Error, before: Option<Self>) -> Self {
+        let pause = if is_incapable(error) {
+            TRY_AGAIN
+        } else {
+            before.map_or(TRY_AGAIN_SOON, |before| (before.pause * 2).min(TRY_AGAIN))
+        };
+        Failing { since: now, pause }
+    }
+
+    fn lasts(self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < self.pause
+    }
+
+    /// Whether a failure now would be another one, and not the next.
+    fn is_over(self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= self.pause + TRY_AGAIN
+    }
+}
+
+/// Whether the member has said that it knows no TLS that is spoken here, as one of `MySQL` 5.7 that knows only TLS 1.1. All
+/// else may be of a moment, as while it restarts.
+fn is_incapable(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(
+        error,
+        Some(
+            rustls::Error::PeerIncompatible(_)
+                | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure)
+        )
+    )
 }
 
 /// Why a member is told nothing.
@@ -57,8 +101,8 @@ pub struct Road {
     /// The domains in which members' names are looked up, too.
     domains: Vec<String>,
     names: RwLock<HashMap<SocketAddr, Arc<[ServerName<'static>]>>>,
-    /// The members with which TLS failed, and when.
-    failing: Mutex<HashMap<SocketAddr, Instant>>,
+    /// The members with which TLS failed.
+    failing: Mutex<HashMap<SocketAddr, Failing>>,
     /// The members of which the log knows that they are reached in clear.
     told: Mutex<HashSet<SocketAddr>>,
 }
@@ -140,25 +184,33 @@ impl Road {
         let whose = ServerName::IpAddress(address.ip().into());
         stream.connect_tls(Arc::clone(&terms.config), whose).await.map_err(|error| self.failed(address, error))?;
         self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
         let judged = connector.judge(&terms, stream.peer_certificates(), &self.names(address));
         Ok((seq.wrapping_add(1), judged.map_err(Insecure::from)))
     }
 
-    /// Whether it is known that this member offers TLS and cannot do it.
+    /// Whether this member is not asked for TLS now, with which it failed.
     fn fails(&self, address: SocketAddr) -> bool {
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.get(&address).is_some_and(|at| at.elapsed() < TRY_AGAIN)
+        failing.get(&address).is_some_and(|failing| failing.lasts(Instant::now()))
     }
 
-    /// A member that cannot do the TLS that it offers, as one of MySQL 5.7 that knows only TLS 1.1, is spoken to in clear the
-    /// next time, where TLS is only preferred.
+    /// A member with which TLS fails is spoken to in clear for a while, where TLS is only preferred.
     fn failed(&self, address: SocketAddr, error: io::Error) -> DialError {
         let is_tls = error.kind() == io::ErrorKind::InvalidData;
         if is_tls && matches!(self.secrecy, Secrecy::Preferred(_)) {
+            let now = Instant::now();
             let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-            failing.retain(|_, at| at.elapsed() < TRY_AGAIN);
-            if failing.len() < MOST_TOLD && failing.insert(address, Instant::now()).is_none() {
-                warn!(member = %address, %error, "TLS with this member fails; tls.backend.mode only prefers it, so it is reached in clear");
+            failing.retain(|_, failing| !failing.is_over(now));
+            let before = failing.get(&address).copied();
+            // Of several that failed at once the first counts.
+            if !before.is_some_and(|before| before.lasts(now)) && (before.is_some() || failing.len() < MOST_TOLD) {
+                let now = Failing::new(now, &error, before);
+                failing.insert(address, now);
+                warn!(
+                    member = %address, %error, again_in = ?now.pause,
+                    "TLS with this member fails; tls.backend.mode only prefers it, so it is reached in clear"
+                );
             }
         }
         DialError::Tls(error)
@@ -167,106 +219,33 @@ impl Road {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-    };
+    use rustls::{InvalidMessage, PeerIncompatible};
 
     use super::*;
-    use crate::{
-        backend::{Account, Connection, DialOptions},
-        net::tls::Trust,
-        wire::{Extensions, StatusFlags, greeting::Greeting, packet::put_message},
-    };
 
-    const SOON: Duration = Duration::from_secs(5);
-
-    fn greeting(offers: Capabilities) -> Vec<u8> {
-        let greeting = Greeting {
-            version: "9.7.0".into(),
-            thread_id: 7,
-            salt: *b"12345678abcdefghijkl",
-            capabilities: Capabilities::PROTOCOL_41 | Capabilities::PLUGIN_AUTH | offers,
-            extensions: Extensions::empty(),
-            collation: 45,
-            status: StatusFlags::AUTOCOMMIT,
-            plugin: "mysql_clear_password".into(),
-        };
-        let mut out = Vec::new();
-        put_message(&mut out, 0, &greeting.encode());
-        out
-    }
-
-    /// Dials a member that says this at once, and that to whatever it is told; how that ended, and what it was told.
-    async fn dialled(road: Arc<Road>, first: Vec<u8>, then: Vec<u8>) -> (DialError, Vec<u8>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let member = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            stream.write_all(&first).await.unwrap();
-            let (mut heard, mut some) = (Vec::new(), [0; 4096]);
-            while let Ok(count @ 1..) = stream.read(&mut some).await {
-                heard.extend_from_slice(&some[..count]);
-                let _ = stream.write_all(&then).await;
-            }
-            heard
-        });
-        let (capabilities, extensions) = (Capabilities::empty(), Extensions::empty());
-        let options = DialOptions { road, connect_timeout: SOON, capabilities, extensions, collation: None };
-        let account = Account::with_password(b"somebody", b"open sesame");
-        let error = Connection::dial(address, &account, &options).await.unwrap_err();
-        (error, member.await.unwrap())
-    }
-
-    fn required() -> Arc<Road> {
-        Arc::new(Road::new(Secrecy::Required(Connector::new(Trust::Anybody, None).unwrap()), Vec::new()))
-    }
-
-    fn is_told_nothing(heard: &[u8]) -> bool {
-        !["somebody", "sesame"].iter().any(|word| heard.windows(word.len()).any(|some| some == word.as_bytes()))
-    }
-
-    #[tokio::test]
-    async fn a_member_without_tls_is_left_as_nobody() {
-        let mut refusal = Vec::new();
-        crate::wire::err::SqlError { code: 1045, state: *b"28000", message: "no".into() }.put(&mut refusal, 2);
-        let (error, heard) = dialled(required(), greeting(Capabilities::empty()), refusal).await;
-        assert!(matches!(error, DialError::Insecure(Insecure::NotOffered)), "{error}");
-        // Not hung up upon: it has read a login.
-        assert!(heard.len() > 36 && is_told_nothing(&heard), "{}", heard.escape_ascii());
-    }
-
-    #[tokio::test]
-    async fn a_member_that_means_harm_learns_nothing() {
-        let mut go_on_in_clear = Vec::new();
-        put_message(&mut go_on_in_clear, 2, b"\xfemysql_clear_password\0\0");
-        let mut ok = Vec::new();
-        put_message(&mut ok, 2, &[0, 0, 0, 2, 0, 0, 0]);
-        let endless = [&[22, 3, 3, 0x40, 0][..], &[2, 0xff, 0xff, 0xff], &[0; 0x4000 - 4]].concat().repeat(8);
-        for then in [go_on_in_clear.clone(), ok, vec![0x47; 100_000], endless] {
-            let (error, heard) = dialled(required(), greeting(Capabilities::SSL), then).await;
-            assert!(matches!(error, DialError::Tls(_)), "{error}");
-            assert!(is_told_nothing(&heard), "{}", heard.escape_ascii());
-        }
-        // Something in clear behind the greeting, to be taken for what is said under encryption.
-        let ahead = [greeting(Capabilities::SSL), go_on_in_clear].concat();
-        let (error, heard) = dialled(required(), ahead, Vec::new()).await;
-        assert!(matches!(error, DialError::Tls(_)) && is_told_nothing(&heard), "{error}");
+    fn failed(error: rustls::Error, before: Option<Failing>) -> Failing {
+        Failing::new(Instant::now(), &io::Error::new(io::ErrorKind::InvalidData, error), before)
     }
 
     #[test]
-    fn a_member_is_called_by_its_name_in_each_domain_and_by_its_address() {
-        let road = Road::new(Secrecy::None, vec!["default.svc.cluster.local".into(), "cluster.local.".into()]);
-        let address: SocketAddr = "10.1.2.3:3306".parse().unwrap();
-        let called =
-            |name: &str| road.names_of(name, address).iter().map(|name| name.to_str().into_owned()).collect::<Vec<_>>();
-        let pod =
-            ["mysql-0.mysql", "mysql-0.mysql.default.svc.cluster.local", "mysql-0.mysql.cluster.local", "10.1.2.3"];
-        assert_eq!(called("mysql-0.mysql"), pod);
-        assert_eq!(called("mysql-0.mysql:3306"), pod);
-        assert_eq!(called("10.1.2.3:3306"), ["10.1.2.3"]);
-        road.lead_to(&[("mysql-0.mysql".into(), address)]);
-        assert_eq!(road.names(address).len(), 4);
-        assert_eq!(road.names("10.9.9.9:3306".parse().unwrap()).len(), 1);
+    fn only_a_member_that_cannot_do_tls_is_in_clear_for_long() {
+        let incapable = [
+            rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13),
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion),
+            rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
+        ];
+        for error in incapable {
+            assert_eq!(failed(error, None).pause, TRY_AGAIN);
+        }
+        let passing = || rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
+        let mut failing = failed(passing(), None);
+        assert_eq!(failing.pause, TRY_AGAIN_SOON);
+        assert!(failing.lasts(failing.since) && !failing.lasts(failing.since + TRY_AGAIN_SOON));
+        for _ in 0..10 {
+            let next = failed(passing(), Some(failing));
+            assert_eq!(next.pause, (failing.pause * 2).min(TRY_AGAIN));
+            failing = next;
+        }
+        assert_eq!(failing.pause, TRY_AGAIN);
     }
 }
