@@ -145,6 +145,9 @@ pub async fn welcome(proxy: Arc<Proxy>, stream: PacketStream, origin: Origin) ->
             Ok(Authenticated { proxy, stream, login, account, origin, registered, seq, salt })
         }
         Err(error) => {
+            if let LoginError::Tls(error) = &error {
+                refused::note_tls(&proxy, origin.peer, error);
+            }
             if let Some(answer) = error.answer() {
                 refused::note(&proxy, user.as_deref(), origin.peer, &answer);
                 refused::delay(&answer).await;

@@ -3,7 +3,7 @@
 //!
 //! Knows errors of a login and whom they concern. Must not know how a login is judged.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::time::sleep;
 use tracing::info;
@@ -23,6 +23,22 @@ pub(super) fn note(proxy: &Proxy, user: Option<&[u8]>, peer: SocketAddr, error: 
     if let Some(others) = proxy.refused_logins.note() {
         let user = printable(user.unwrap_or_default());
         info!(%user, %peer, code = error.code, reason = %error.message_for_log(), others, "a client was not let in");
+    }
+}
+
+/// Says in the log that a client began TLS and could not do it, at most once a second: it is told nothing that its user would
+/// understand.
+pub(super) fn note_tls(proxy: &Proxy, peer: SocketAddr, error: &io::Error) {
+    // Who only goes away in the middle of it has no trouble with TLS.
+    if error.kind() != io::ErrorKind::InvalidData {
+        return;
+    }
+    if let Some(others) = proxy.refused_logins.note() {
+        info!(
+            %peer, %error, others,
+            "TLS with a client failed; clients that know only TLS 1.0 and 1.1 need tls.client.cert = \"\", or to be told not \
+             to use TLS"
+        );
     }
 }
 

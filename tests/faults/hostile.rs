@@ -94,6 +94,7 @@ fn who_means_harm_before_the_login_harms_nobody() {
     let held = resident_bytes(proxy.pid()).saturating_sub(before) / harmful.len() as u64;
     println!("{crowd} in {:?}, {held} bytes each", begun.elapsed());
     assert!(held <= 32 << 10, "{held} bytes for each");
+    wait_for("the log tells of clients that cannot do TLS", SOON, || proxy.log().contains("TLS with a client failed"));
     for _ in 0..20 {
         Raw::app(at).run("DO 1");
     }
