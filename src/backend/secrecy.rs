@@ -33,6 +33,8 @@ const TRY_AGAIN_SOON: Duration = Duration::from_secs(10);
 /// How much is asked of members.
 #[derive(Debug)]
 pub enum Secrecy {
+    /// All is said in clear, and it is one's own: no client's words go this way.
+    Unneeded,
     /// All is said in clear.
     None,
     /// TLS where a member offers it.
@@ -114,10 +116,10 @@ impl Road {
         Road { secrecy, domains, names: RwLock::default(), failing: Mutex::default(), told: Mutex::default() }
     }
 
-    /// Everything in clear.
+    /// Everything in clear, by who speaks for himself only.
     #[must_use]
     pub fn open() -> Arc<Self> {
-        Arc::new(Road::new(Secrecy::None, Vec::new()))
+        Arc::new(Road::new(Secrecy::Unneeded, Vec::new()))
     }
 
     /// Whether this member was reached in clear the last time.
@@ -152,8 +154,11 @@ impl Road {
     fn tell_of_clear(&self, address: SocketAddr) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < MOST_TOLD && told.insert(address) {
-            let why =
-                if matches!(self.secrecy, Secrecy::None) { "tls.backend.mode is disabled" } else { "it offers no TLS" };
+            let why = match self.secrecy {
+                Secrecy::Unneeded => return,
+                Secrecy::None => "tls.backend.mode is disabled",
+                Secrecy::Preferred(_) | Secrecy::Required(_) => "it offers no TLS",
+            };
             info!(member = %address, why, "what clients say goes to this member in clear, also what they say over TLS");
         }
     }
@@ -172,7 +177,7 @@ impl Road {
             Secrecy::Required(connector) if offers => connector,
             Secrecy::Preferred(connector) if offers && !self.fails(address) => connector,
             Secrecy::Required(_) => return Ok((seq, Err(Insecure::NotOffered))),
-            Secrecy::None | Secrecy::Preferred(_) => {
+            Secrecy::Unneeded | Secrecy::None | Secrecy::Preferred(_) => {
                 self.tell_of_clear(address);
                 return Ok((seq, Ok(())));
             }

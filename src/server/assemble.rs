@@ -102,7 +102,7 @@ pub fn road(backend: &config::BackendTls) -> Result<Arc<Road>, ServerError> {
     let named = if backend.mode == BackendTlsMode::VerifyIdentity { Named::Yes } else { Named::No };
     let pins: Vec<_> = backend.pins.iter().map(|pin| Fingerprint(pin.0)).collect();
     let trust = match backend.mode {
-        BackendTlsMode::Disabled => return Ok(Road::open()),
+        BackendTlsMode::Disabled => return Ok(Arc::new(Road::new(Secrecy::None, Vec::new()))),
         BackendTlsMode::Preferred => Trust::Anybody,
         BackendTlsMode::Required if pins.is_empty() => Trust::Anybody,
         BackendTlsMode::Required => Trust::Proven { pins, ca: None, named },
