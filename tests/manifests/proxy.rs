@@ -173,3 +173,12 @@ fn humantime_seconds(text: &str) -> i64 {
         _ => number * 3600,
     }
 }
+
+/// The base's configuration is that of the proxies alone, and one line more: kustomize replaces a file as a whole.
+#[test]
+fn the_base_says_what_the_proxies_alone_say() {
+    let read = |path| std::fs::read_to_string(crate::render::root().join(path)).unwrap();
+    let [base, alone] = ["deploy/base/mysql-proxy.toml", "deploy/base/proxy/mysql-proxy.toml"].map(read);
+    assert_eq!(base.replacen("primary_service = \"mysql-primary\"\n", "", 1), alone);
+    assert_ne!(base, alone);
+}
