@@ -164,7 +164,7 @@ fn a_galera_cluster_and_its_days() {
     pods.roll("mysql");
     pods.roll("mysql-proxy");
     await_writes(&load, 20);
-    acknowledged.extend(load.stop());
+    acknowledged.extend(load.stop_unharmed());
     is_whole(&pods);
     all_equal(&pods, &acknowledged);
     assert_eq!(on(&pods, "mysql-1", "SELECT COUNT(*) > 0 FROM app.writes"), "1");

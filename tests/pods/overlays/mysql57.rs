@@ -203,7 +203,7 @@ fn a_5_7_cluster_and_its_days() {
     let load = Load::start(endpoint(), 2, 40);
     pods.roll("mysql");
     pods.roll("mysql-proxy");
-    acknowledged.extend(load.stop());
+    acknowledged.extend(load.stop_unharmed());
     all_equal(&pods, &acknowledged);
 
     step("a primary that has lost its volume does not begin anew while others have data");
