@@ -83,6 +83,10 @@ fn loss(statement: &Statement, route: &Route, standing: &Standing<'_>) -> Loss {
         // Nothing of its transaction has been seen before.
         return Loss::Repeatable;
     }
+    if statement.kind == Kind::Begin && route.target == Target::Primary {
+        // It has nothing in it yet, and there was none before it to be committed.
+        return Loss::Repeatable;
+    }
     if plain && standing.autocommit && matches!(route.target, Target::Replica | Target::Primary) {
         return Loss::Repeatable;
     }
@@ -148,6 +152,16 @@ mod tests {
         assert_eq!(loss_of("/* proxy:replica */ SELECT 1"), Loss::Repeatable);
         assert_eq!(loss_of("/* proxy:replica */ SELECT f(1)"), Loss::OutcomeUnknown);
         assert_eq!(loss_of("SELECT f(1)"), Loss::OutcomeUnknown);
+    }
+
+    #[test]
+    fn a_transaction_that_begins_is_begun_again_unless_it_commits_another() {
+        let open = |standing: &mut Standing<'_>| standing.transaction = Transaction::ReadWrite;
+        for begin in ["BEGIN", "START TRANSACTION", "START TRANSACTION WITH CONSISTENT SNAPSHOT"] {
+            assert_eq!(loss_of(begin), Loss::Repeatable, "{begin}");
+            assert_eq!(loss_in(begin, |standing| standing.autocommit = false), Loss::Repeatable, "{begin}");
+            assert_eq!(loss_in(begin, open), Loss::OutcomeUnknown, "{begin}");
+        }
     }
 
     #[test]

@@ -162,6 +162,16 @@ fn a_killed_primary_leaves_the_outcome_of_a_write_unknown_and_ends_transactions(
     let within = thread::spawn(move || (in_transaction.say("SELECT SLEEP(51)"), in_transaction));
     runs(&cluster, "SLEEP(50)");
     runs(&cluster, "SLEEP(51)");
+    // A transaction that has not begun has nothing to lose.
+    let mut beginning = Raw::app(proxy.read_write);
+    beginning.run("BEGIN");
+    beginning.run("COMMIT");
+    cluster.signal(0, Signal::Stop).unwrap();
+    let beginning = thread::spawn(move || {
+        beginning.patience(SOON);
+        (beginning.say("BEGIN"), beginning)
+    });
+    thread::sleep(Duration::from_millis(200));
     cluster.kill(0).unwrap();
 
     let (said, writer) = write.join().unwrap();
@@ -173,6 +183,10 @@ fn a_killed_primary_leaves_the_outcome_of_a_write_unknown_and_ends_transactions(
     assert!(said.starts_with("ERROR 2013 (HY000): mysql-proxy: "), "{said}");
 
     cluster.restart(0).unwrap();
+    let (said, mut beginning) = beginning.join().unwrap();
+    assert_eq!(said, "OK");
+    beginning.run("INSERT INTO t VALUES (5)");
+    beginning.run("ROLLBACK");
     for (number, mut session) in [writer, in_transaction, idle_in_transaction].into_iter().enumerate() {
         // The connection is usable, in no transaction, and its writes wait for the primary.
         session.run(&format!("INSERT INTO t VALUES ({})", 10 + number));
