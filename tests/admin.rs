@@ -66,6 +66,10 @@ impl Observed for StandIn {
         "[monitor]\nuser = \"proxy\"\npassword = \"********\"\nfall = 3\n".to_owned()
     }
 
+    fn history(&self, _since: u64) -> Vec<mysql_proxy::admin::Sample> {
+        Vec::new()
+    }
+
     fn metrics_text(&self) -> String {
         self.metrics.render(self)
     }

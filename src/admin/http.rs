@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Query, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use axum::{Json, Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::history::Sample;
 use super::listener::BoundedListener;
 use super::observed::Observed;
 use super::report::{MemberReport, StatusReport};
@@ -24,7 +25,7 @@ const LIFETIME: Duration = Duration::from_secs(10);
 /// What connections get to end by themselves, once the server is to stop.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-const PATHS: &str = "/metrics /healthz /readyz /api/v1/status /api/v1/members /api/v1/config";
+const PATHS: &str = "/metrics /healthz /readyz /api/v1/status /api/v1/members /api/v1/history /api/v1/config";
 
 type Proxy = State<Arc<dyn Observed>>;
 
@@ -65,6 +66,7 @@ fn routes(observed: Arc<dyn Observed>) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/v1/status", get(status))
         .route("/api/v1/members", get(members))
+        .route("/api/v1/history", get(history))
         .route("/api/v1/config", get(config))
         .fallback(unknown_path)
         .layer(middleware::map_response(once_and_fresh))
@@ -96,6 +98,17 @@ async fn status(State(observed): Proxy) -> Json<StatusReport> {
 
 async fn members(State(observed): Proxy) -> Json<Vec<MemberReport>> {
     Json(MemberReport::all(&*observed))
+}
+
+/// `?since=1700000000000`: milliseconds since 1970, to get only what has come since.
+#[derive(serde::Deserialize)]
+struct Since {
+    #[serde(default)]
+    since: u64,
+}
+
+async fn history(State(observed): Proxy, Query(Since { since }): Query<Since>) -> Json<Vec<Sample>> {
+    Json(observed.history(since))
 }
 
 async fn config(State(observed): Proxy) -> Response {
@@ -144,6 +157,10 @@ mod tests {
 
         fn config_text(&self) -> String {
             String::new()
+        }
+
+        fn history(&self, _since: u64) -> Vec<Sample> {
+            Vec::new()
         }
 
         fn metrics_text(&self) -> String {

@@ -8,6 +8,7 @@
 //! ```
 
 mod fetch;
+mod history;
 pub mod http;
 mod listener;
 mod observed;
@@ -16,5 +17,6 @@ pub mod status;
 mod table;
 
 pub use fetch::FetchError;
+pub use history::{History, STEP as HISTORY_STEP, Sample};
 pub use observed::{Observed, Readiness, Summary};
 pub use report::{MemberReport, QueryReport, StatusReport};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::history::Sample;
 use crate::metrics::{QueryTotals, Scrape};
 
 /// A running proxy, as operators see it. Answers come at once, from what is known already.
@@ -14,6 +15,9 @@ pub trait Observed: Scrape + Send + Sync {
 
     /// The effective configuration as TOML, with the secrets masked.
     fn config_text(&self) -> String;
+
+    /// What the charts show of the last quarter of an hour: samples younger than this moment (milliseconds since 1970).
+    fn history(&self, since: u64) -> Vec<Sample>;
 
     /// All metrics as Prometheus text.
     fn metrics_text(&self) -> String;

@@ -116,6 +116,30 @@ impl Samples {
         self.buckets.iter().sum()
     }
 
+    /// What has come since `earlier`, which counted the same.
+    pub(super) fn since(&self, earlier: &Samples) -> Samples {
+        let buckets = std::array::from_fn(|at| self.buckets[at].saturating_sub(earlier.buckets[at]));
+        Self { bounds: self.bounds, buckets, nanoseconds: self.nanoseconds.wrapping_sub(earlier.nanoseconds) }
+    }
+
+    /// What so large a part of the samples (0 to 1) does not exceed, evenly spread within its bucket; `None` without samples.
+    /// What is above the last bound counts as the last bound.
+    #[expect(clippy::cast_precision_loss, reason = "the buckets are coarser by far")]
+    pub(super) fn quantile(&self, part: f64) -> Option<Duration> {
+        let wanted = self.count() as f64 * part;
+        let (mut below, mut lower) = (0.0, 0);
+        for (bound, count) in self.bounds.iter().zip(&self.buckets) {
+            let within = *count as f64;
+            if within > 0.0 && below + within >= wanted {
+                let share = (wanted - below) / within;
+                let nanoseconds = lower as f64 + share * (*bound - lower) as f64;
+                return Some(Duration::from_secs_f64(nanoseconds / 1e9));
+            }
+            (below, lower) = (below + within, *bound);
+        }
+        (self.count() > 0).then(|| Duration::from_nanos(lower))
+    }
+
     pub(super) fn sum(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds)
     }
@@ -128,6 +152,26 @@ mod tests {
     #[test]
     fn bounds_ascend() {
         assert!(STATEMENT.is_sorted_by(|a, b| a < b) && OVERHEAD.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn a_quantile_lies_within_its_bucket_and_counts_what_has_come_since() {
+        let histogram = Histogram::new(&STATEMENT);
+        let look = || {
+            let mut samples = Samples::none(&STATEMENT);
+            samples.add(&histogram);
+            samples
+        };
+        let none = look();
+        assert_eq!(none.quantile(0.5), None);
+        (0..99).for_each(|_| histogram.observe(Duration::from_micros(80)));
+        histogram.observe(Duration::from_millis(200));
+        let first = look();
+        let half = first.quantile(0.5).unwrap();
+        assert!(half > Duration::from_micros(50) && half <= Duration::from_micros(100), "{half:?}");
+        assert!(first.quantile(1.0).unwrap() > Duration::from_millis(100));
+        histogram.observe(Duration::from_secs(3600));
+        assert_eq!(look().since(&first).quantile(0.5), Some(Duration::from_secs(60)));
     }
 
     #[test]

@@ -117,6 +117,34 @@ impl Shards {
         totals
     }
 
+    /// By target and reason, as names, what has occurred.
+    pub(super) fn routes(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let RouteNames { targets, reasons } = self.names;
+        let mut routes: Vec<(&'static str, &'static str, u64)> = Vec::new();
+        for (target, reason, _, count) in self.queries().filter(|(.., count)| *count > 0) {
+            let (Some(target), Some(reason)) = (targets.get(target), reasons.get(reason)) else { continue };
+            match routes.last_mut().filter(|(its, why, _)| (its, why) == (target, reason)) {
+                Some((.., sum)) => *sum += count,
+                None => routes.push((target, reason, count)),
+            }
+        }
+        routes
+    }
+
+    /// The time of all statements.
+    pub(super) fn all_durations(&self) -> Samples {
+        let mut samples = Samples::none(&STATEMENT);
+        self.shards.iter().flat_map(|shard| &shard.durations).for_each(|it| samples.add(it));
+        samples
+    }
+
+    /// The time that reads waited for a replica.
+    pub(super) fn causal_waits(&self) -> Samples {
+        let mut samples = Samples::none(&STATEMENT);
+        self.shards.iter().for_each(|shard| samples.add(&shard.causal_wait));
+        samples
+    }
+
     pub(super) fn write(&self, text: &mut Text) {
         self.write_queries(text);
         self.write_durations(text);
@@ -159,9 +187,7 @@ impl Shards {
     fn write_causal_wait(&self, text: &mut Text) {
         let name = "mysql_proxy_causal_wait_seconds";
         text.head(name, Kind::Histogram, "Time that reads waited for a replica to have what they must see");
-        let mut samples = Samples::none(&STATEMENT);
-        self.shards.iter().for_each(|shard| samples.add(&shard.causal_wait));
-        text.histogram(name, &[], &samples);
+        text.histogram(name, &[], &self.causal_waits());
     }
 
     fn write_bytes(&self, text: &mut Text) {

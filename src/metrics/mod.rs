@@ -11,9 +11,12 @@ mod histogram;
 mod hot;
 mod labels;
 mod members;
+mod pace;
 mod pins;
 mod text;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::Gauge;
@@ -29,6 +32,7 @@ pub use self::labels::{
     AuthFailure, CausalRead, ClientOutcome, Direction, IgnoredHint, Label, Outcome, ReloadOutcome, RetryVerdict, Side,
 };
 pub use self::members::{MemberRow, Scrape};
+pub use self::pace::{Counted, Pace};
 pub use self::pins::CountedPins;
 
 /// Of the sources, where the build was told (`MYSQL_PROXY_COMMIT`).
@@ -61,6 +65,7 @@ pub struct Metrics {
     ignored_hints: Counters<IgnoredHint>,
     retries: Counters<RetryVerdict>,
     held_statements: Gauge,
+    held_now: Arc<AtomicU64>,
     reloads: Counters<ReloadOutcome>,
     auth_failures: Counters<AuthFailure>,
 }
@@ -68,6 +73,13 @@ pub struct Metrics {
 /// One more in a gauge for as long as this lives.
 #[must_use = "the gauge goes down again as soon as this is dropped"]
 pub struct Raised(Gauge);
+
+/// A statement waits for a member for as long as this lives.
+#[must_use = "the statement waits no longer as soon as this is dropped"]
+pub struct Held {
+    _gauge: Raised,
+    now: Arc<AtomicU64>,
+}
 
 /// Statements counted since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,6 +138,7 @@ impl Metrics {
                 "verdict",
                 "Statements whose member was lost, by what was decided about repeating them",
             ),
+            held_now: Arc::default(),
             held_statements: gauge(of, "mysql_proxy_held_statements", "Statements that wait for a member now"),
             reloads: Counters::new(
                 of,
@@ -214,8 +227,14 @@ impl Metrics {
     }
 
     /// A statement waits for a member until the answer is dropped.
-    pub fn held(&self) -> Raised {
-        Raised::new(&self.held_statements)
+    pub fn held(&self) -> Held {
+        self.held_now.fetch_add(1, Ordering::Relaxed);
+        Held { _gauge: Raised::new(&self.held_statements), now: Arc::clone(&self.held_now) }
+    }
+
+    /// Statements that wait for a member now.
+    fn held_now(&self) -> u64 {
+        self.held_now.load(Ordering::Relaxed)
     }
 
     /// The configuration was read again.
@@ -257,6 +276,12 @@ impl Raised {
     fn new(gauge: &Gauge) -> Self {
         gauge.increment(1.0);
         Self(gauge.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.now.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{ServerError, bind};
 use crate::{
-    admin::{Observed, Readiness, Summary, http},
+    admin::{HISTORY_STEP, History, Observed, Readiness, Sample, Summary, http},
     client::Proxy,
     config::Config,
     metrics::{MemberRow, Scrape},
@@ -23,6 +23,7 @@ struct Running {
     proxy: Arc<Proxy>,
     config: String,
     since: Instant,
+    history: History,
 }
 
 /// Opens the admin port, if one is configured, and serves it until `stop`, so many connections at once.
@@ -35,9 +36,19 @@ pub(super) fn start(
     let Some(address) = config.listen.admin_http else { return Ok(None) };
     let listener = bind("listen.admin_http", address)?;
     info!(%address, "admin port listening");
-    let running = Running { proxy: Arc::clone(proxy), config: config.to_string(), since: Instant::now() };
+    let running = Arc::new(Running {
+        proxy: Arc::clone(proxy),
+        config: config.to_string(),
+        since: Instant::now(),
+        history: History::default(),
+    });
     Ok(Some(tokio::spawn(async move {
-        if let Err(error) = http::serve(listener, connections, Arc::new(running), stop).await {
+        let observed = Arc::clone(&running) as Arc<dyn Observed>;
+        let served = tokio::select! {
+            served = http::serve(listener, connections, observed, stop) => served,
+            () = running.keep_history() => Ok(()),
+        };
+        if let Err(error) = served {
             error!(%error, "the admin port has failed");
         }
     })))
@@ -50,6 +61,20 @@ impl Scrape for Running {
 }
 
 impl Running {
+    /// Takes its samples without an end.
+    async fn keep_history(&self) {
+        let mut step = tokio::time::interval(HISTORY_STEP);
+        step.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut before, mut since) = (self.proxy.metrics.counted(), step.tick().await);
+        loop {
+            let now = step.tick().await;
+            let counted = self.proxy.metrics.counted();
+            let pace = counted.since(&before, now.duration_since(since));
+            self.history.push(Sample::new(&pace, &self.members(), self.proxy.clients.len()));
+            (before, since) = (counted, now);
+        }
+    }
+
     fn row(&self, view: &MemberView) -> MemberRow {
         let pool = self.proxy.pools.member(view.member.address);
         let counts = pool.counts();
@@ -97,6 +122,10 @@ impl Observed for Running {
 
     fn config_text(&self) -> String {
         self.config.clone()
+    }
+
+    fn history(&self, since: u64) -> Vec<Sample> {
+        self.history.since(since)
     }
 
     fn metrics_text(&self) -> String {
