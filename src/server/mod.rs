@@ -60,12 +60,13 @@ pub enum ServerError {
 }
 
 /// Runs the proxy until it is told to stop and has drained.
-pub async fn run(config: &Config) -> Result<(), ServerError> {
+pub async fn run(config: Config) -> Result<(), ServerError> {
+    let config = &Arc::new(config);
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let listeners = listeners(config)?;
     let shares = descriptors::shares(config);
     let stop = CancellationToken::new();
-    let proxy = assemble::proxy(config, shares.each_member, stop.clone())?;
+    let proxy = assemble::proxy(config, shares, stop.clone())?;
     let tasks = TaskTracker::new();
     let admin = observe::start(config, &proxy, shares.admin, stop.clone())?;
     tasks.spawn(housekeeping(Arc::clone(&proxy), stop.clone()));
@@ -73,11 +74,11 @@ pub async fn run(config: &Config) -> Result<(), ServerError> {
     for (listener, kind) in listeners {
         info!(address = %listener.local_addr().map_err(ServerError::Signals)?, ?kind, "listening");
         let clients = clients.clone();
-        tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients, shares.clients, stop.clone()));
+        tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients, stop.clone()));
     }
     signals.wait_for_end().await;
     tokio::select! {
-        () = drain(&proxy, &clients, config.limits.drain_timeout) => {}
+        () = drain(&proxy, &clients) => {}
         () = signals.wait_for_end() => {
             warn!(clients = proxy.clients.len(), "a second signal while draining; closing what is left");
         }
@@ -115,7 +116,8 @@ pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener
 }
 
 /// Lets what runs come to its end: idle clients are sent away, then the others between two statements, until the deadline.
-async fn drain(proxy: &Proxy, clients: &TaskTracker, deadline: Duration) {
+async fn drain(proxy: &Proxy, clients: &TaskTracker) {
+    let deadline = proxy.policy.now().config.limits.drain_timeout;
     info!(clients = proxy.clients.len(), ?deadline, "draining: idle clients are sent away");
     proxy.drain.cancel();
     clients.close();

@@ -21,7 +21,6 @@ use crate::{
 /// What the admin port shows.
 struct Running {
     proxy: Arc<Proxy>,
-    config: String,
     since: Instant,
     history: History,
 }
@@ -36,12 +35,7 @@ pub(super) fn start(
     let Some(address) = config.listen.admin_http else { return Ok(None) };
     let listener = bind("listen.admin_http", address)?;
     info!(%address, "admin port listening");
-    let running = Arc::new(Running {
-        proxy: Arc::clone(proxy),
-        config: config.to_string(),
-        since: Instant::now(),
-        history: History::default(),
-    });
+    let running = Arc::new(Running { proxy: Arc::clone(proxy), since: Instant::now(), history: History::default() });
     Ok(Some(tokio::spawn(async move {
         let observed = Arc::clone(&running) as Arc<dyn Observed>;
         let served = tokio::select! {
@@ -121,7 +115,7 @@ impl Observed for Running {
     }
 
     fn config_text(&self) -> String {
-        self.config.clone()
+        self.proxy.policy.now().config.to_string()
     }
 
     fn history(&self, since: u64) -> Vec<Sample> {
