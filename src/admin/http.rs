@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use tokio::net::TcpListener;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::history::Sample;
 use super::listener::BoundedListener;
 use super::observed::Observed;
+use super::page;
 use super::report::{MemberReport, StatusReport};
 
 /// From a connection's first moment to its last.
@@ -25,7 +26,7 @@ const LIFETIME: Duration = Duration::from_secs(10);
 /// What connections get to end by themselves, once the server is to stop.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-const PATHS: &str = "/metrics /healthz /readyz /api/v1/status /api/v1/members /api/v1/history /api/v1/config";
+const PATHS: &str = "/ /metrics /healthz /readyz /api/v1/status /api/v1/members /api/v1/history /api/v1/config";
 
 type Proxy = State<Arc<dyn Observed>>;
 
@@ -61,6 +62,7 @@ async fn serve_bounded(
 
 fn routes(observed: Arc<dyn Observed>) -> Router {
     Router::new()
+        .route("/", get(page))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -71,6 +73,10 @@ fn routes(observed: Arc<dyn Observed>) -> Router {
         .fallback(unknown_path)
         .layer(middleware::map_response(once_and_fresh))
         .with_state(observed)
+}
+
+async fn page() -> impl IntoResponse {
+    ([(CONTENT_SECURITY_POLICY, page::POLICY), (X_CONTENT_TYPE_OPTIONS, "nosniff")], Html(page::page()))
 }
 
 async fn metrics(State(observed): Proxy) -> impl IntoResponse {

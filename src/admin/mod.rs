@@ -12,6 +12,7 @@ mod history;
 pub mod http;
 mod listener;
 mod observed;
+mod page;
 mod report;
 pub mod status;
 mod table;
