@@ -1,12 +1,13 @@
 //! What operators see of the running proxy, and the command that shows it.
 //!
-//! Knows HTTP, JSON and tables. Must not know how the proxy does its work: it asks through [`Observed`], and changes
-//! nothing.
+//! Knows HTTP, JSON and tables. Must not know how the proxy does its work: it asks through [`Observed`], and has it
+//! changed through [`Control`].
 //!
 //! ```text
 //! running proxy ─ Observed ─▶ http ─ report (JSON) ─▶ fetch ─▶ status ─ table ─▶ terminal
 //! ```
 
+mod control;
 mod fetch;
 mod history;
 pub mod http;
@@ -17,6 +18,7 @@ mod report;
 pub mod status;
 mod table;
 
+pub use control::{Control, LastReload, Reload, ReloadRefused};
 pub use fetch::FetchError;
 pub use history::{History, STEP as HISTORY_STEP, Sample};
 pub use observed::{Observed, Readiness, Summary};

@@ -202,8 +202,7 @@ async fn read_login(proxy: &Proxy, stream: &mut PacketStream, seq: &mut u8) -> R
     let Some(tls) = proxy.policy.now().tls.clone() else {
         return Err(LoginError::Refused(refusal::bad_handshake()));
     };
-    let identity = tls.identity().await;
-    stream.accept_tls(Arc::clone(&identity.config)).await.map_err(LoginError::Tls)?;
+    stream.accept_tls(Arc::clone(&tls.identity().config)).await.map_err(LoginError::Tls)?;
     match first_packet(stream, seq).await? {
         FirstPacket::Login(login) => Ok(login),
         FirstPacket::SslRequest => Err(LoginError::Refused(refusal::bad_handshake())),

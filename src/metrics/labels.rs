@@ -137,10 +137,12 @@ labels! {
 labels! {
     /// What became of a configuration that was read again.
     ReloadOutcome {
-        /// It is in effect.
-        Applied = "applied",
+        /// Something was different, and is in force.
+        Ok = "ok",
         /// It has an error; the one before stays.
         Refused = "refused",
+        /// Nothing was different that could count at once.
+        Unchanged = "unchanged",
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     config::{self, AuthSource, BackendTlsMode, Certificate, ClientTlsDemand, Config, Discovery, Multiplexing},
     metrics::{Metrics, RouteNames},
-    net::tls::{Acceptor, Connector, Credentials, Fingerprint, Named, Trust},
+    net::tls::{Acceptor, CertificateError, Connector, Credentials, Fingerprint, Named, Trust},
     pool::{PoolSettings, Pools},
     route::{Reason, Target, TrustedFunctions},
     topology::{
@@ -48,14 +48,19 @@ const REASONS: [&str; Reason::ALL.len()] = {
 };
 
 /// Builds what all clients share, and starts to watch the members until `stop`.
-pub(super) fn proxy(config: &Arc<Config>, shares: Shares, stop: CancellationToken) -> Result<Arc<Proxy>, ServerError> {
+pub(super) fn proxy(
+    config: &Arc<Config>,
+    shares: Shares,
+    stop: CancellationToken,
+) -> Result<(Arc<Proxy>, MonitorAccount), ServerError> {
     let keys = KeyPair::generate().map_err(|error| ServerError::Start(error.to_string()))?;
     let settings = topology_settings(config)?;
     let road = road(&config.tls.backend)?;
     let policy = policy(config, shares, acceptor(config.tls.client.as_ref())?);
-    Ok(Arc::new(Proxy {
-        topology: topology::start(settings, monitor_account(config, Arc::clone(&road)), stop),
-        pools: Pools::new(pool(&config.pool, shares.each_member, Arc::clone(&road))),
+    let monitor = monitor_account(config, Arc::clone(&road));
+    let proxy = Proxy {
+        topology: topology::start(settings, monitor.clone(), stop),
+        pools: Pools::new(&pool(&config.pool, shares.each_member), Arc::clone(&road)),
         road,
         identities: crate::pool::Identities::default(),
         accounts: Accounts::default(),
@@ -73,18 +78,19 @@ pub(super) fn proxy(config: &Arc<Config>, shares: Shares, stop: CancellationToke
         policy: Policies::new(policy),
         drain: CancellationToken::new(),
         hurry: CancellationToken::new(),
-    }))
+    };
+    Ok((Arc::new(proxy), monitor))
 }
 
 /// What clients are shown. What its files lack is told by the start.
-fn acceptor(client: Option<&config::ClientTls>) -> Result<Option<Arc<Acceptor>>, ServerError> {
+pub(super) fn acceptor(client: Option<&config::ClientTls>) -> Result<Option<Arc<Acceptor>>, ServerError> {
     let Some(client) = client else { return Ok(None) };
     let credentials = match &client.certificate {
         Certificate::Auto => Credentials::SelfSigned,
         Certificate::Files { cert, key } => Credentials::Files { cert: cert.clone(), key: key.clone() },
     };
     let acceptor = Acceptor::new(credentials, client.ca.clone());
-    acceptor.map(Arc::new).map(Some).map_err(|error| ServerError::Start(format!("[tls.client]: {error}")))
+    acceptor.map(Arc::new).map(Some).map_err(|error| unusable("tls.client", &error))
 }
 
 /// Tells this proxy from others.
@@ -98,15 +104,26 @@ fn random_number() -> Result<u32, ServerError> {
 #[must_use]
 pub fn monitor_account(config: &Config, road: Arc<Road>) -> MonitorAccount {
     let monitor = &config.monitor;
-    MonitorAccount { account: account(&monitor.user, &monitor.password), connect_timeout: monitor.timeout, road }
+    MonitorAccount::new(account(&monitor.user, &monitor.password), monitor.timeout, road)
+}
+
+fn unusable(section: &str, error: &CertificateError) -> ServerError {
+    ServerError::Start(format!("[{section}]: {error}"))
 }
 
 /// How members are reached.
 pub fn road(backend: &config::BackendTls) -> Result<Arc<Road>, ServerError> {
+    let secrecy = secrecy(backend)?;
+    let domains = if matches!(secrecy, Secrecy::None) { Vec::new() } else { topology::search_domains() };
+    Ok(Arc::new(Road::new(secrecy, domains)))
+}
+
+/// How much is asked of members.
+pub(super) fn secrecy(backend: &config::BackendTls) -> Result<Secrecy, ServerError> {
     let named = if backend.mode == BackendTlsMode::VerifyIdentity { Named::Yes } else { Named::No };
     let pins: Vec<_> = backend.pins.iter().map(|pin| Fingerprint(pin.0)).collect();
     let trust = match backend.mode {
-        BackendTlsMode::Disabled => return Ok(Arc::new(Road::new(Secrecy::None, Vec::new()))),
+        BackendTlsMode::Disabled => return Ok(Secrecy::None),
         BackendTlsMode::Preferred => Trust::Anybody,
         BackendTlsMode::Required if pins.is_empty() => Trust::Anybody,
         BackendTlsMode::Required => Trust::Proven { pins, ca: None, named },
@@ -114,13 +131,11 @@ pub fn road(backend: &config::BackendTls) -> Result<Arc<Road>, ServerError> {
             Trust::Proven { pins, ca: backend.ca.clone(), named }
         }
     };
-    let connector = Connector::new(trust, backend.pair.clone())
-        .map_err(|error| ServerError::Start(format!("[tls.backend]: {error}")))?;
-    let secrecy = match backend.mode {
+    let connector = Connector::new(trust, backend.pair.clone()).map_err(|error| unusable("tls.backend", &error))?;
+    Ok(match backend.mode {
         BackendTlsMode::Preferred => Secrecy::Preferred(connector),
         _ => Secrecy::Required(connector),
-    };
-    Ok(Arc::new(Road::new(secrecy, topology::search_domains())))
+    })
 }
 
 /// An account of the configuration.
@@ -129,14 +144,14 @@ pub fn account(user: &str, secret: &config::Secret) -> Account {
     Account::with_password(user.as_bytes(), secret.expose().as_bytes())
 }
 
-fn users(auth: &config::Auth) -> Users {
+fn users(auth: &config::Auth) -> (impl Iterator<Item = Account>, bool) {
     let users = auth.users.iter().map(|user| account(&user.name, &user.password));
-    Users::new(users, auth.source == AuthSource::Auto)
+    (users, auth.source == AuthSource::Auto)
 }
 
-const fn pool(pool: &config::Pool, max_backend_connections: usize, road: Arc<Road>) -> PoolSettings {
+/// Limits of the pools.
+pub(super) const fn pool(pool: &config::Pool, max_backend_connections: usize) -> PoolSettings {
     PoolSettings {
-        road,
         max_backend_connections,
         acquire_timeout: pool.acquire_timeout,
         connect_timeout: pool.connect_timeout,
@@ -144,16 +159,40 @@ const fn pool(pool: &config::Pool, max_backend_connections: usize, road: Arc<Roa
     }
 }
 
+/// What is in force at first.
 fn policy(config: &Arc<Config>, shares: Shares, tls: Option<Arc<Acceptor>>) -> Policy {
+    let (accounts, asks_cluster) = users(&config.auth);
+    let users = Users::new(accounts, asks_cluster);
+    policy_of(config, shares, tls, (users, Fallbacks::new(config.routing.fallback_limit)))
+}
+
+/// What is in force behind `running`: what others have learned or hold by that one still counts.
+pub(super) fn next_policy(
+    config: &Arc<Config>,
+    shares: Shares,
+    tls: Option<Arc<Acceptor>>,
+    running: &Policy,
+) -> Policy {
+    let (accounts, asks_cluster) = users(&config.auth);
+    let users = running.users.replaced_by(accounts, asks_cluster);
+    policy_of(config, shares, tls, (users, running.fallbacks.limited_to(config.routing.fallback_limit)))
+}
+
+fn policy_of(
+    config: &Arc<Config>,
+    shares: Shares,
+    tls: Option<Arc<Acceptor>>,
+    (users, fallbacks): (Users, Fallbacks),
+) -> Policy {
     Policy {
         generation: 0,
-        users: users(&config.auth),
+        users,
         tls,
         reader: account(&config.monitor.user, &config.monitor.password),
         max_clients: shares.clients,
         max_clients_of_user: config.limits.max_connections_per_user,
         consistency: config.routing.consistency,
-        fallbacks: Fallbacks::new(config.routing.fallback_limit),
+        fallbacks,
         split_transactions: config.routing.split_transactions,
         cluster: cluster_tag(&config.cluster),
         causal_wait: config.routing.causal_wait,

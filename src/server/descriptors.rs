@@ -49,7 +49,11 @@ pub(super) fn shares(config: &Config) -> Shares {
     };
     let limit = raised();
     let shares = share(limit, wanted);
-    let Shares { clients, each_member, .. } = shares;
+    tell(limit, wanted, shares);
+    shares
+}
+
+fn tell(limit: usize, wanted: Wanted, Shares { clients, each_member, .. }: Shares) {
     if clients < wanted.clients || each_member < wanted.each_member {
         warn!(
             open_files = limit,
@@ -63,7 +67,6 @@ pub(super) fn shares(config: &Config) -> Shares {
     } else {
         info!(open_files = limit, "open files suffice for all connections of the configuration");
     }
-    shares
 }
 
 /// The limit of open files after it was raised to what the system allows.

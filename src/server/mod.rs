@@ -8,6 +8,7 @@ mod announced;
 mod assemble;
 mod descriptors;
 mod observe;
+mod reload;
 mod runtime;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -20,11 +21,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 pub use assemble::{account, monitor_account, road, topology_settings};
+pub use reload::{Cause, Reloader};
 pub use runtime::runtime;
 
 use crate::{
     client::{LAST_WORD, Proxy, close_unused_statements},
-    config::Config,
+    config::{Config, Source},
     session::Listener,
     topology::{Health, MemberView},
 };
@@ -60,15 +62,17 @@ pub enum ServerError {
 }
 
 /// Runs the proxy until it is told to stop and has drained.
-pub async fn run(config: Config) -> Result<(), ServerError> {
+/// `source` is what the configuration was read from, and is read from again.
+pub async fn run(config: Config, source: Source) -> Result<(), ServerError> {
     let config = &Arc::new(config);
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let listeners = listeners(config)?;
     let shares = descriptors::shares(config);
     let stop = CancellationToken::new();
-    let proxy = assemble::proxy(config, shares, stop.clone())?;
+    let (proxy, monitor) = assemble::proxy(config, shares, stop.clone())?;
+    let reloader = Arc::new(Reloader::new(source, Arc::clone(&proxy), monitor));
     let tasks = TaskTracker::new();
-    let admin = observe::start(config, &proxy, shares.admin, stop.clone())?;
+    let admin = observe::start(&reloader, &proxy, shares.admin, stop.clone())?;
     tasks.spawn(housekeeping(Arc::clone(&proxy), stop.clone()));
     let clients = TaskTracker::new();
     for (listener, kind) in listeners {
@@ -76,10 +80,10 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
         let clients = clients.clone();
         tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients, stop.clone()));
     }
-    signals.wait_for_end().await;
+    signals.wait_for_end(&reloader).await;
     tokio::select! {
         () = drain(&proxy, &clients) => {}
-        () = signals.wait_for_end() => {
+        () = signals.wait_for_end(&reloader) => {
             warn!(clients = proxy.clients.len(), "a second signal while draining; closing what is left");
         }
     }
@@ -176,14 +180,13 @@ impl Signals {
         })
     }
 
-    async fn wait_for_end(&mut self) {
+    async fn wait_for_end(&mut self, reloader: &Reloader) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => {
-                    warn!("SIGHUP: this version does not read its configuration again; restart to change it");
-                }
+                // What came of it has been told.
+                _ = self.hang_up.recv() => drop(reloader.reload(Cause::Signal).await),
             }
         }
     }

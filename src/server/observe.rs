@@ -1,6 +1,7 @@
 //! The running proxy as operators see it.
 
 use std::{
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,33 +10,35 @@ use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{ServerError, bind};
+use super::{Cause, Reloader, ServerError, bind};
 use crate::{
-    admin::{HISTORY_STEP, History, Observed, Readiness, Sample, Summary, http},
+    admin::{Control, HISTORY_STEP, History, LastReload, Observed, Readiness, Reload, Sample, Summary, http},
     client::Proxy,
     config::Config,
     metrics::{MemberRow, Scrape},
-    topology::{Health, MemberView, Role},
+    topology::{DrainError, Health, MemberView, Role},
 };
 
 /// What the admin port shows.
 struct Running {
     proxy: Arc<Proxy>,
+    reloader: Arc<Reloader>,
     since: Instant,
     history: History,
 }
 
 /// Opens the admin port, if one is configured, and serves it until `stop`, so many connections at once.
 pub(super) fn start(
-    config: &Config,
+    reloader: &Arc<Reloader>,
     proxy: &Arc<Proxy>,
     connections: usize,
     stop: CancellationToken,
 ) -> Result<Option<JoinHandle<()>>, ServerError> {
-    let Some(address) = config.listen.admin_http else { return Ok(None) };
+    let Some(address) = proxy.policy.now().config.listen.admin_http else { return Ok(None) };
     let listener = bind("listen.admin_http", address)?;
     info!(%address, "admin port listening");
-    let running = Arc::new(Running { proxy: Arc::clone(proxy), since: Instant::now(), history: History::default() });
+    let (proxy, reloader) = (Arc::clone(proxy), Arc::clone(reloader));
+    let running = Arc::new(Running { proxy, reloader, since: Instant::now(), history: History::default() });
     Ok(Some(tokio::spawn(async move {
         let observed = Arc::clone(&running) as Arc<dyn Observed>;
         let served = tokio::select! {
@@ -124,5 +127,27 @@ impl Observed for Running {
 
     fn metrics_text(&self) -> String {
         self.proxy.metrics.render(self)
+    }
+}
+
+impl Control for Running {
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Reload> + Send + '_>> {
+        Box::pin(self.reloader.reload(Cause::Operator))
+    }
+
+    fn last_reload(&self) -> Option<Arc<LastReload>> {
+        self.reloader.last()
+    }
+
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.proxy.policy.now().config)
+    }
+
+    fn drain(&self, member: &str) -> Result<Arc<str>, DrainError> {
+        self.proxy.topology.drain(member)
+    }
+
+    fn undrain(&self, member: &str) -> Result<Arc<str>, DrainError> {
+        self.proxy.topology.undrain(member)
     }
 }

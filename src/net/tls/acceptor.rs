@@ -12,7 +12,7 @@ use rustls::{
 
 use super::{
     certificates::{self, CertificateError, File, Fingerprint, Pair},
-    watched::Watched,
+    made::Made,
 };
 
 /// Where certificate and key come from.
@@ -40,7 +40,7 @@ pub struct Identity {
 
 /// What encrypts the connections of clients.
 #[derive(Debug)]
-pub struct Acceptor(Watched<Identity>);
+pub struct Acceptor(Made<Identity>);
 
 impl Acceptor {
     /// Reads what there is, or makes it. `ca`: who vouches for clients' certificates, which are asked for then.
@@ -55,12 +55,19 @@ impl Acceptor {
             let (ca, pair) = if has_ca { files.split_last().unzip() } else { (None, Some(files)) };
             identity(pair.unwrap_or_default(), ca)
         };
-        Watched::new("tls.client", paths, Box::new(make)).map(Acceptor)
+        Made::of(paths, make).map(Acceptor)
     }
 
-    /// What the next client is shown. Files that have changed are read again; what cannot be used changes nothing.
-    pub async fn identity(&self) -> Arc<Identity> {
-        self.0.current().await
+    /// What a client is shown.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.0.thing
+    }
+
+    /// Whether both show the same and ask for the same.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.0.is_of_the_same_as(&other.0)
     }
 }
 
@@ -108,35 +115,31 @@ mod tests {
         }
     }
 
-    async fn after_a_look(acceptor: &Acceptor) -> Fingerprint {
-        acceptor.0.look_again().await;
-        acceptor.identity().await.fingerprint
-    }
-
-    #[tokio::test]
-    async fn what_is_replaced_is_shown_next_and_what_is_broken_never() {
+    #[test]
+    fn what_is_replaced_is_something_else_and_what_is_broken_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let make = || rcgen::generate_simple_self_signed(["mysql-proxy".to_owned()]).unwrap();
         let (first, second) = (make(), make());
         let of = |made: &rcgen::CertifiedKey<rcgen::KeyPair>| Fingerprint::of(made.cert.der());
         let [cert, key] = ["cert", "key"].map(|name| folder.path().join(name));
         let credentials = Credentials::Files { cert: cert.clone(), key };
-        assert!(matches!(Acceptor::new(credentials.clone(), None), Err(CertificateError::Read { .. })));
+        let acceptor = || Acceptor::new(credentials.clone(), None);
+        assert!(matches!(acceptor(), Err(CertificateError::Read { .. })));
         write_pair(folder.path(), &first, [true, true]);
-        let acceptor = Acceptor::new(credentials.clone(), None).unwrap();
-        assert_eq!(after_a_look(&acceptor).await, of(&first));
+        let before = acceptor().unwrap();
+        assert_eq!(before.identity().fingerprint, of(&first));
+        assert!(before.is_as(&acceptor().unwrap()));
         // Half of a new pair, as while somebody copies it.
         write_pair(folder.path(), &second, [true, false]);
-        assert_eq!(after_a_look(&acceptor).await, of(&first));
-        assert!(matches!(Acceptor::new(credentials, None), Err(CertificateError::Unusable(_))));
+        assert!(matches!(acceptor(), Err(CertificateError::Unusable(_))));
         write_pair(folder.path(), &second, [true, true]);
-        assert_eq!(acceptor.identity().await.fingerprint, of(&first), "files are not read for every login");
-        assert_eq!(after_a_look(&acceptor).await, of(&second));
+        let after = acceptor().unwrap();
+        assert_eq!((after.identity().fingerprint, after.is_as(&before)), (of(&second), false));
         std::fs::write(&cert, "nothing").unwrap();
-        assert_eq!(after_a_look(&acceptor).await, of(&second));
+        assert!(acceptor().is_err());
         std::fs::remove_file(&cert).unwrap();
-        assert_eq!(after_a_look(&acceptor).await, of(&second));
-        write_pair(folder.path(), &first, [true, true]);
-        assert_eq!(after_a_look(&acceptor).await, of(&first));
+        assert!(acceptor().is_err());
+        let own = || Acceptor::new(Credentials::SelfSigned, None).unwrap();
+        assert!(own().is_as(&own()), "one that is made here stays");
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
 use super::question::Question;
@@ -13,6 +14,7 @@ use crate::topology::board::Board;
 use crate::topology::member::Member;
 use crate::topology::place::Mark;
 use crate::topology::published::Topology;
+use crate::topology::settings::TopologySettings;
 use crate::topology::view::View;
 
 /// How long a member may keep an answer back until it has what is asked for.
@@ -22,15 +24,6 @@ const IDLE: Duration = Duration::from_secs(10);
 /// After a question that was not answered.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// When a member is asked.
-#[derive(Clone, Copy, Debug)]
-pub struct FollowSettings {
-    /// The least time between two questions to one member.
-    pub interval: Duration,
-    /// For connecting, and again for answering.
-    pub timeout: Duration,
-}
-
 /// Follows one member until dropped.
 pub struct Follower<A: Ask> {
     /// Whom.
@@ -39,8 +32,8 @@ pub struct Follower<A: Ask> {
     pub asker: Arc<A>,
     /// Who says what it is for, and where to tell.
     pub topology: Arc<Topology>,
-    /// When.
-    pub settings: FollowSettings,
+    /// When: the least time between two questions, and how long it may take to connect, and again to answer.
+    pub settings: watch::Receiver<Arc<TopologySettings>>,
 }
 
 /// What to ask next.
@@ -56,6 +49,7 @@ impl<A: Ask> Follower<A> {
     pub async fn run(self) {
         let (mut news, bell) = (self.board().news(), self.board().bell(self.member.id));
         let mut kept: Option<A::Conversation> = None;
+        let mut identity = self.asker.identity();
         loop {
             let woken = async {
                 tokio::select! {
@@ -77,14 +71,21 @@ impl<A: Ask> Follower<A> {
             self.serve_who_came_late();
             while let Some(task) = self.task(&self.topology.view()) {
                 let begun = Instant::now();
-                if self.ask(&mut kept, &task, begun).await.is_none() {
+                let check = self.settings.borrow().check;
+                if identity != self.asker.identity() {
+                    identity = self.asker.identity();
+                    if let Some(kept) = kept.take() {
+                        drop(tokio::spawn(kept.close()));
+                    }
+                }
+                if self.ask(&mut kept, &task, (begun, check.timeout)).await.is_none() {
                     // It may come back with less than it had.
                     kept = None;
                     self.member.forget_place();
                     self.member.note_pace(PATIENCE, Instant::now());
                     tokio::time::sleep(PAUSE).await;
                 }
-                sleep_until((begun + self.settings.interval).into()).await;
+                sleep_until((begun + check.follow_interval).into()).await;
             }
         }
     }
@@ -121,8 +122,12 @@ impl<A: Ask> Follower<A> {
     }
 
     /// `None`: no answer.
-    async fn ask(&self, kept: &mut Option<A::Conversation>, task: &Task, begun: Instant) -> Option<()> {
-        let limit = self.settings.timeout;
+    async fn ask(
+        &self,
+        kept: &mut Option<A::Conversation>,
+        task: &Task,
+        (begun, limit): (Instant, Duration),
+    ) -> Option<()> {
         let mut conversation = match kept.take() {
             Some(kept) => kept,
             None => timeout(limit, self.asker.connect(self.member.address)).await.ok()?.ok()?,

@@ -11,4 +11,4 @@
 mod follower;
 mod question;
 
-pub use follower::{FollowSettings, Follower};
+pub use follower::Follower;
