@@ -16,7 +16,7 @@ use super::{
     member_choice::Attempts,
     memory::{Condition, Memory},
     order::Order,
-    previous::{ASK_LIMIT, Previous},
+    previous::ASK_LIMIT,
     refusal, refused,
     registry::ClientId,
     run::{Client, Gone, new_session},
@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     backend::{Account, QueryError},
+    diagnostics::DiagnosticsArea,
     pool::Lease,
     route::{Freshness, Loss, Reason, Route, Target},
     session::{Listener, PinReason, Transaction},
@@ -173,7 +174,7 @@ impl Client {
         self.prepared.clear();
         self.session.reset();
         handshake::begin(&mut self.session, &self.proxy);
-        self.previous = Previous::default();
+        self.previous = DiagnosticsArea::default();
         match self.character_sets_after_reset().await {
             Ok(()) => self.acknowledge(incoming.reply_seq()).await,
             Err(error) => self.answer_error(incoming, &error).await,
@@ -278,7 +279,7 @@ impl Client {
         if entered.is_ok() {
             // Another account, but the same application: it has seen its own writes.
             self.session.causality = before.2.causality;
-            self.previous = Previous::default();
+            self.previous = DiagnosticsArea::default();
         } else {
             for used in self.let_connections_go() {
                 used.lease.discard();
@@ -312,7 +313,7 @@ impl Client {
         let session = new_session(&proxy, &self.origin, &login);
         let before = std::mem::replace(&mut self.session, session);
         self.session.causality = before.causality;
-        self.previous = Previous::default();
+        self.previous = DiagnosticsArea::default();
         self.login = login;
         // Should nobody serve now, the next statement says so.
         let _ = self.check_login().await;

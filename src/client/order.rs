@@ -120,18 +120,16 @@ impl<'a> Order<'a> {
     pub const fn executes(&self) -> bool {
         self.prepared.is_some() && matches!(self.shape, Shape::Results | Shape::Cursor)
     }
-
-    /// Whether its reply changes what `ROW_COUNT()` gives.
-    pub const fn counts_rows(&self) -> bool {
-        !matches!(self.shape, Shape::Prepare | Shape::Text)
-    }
 }
 
 impl Client {
     /// Does the command.
     pub(super) async fn run(&mut self, order: Order<'_>) -> Result<Finish, Gone> {
         let attempts = Attempts::new(Instant::now(), self.policy.acquire_timeout);
-        self.forget_what_is_cleared(&order);
+        if let Some((statement, _)) = order.statement {
+            // No connection is kept for what the statement takes away.
+            self.previous.clear_before(statement, self.session.dialect.server);
+        }
         self.attempt_until_done(order, attempts).await
     }
 

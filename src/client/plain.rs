@@ -12,7 +12,6 @@ use super::{
     connections::{Side, Used},
     handle::{Begun, IfLost, Place, Running, Scope},
     incoming::Incoming,
-    kept::{FoundRows, counts_all_rows},
     member_choice::Attempts,
     memory::{Memory, Types},
     order::{Finish, Order},
@@ -25,11 +24,12 @@ use super::{
     untold::MAY_HIDE,
 };
 use crate::{
+    diagnostics::{Clears, FoundRows, clears_conditions, counts_all_rows},
     net::Expects,
     pool::Wish,
     route::{Freshness, Reason, Route, Target},
     session::Transaction,
-    sql::{Facts, Kind, ServerKind, Statement, previous::Clears, previous::clears_conditions},
+    sql::{Facts, Kind, ServerKind, Statement},
     topology::{Freshness as Needed, MemberId, MemberView, PickReason, Seen, View},
     wire::{
         Command, HEADER_LEN, StatusFlags,
@@ -389,7 +389,7 @@ impl Client {
                 if sent.side == Side::Replica && statement.may_show_rows() {
                     self.connections.seen = Some(Seen { member: sent.used.member, at: now });
                 }
-                self.previous.found_rows = FoundRows::On(id, rows);
+                self.previous.found_rows = FoundRows::OnBackend(id, rows);
                 self.previous.row_count = -1;
             }
             ShortResult::Done { affected_rows, last_insert_id } => {

@@ -12,7 +12,6 @@ use super::{
     incoming::Incoming,
     kill::{Means, Verdict},
     order::Order,
-    previous::asks,
     query::{ROUTE_ATTRIBUTE, prepares_on_replica, write_scopes},
     refusal,
     run::{Client, Gone},
@@ -21,18 +20,15 @@ use super::{
     token::{AFTER_ATTRIBUTE, token_in},
 };
 use crate::{
+    diagnostics::{Clears, RowEncoding, clears_conditions, reads_diagnostics},
     metrics::Outcome,
     route::{Answer, KillId, Reason, Route, Target},
     session::PinReason,
-    sql::{
-        Facts, Hint, Kind, ServerKind, Statement,
-        previous::{Clears, clears_conditions},
-    },
+    sql::{Facts, Hint, Kind, ServerKind, Statement},
     wire::{
         Command, HEADER_LEN, StatusFlags,
         attributes::{Layout, of_execution},
         command::message,
-        kept_result::RowEncoding,
         packet::{MAX_PAYLOAD, MessageEnd, put_message},
         parameters::parameters,
         prepared::{ParameterTypes, asks_for_cursor, parameter_types, statement_id, with_types},
@@ -63,13 +59,13 @@ impl Client {
         }
         let statement = self.classify(incoming.argument(), false);
         let mut statement = write_scopes(statement, incoming);
-        let is_question = asks(&statement);
+        let is_question = reads_diagnostics(&statement);
         if !is_question {
             self.ask_what_waits().await;
             // A stored function is looked up in a table; a procedure only when it is called.
             let looks_up = statement.has(Facts::UNKNOWN_FUNCTION) && statement.kind != Kind::Call;
             if looks_up || clears_conditions(&statement, self.session.dialect.server) == Clears::Surely {
-                self.previous.cleared();
+                self.previous.clear();
             }
         }
         let mut rewritten = None;
@@ -125,7 +121,7 @@ impl Client {
         if self.has_lost_parameters(id) {
             return self.answer_error(incoming, &refusal::parameters_lost()).await;
         }
-        if !asks(&what.statement) {
+        if !reads_diagnostics(&what.statement) {
             self.ask_what_waits().await;
         }
         let sql = &what.text.sql;
@@ -376,7 +372,7 @@ impl Client {
     pub(super) async fn close_statement(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         incoming.discard_rest(&mut self.stream).await?;
         let closed = statement_id(incoming.payload()).and_then(|id| self.prepared.remove(id));
-        let stood = |prepared: &Prepared| !prepared.stands().nothing() || asks(&prepared.what.statement);
+        let stood = |prepared: &Prepared| !prepared.stands().nothing() || reads_diagnostics(&prepared.what.statement);
         if let Some(prepared) = closed.filter(stood) {
             let last = self.connections.last;
             for side in [Side::Primary, Side::Replica] {

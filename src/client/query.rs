@@ -10,13 +10,14 @@ use super::{
     kill_among::kills_among,
     memory::Condition,
     order::{Finish, Order},
-    previous::{ASK_LIMIT, asks},
+    previous::ASK_LIMIT,
     run::{Client, Gone},
     settle::{give_back, release},
     shown::LastRoute,
     token::{AFTER_ATTRIBUTE, Brings, token_in},
 };
 use crate::{
+    diagnostics::{RowEncoding, reads_diagnostics},
     metrics::Outcome,
     route::{Answer, Held, Leaving, Reason, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
@@ -25,7 +26,6 @@ use crate::{
         Command,
         attributes::{Layout, Unclear, in_front},
         command::message,
-        kept_result::RowEncoding,
         packet::MessageEnd,
         response::Shape,
     },
@@ -48,7 +48,7 @@ impl Client {
         let statement = write_scopes(statement, incoming);
         let token = asked.token.or_else(|| token_in(&statement, incoming.sql()));
         let Some(brings) = self.take_token(token, incoming).await? else { return Ok(()) };
-        if asks(&statement) {
+        if reads_diagnostics(&statement) {
             Box::pin(self.keep_before_changes((&statement, incoming.sql()), None)).await;
             if !incoming.is_partial() && Box::pin(self.show_kept(&statement, incoming.sql(), RowEncoding::Text)).await?
             {

@@ -6,7 +6,6 @@
 use super::{
     bring::{BringError, Held, bring, close_statements, prepared_id},
     connections::Used,
-    kept::Numbers,
     memory::{Condition, Memory},
     order::Order,
     refusal,
@@ -14,6 +13,7 @@ use super::{
 };
 use crate::{
     backend::{Connection, SendError, Translation},
+    diagnostics::Substitutions,
     wire::{HEADER_LEN, attributes::Layout, prepared::put_statement_id},
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Ready {
     /// The member's id of the prepared statement.
     member_id: Option<u32>,
     /// What stands in place of what the statement asks of the one before.
-    numbers: Numbers,
+    numbers: Substitutions,
 }
 
 impl Client {
@@ -39,7 +39,7 @@ impl Client {
         let id = used.lease.id();
         let prepared = with_numbers.as_ref().or(order.prepared);
         if prepared.is_some_and(|text| used.lease.parts().1.prepared(text).is_none())
-            && self.previous.has_diagnostics_on(id)
+            && self.previous.has_conditions_on(id)
         {
             // Preparing takes them away.
             Box::pin(self.keep_answers(used)).await;

@@ -11,7 +11,6 @@ use super::{
     idle::IdleClock,
     incoming::Incoming,
     policy::Policy,
-    previous::Previous,
     proxy::Proxy,
     refusal, refused,
     registry::Registered,
@@ -21,9 +20,10 @@ use super::{
 };
 use crate::{
     backend::Account,
+    diagnostics::DiagnosticsArea,
     metrics::CountedPins,
     net::{PacketStream, Patience},
-    pool::Identity,
+    pool::{BackendId, Identity},
     session::{Session, Transaction},
     sql::{Release, ServerKind, TextEncoding},
     wire::{
@@ -52,7 +52,7 @@ pub(super) struct Client {
     /// Status flags of the last reply that a member gave.
     pub last_status: StatusFlags,
     /// What its last statement has left for it to ask for.
-    pub previous: Previous,
+    pub previous: DiagnosticsArea<BackendId>,
     /// What a member must still be asked.
     pub unasked: Unasked,
     /// The pins that stand, as they are counted.
@@ -139,7 +139,7 @@ impl Authenticated {
             last_route: LastRoute::default(),
             scratch: Vec::new(),
             last_status: StatusFlags::empty(),
-            previous: Previous::default(),
+            previous: DiagnosticsArea::default(),
             unasked: Unasked::default(),
             pins,
             asked_in_vain: false,

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use super::{
     by_id::ById,
-    previous::asks,
     texts::{Counted, StatementText},
 };
-use crate::{session::PinReason, sql::Statement};
+use crate::{diagnostics::reads_diagnostics, session::PinReason, sql::Statement};
 
 /// The most that one session may have: the servers' usual `max_prepared_stmt_count`, which there is for all together.
 pub(super) const MAX_OF_SESSION: usize = 16_382;
@@ -102,7 +101,7 @@ impl PreparedStatements {
     pub fn insert(&mut self, id: u32, what: What) {
         self.remove(id);
         *self.by_text.entry(what.text.id()).or_default() += 1;
-        self.questions += usize::from(asks(&what.statement));
+        self.questions += usize::from(reads_diagnostics(&what.statement));
         self.by_id.insert(id, Prepared { what: Arc::new(what), types: Vec::new(), stands: Stands::default() });
     }
 
@@ -110,7 +109,7 @@ impl PreparedStatements {
         let before = self.stand(id, |_| Stands::default()).unwrap_or_default();
         let mut removed = self.by_id.remove(&id)?;
         removed.stands = before;
-        self.questions -= usize::from(asks(&removed.what.statement));
+        self.questions -= usize::from(reads_diagnostics(&removed.what.statement));
         let text = removed.what.text.id();
         if let Some(count) = self.by_text.get_mut(&text) {
             *count -= 1;

@@ -120,7 +120,7 @@ impl Client {
             self.session.forget_variable(b"timestamp");
             used.lease.parts().1.settings = Arc::clone(&self.session.settings);
         }
-        let conditions = reply.raised || self.previous.has_diagnostics_on(used.lease.id());
+        let conditions = reply.raised || self.previous.has_conditions_on(used.lease.id());
         let unseen = !conditions && matches!(self.previous.row_count, -1 | 0);
         if unseen && self.unasked.variables.is_empty() && !self.unasked.is_empty() {
             Box::pin(self.ask(used)).await;
@@ -143,7 +143,7 @@ impl Client {
             }
             return;
         };
-        if self.session.dialect.server == ServerKind::MySql && self.previous.has_diagnostics_on(used.lease.id()) {
+        if self.session.dialect.server == ServerKind::MySql && self.previous.has_conditions_on(used.lease.id()) {
             // Asking takes them away.
             self.keep_answers(&mut used).await;
         }

@@ -12,7 +12,7 @@ use super::span::Span;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// An identifier or keyword without quotes.
     Word,
     /// An identifier in quotes; the span includes them.
@@ -33,18 +33,18 @@ pub(super) enum Kind {
 
 /// A piece of the text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) span: Span,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) span: Span,
 }
 
 impl Token {
-    pub(super) fn is(&self, byte: u8) -> bool {
+    pub(crate) fn is(&self, byte: u8) -> bool {
         self.kind == Kind::Punctuation(byte)
     }
 
     /// Whether this is `word` (given in lower case) without quotes.
-    pub(super) fn is_word(&self, sql: &[u8], word: &str) -> bool {
+    pub(crate) fn is_word(&self, sql: &[u8], word: &str) -> bool {
         self.kind == Kind::Word && self.span.of(sql).eq_ignore_ascii_case(word.as_bytes())
     }
 }
