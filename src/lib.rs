@@ -22,4 +22,5 @@ pub mod server;
 pub mod session;
 pub mod sql;
 pub mod topology;
+pub mod upstream;
 pub mod wire;

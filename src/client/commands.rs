@@ -9,16 +9,12 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     auth::{Denial, verify},
-    bring::{BringError, bring, clean, enter_at_login, reset_for_session},
     connections::{Connections, Side, Used},
     handshake::{self, SHARED},
     incoming::Incoming,
     member_choice::Attempts,
-    memory::{Condition, Memory},
     order::Order,
-    previous::ASK_LIMIT,
     refusal, refused,
-    registry::ClientId,
     run::{Client, Gone, new_session},
     settle::{give_back, release},
     unasked::Unasked,
@@ -28,8 +24,9 @@ use crate::{
     diagnostics::DiagnosticsArea,
     pool::Lease,
     route::{Freshness, Loss, Reason, Route, Target},
-    session::{Listener, PinReason, Transaction},
+    session::{ClientId, Listener, PinReason, Transaction},
     sql::{ServerKind, TextEncoding},
+    upstream::{ASK_LIMIT, BackendState, Sync, SyncError, clean, enter_at_login, reset_for_session, sync_settings},
     wire::{
         Capabilities,
         err::SqlError,
@@ -74,7 +71,7 @@ impl Client {
             let mut used = self.connect(side, &route, &mut attempts).await?;
             let (connection, memory) = used.lease.parts();
             let brought = async {
-                bring(connection, memory, &self.session.settings, super::bring::Held::No).await?;
+                sync_settings(connection, memory, &self.session.settings, crate::upstream::Held::No).await?;
                 match &foreign {
                     Some(name) => Ok(Some(enter_at_login(connection, memory, name).await?)),
                     None => Ok(None),
@@ -96,15 +93,15 @@ impl Client {
                     self.settle(side, used).await;
                     return Ok(());
                 }
-                Err(BringError::Query(QueryError::Sql(error))) if used.on_primary => {
+                Err(SyncError::Query(QueryError::Sql(error))) if used.on_primary => {
                     used.lease.discard();
                     return Err(error);
                 }
-                Err(BringError::Query(QueryError::Sql(error))) if !self.proxy.topology.view().has_primary() => {
+                Err(SyncError::Query(QueryError::Sql(error))) if !self.proxy.topology.view().has_primary() => {
                     used.lease.discard();
                     return Err(error);
                 }
-                Err(BringError::Query(QueryError::Sql(_))) => {
+                Err(SyncError::Query(QueryError::Sql(_))) => {
                     // The replica may be behind; the primary knows.
                     used.lease.discard();
                     route.target = Target::Primary;
@@ -196,8 +193,9 @@ impl Client {
             let side = self.side(&route);
             let mut used = self.connect(side, &route, &mut attempts).await?;
             let (connection, memory) = used.lease.parts();
-            if memory.condition == Condition::Fresh
-                && let Err(error) = bring(connection, memory, &self.session.settings, super::bring::Held::No).await
+            if memory.sync == Sync::New
+                && let Err(error) =
+                    sync_settings(connection, memory, &self.session.settings, crate::upstream::Held::No).await
             {
                 attempts.failed(used.member, format!("{}: {error}", used.address));
                 used.lease.discard();
@@ -211,7 +209,7 @@ impl Client {
                         }
                     }
                     // The connection has the global ones now; let it be reset before anybody uses it.
-                    memory.condition = Condition::Tainted;
+                    memory.sync = Sync::Dirty;
                     self.settle(side, used).await;
                     return Ok(());
                 }
@@ -393,9 +391,9 @@ impl Client {
 
 /// Takes everything away that stands on a connection.
 pub(super) async fn clean_up(used: Used) {
-    let mut lease: Lease<Memory> = used.lease;
+    let mut lease: Lease<BackendState> = used.lease;
     let (connection, memory) = lease.parts();
-    memory.condition = Condition::Tainted;
+    memory.sync = Sync::Dirty;
     match clean(connection, memory).await {
         Ok(()) => release(lease),
         Err(_) => lease.discard(),

@@ -15,28 +15,10 @@ use std::{
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{backend::Account, net::Scissors};
+use crate::{backend::Account, net::Scissors, session::ClientId};
 
 /// How long a statement that has ended waits for kills that are under way to it, so that they strike nothing else.
 const KILLS_END: Duration = Duration::from_secs(3);
-
-/// The proxy's id of a client connection, which is what the client believes its `CONNECTION_ID()` to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientId(u32);
-
-impl ClientId {
-    /// As a number.
-    #[must_use]
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-
-    /// The id that somebody wrote.
-    #[must_use]
-    pub const fn from_number(number: u32) -> Self {
-        ClientId(number)
-    }
-}
 
 /// How much `KILL` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,13 +10,13 @@ use super::{
     auth::{self, Denial},
     proxy::Proxy,
     refusal, refused,
-    registry::{ClientId, Registered},
+    registry::Registered,
 };
 use crate::{
     backend::Account,
     metrics::AuthFailure,
     net::{PacketError, PacketStream},
-    session::{Listener, Session},
+    session::{ClientId, Listener, Session},
     wire::{
         Capabilities, Extensions, StatusFlags,
         auth::{CACHING_SHA2, NATIVE},

@@ -19,12 +19,16 @@ use super::{
     behind::Behind,
     handle::Handle,
     incoming::Incoming,
-    memory::{LONGEST, seconds},
     previous::LINGER,
     refusal,
     run::{Client, Gone, Way},
 };
-use crate::{net::Expects, session::Settings, wire::server::tells_idle_end};
+use crate::{
+    net::Expects,
+    session::Settings,
+    upstream::{LONGEST, seconds},
+    wire::server::tells_idle_end,
+};
 
 /// The least room for a command.
 const ROOM: usize = 4 * 1024;

@@ -3,17 +3,13 @@
 //!
 //! Knows how to ask for them and how to answer from them. Must not know when a connection goes back.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::time::timeout;
+use std::sync::Arc;
 
 use super::{
     connections::Used,
     order::Order,
-    previous::ASK_LIMIT,
     run::{Client, Gone},
     shown::LastRoute,
-    texts::StatementText,
 };
 use crate::{
     backend::Connection,
@@ -22,15 +18,11 @@ use crate::{
         reads_diagnostics, show_conditions,
     },
     metrics::Outcome,
-    pool::BackendId,
     route::{Route, Target},
     session::PinReason,
     sql::{Kind, ServerKind, Statement},
-    wire::{Command, command::message, err::SqlError},
+    upstream::{ASK_LIMIT, StatementText, ask_conditions, ask_counts, ask_found_rows, within},
 };
-
-/// The most bytes of conditions that are kept for a client.
-const CONDITIONS_LIMIT: usize = 1024 * 1024;
 
 impl Client {
     /// Asks a connection that is about to go back for what the client may still want to know.
@@ -154,40 +146,4 @@ impl Client {
         // It means what the prepared one meant: in its database, under its SQL mode.
         (text != sql).then(|| self.proxy.texts.intern(&text, &prepared.settings))
     }
-}
-
-/// The answer, unless it does not come in time or not at all; a connection that hangs or broke is in flight, and so
-/// serves nobody.
-async fn within<T>(limit: Duration, answer: impl Future<Output = Option<T>>) -> Option<T> {
-    timeout(limit, answer).await.ok().flatten()
-}
-
-async fn ask_conditions(connection: &mut Connection) -> Option<SavedConditions> {
-    let question = message(Command::Query, b"SHOW WARNINGS");
-    let reply = connection.verbatim(&question, CONDITIONS_LIMIT).await.ok()??;
-    SavedConditions::read(&reply, connection.capabilities())
-}
-
-/// `@@warning_count` and `@@error_count`.
-async fn ask_counts(connection: &mut Connection) -> Option<(u64, u64)> {
-    let warnings = ask_number(connection, "SHOW COUNT(*) WARNINGS").await?;
-    Some((warnings, ask_number(connection, "SHOW COUNT(*) ERRORS").await?))
-}
-
-/// The conditions of a connection whose error the client got as another one.
-pub(super) async fn keep_replaced(connection: &mut Connection, told: &SqlError) -> Conditions<BackendId> {
-    let Some(mut kept) = within(ASK_LIMIT, ask_conditions(connection)).await else {
-        return Conditions::Local(told.clone());
-    };
-    kept.replace_error(told);
-    Conditions::Saved(Box::new(kept))
-}
-
-async fn ask_found_rows(connection: &mut Connection) -> Option<u64> {
-    ask_number(connection, "SELECT FOUND_ROWS()").await
-}
-
-async fn ask_number(connection: &mut Connection, question: &str) -> Option<u64> {
-    let said = connection.query(question).await.ok()?;
-    std::str::from_utf8(said.rows.first()?.first()?.as_deref()?).ok()?.parse().ok()
 }

@@ -10,7 +10,6 @@ use tracing::{debug, info};
 
 use super::{
     handle::{Aim, Handle, Place, Scope},
-    previous::ASK_LIMIT,
     refusal,
     registry::Named,
     run::Client,
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     backend::{Account, Connection, DialError, DialOptions, QueryError},
     route::KillMeans,
+    upstream::ASK_LIMIT,
     wire::{Capabilities, Extensions, err::SqlError},
 };
 

@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     connections::{Side, Used},
-    memory::Condition,
     order::Order,
     run::Client,
 };
@@ -16,6 +15,7 @@ use crate::{
     session::{Listener, Told, Transaction},
     sql::{Facts, Kind, details},
     topology::Seen,
+    upstream::Sync,
     wire::{StatusFlags, gtid::GtidKind, ok::Change, server::ServerFamily},
 };
 
@@ -79,7 +79,7 @@ impl Client {
             memory.settings = Arc::clone(&self.session.settings);
         }
         if order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_TRACKING)) {
-            memory.condition = Condition::Untracked;
+            memory.sync = Sync::TrackersOff;
         }
         if reply.last_insert_id != 0 && memory.told_insert_id(reply.last_insert_id) {
             self.session.insert_id_before = insert_id_before;

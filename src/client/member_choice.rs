@@ -8,10 +8,8 @@ use std::{
 use tokio::time::timeout_at;
 
 use super::{
-    bring::waits_for_sync,
     connections::{Side, Used},
     fallback::Turn,
-    memory::Memory,
     pin_log::named,
     refusal,
     run::Client,
@@ -23,6 +21,7 @@ use crate::{
     pool::{BackendId, Lease, LeaseError, MemberPool, Wish},
     route::{Route, Target},
     topology::{Freshness, Member, MemberId, PickReason, View},
+    upstream::{BackendState, waits_for_sync},
     wire::err::SqlError,
 };
 
@@ -306,8 +305,9 @@ impl Client {
         let settings = Arc::clone(&self.session.settings);
         let needs_sync = waits_for_sync(&settings)
             || (choice.on_primary && self.may_miss_own_write(&self.proxy.topology.view(), choice.member.id));
-        let can = |memory: &Memory| memory.settings.can_become(&settings) && !(needs_sync && memory.ignores_sync_wait);
-        let fits = |memory: &Memory| memory.has(&settings);
+        let can =
+            |memory: &BackendState| memory.settings.can_become(&settings) && !(needs_sync && memory.ignores_sync_wait);
+        let fits = |memory: &BackendState| memory.has(&settings);
         let last = self.last_backend(side, choice, route);
         let lease = match pool.lease_now(&self.identity, &Wish { can, last, fits }, Instant::now()) {
             Some(lease) => Ok(lease),
@@ -326,10 +326,10 @@ impl Client {
     /// One that must be dialled, or waited for.
     async fn lease_in_time(
         &mut self,
-        pool: &Arc<MemberPool<Memory>>,
-        wish: Wish<impl Fn(&Memory) -> bool + Copy, impl Fn(&Memory) -> bool + Copy>,
+        pool: &Arc<MemberPool<BackendState>>,
+        wish: Wish<impl Fn(&BackendState) -> bool + Copy, impl Fn(&BackendState) -> bool + Copy>,
         left_at: &mut Option<Instant>,
-    ) -> Result<Result<Lease<Memory>, LeaseError>, SqlError> {
+    ) -> Result<Result<Lease<BackendState>, LeaseError>, SqlError> {
         let identity = Arc::clone(&self.identity);
         match pool.lease_at_once(&identity, wish).await {
             Ok(Some(lease)) => Ok(Ok(lease)),

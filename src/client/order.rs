@@ -9,7 +9,6 @@ use super::{
     incoming::Incoming,
     member_choice::Attempts,
     run::{Client, Gone},
-    texts::StatementText,
     token_tracker::TOKEN_TRACKER,
 };
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
     route::{Reason, Route, Target},
     session::{Listener, Transaction},
     sql::{Facts, Kind, Statement},
+    upstream::StatementText,
     wire::{
         Command, HEADER_LEN, StatusFlags,
         err::SqlError,

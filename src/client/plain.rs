@@ -13,9 +13,7 @@ use super::{
     handle::{Begun, IfLost, Place, Running, Scope},
     incoming::Incoming,
     member_choice::Attempts,
-    memory::{Memory, Types},
     order::{Finish, Order},
-    registry::ClientId,
     run::{Client, Gone, Way},
     settle::{release, release_at},
     shown::LastRoute,
@@ -28,9 +26,10 @@ use crate::{
     net::Expects,
     pool::Wish,
     route::{Freshness, Reason, Route, Target},
-    session::Transaction,
+    session::{ClientId, Transaction},
     sql::{Facts, Kind, ServerKind, Statement},
     topology::{Freshness as Needed, MemberId, MemberView, PickReason, Seen, View},
+    upstream::{BackendState, Types},
     wire::{
         Command, HEADER_LEN, StatusFlags,
         attributes::Layout,
@@ -76,7 +75,7 @@ impl Text {
     }
 
     /// Whether it can be sent to a connection as it is.
-    fn can_run(&self, memory: &Memory, client: ClientId) -> bool {
+    fn can_run(&self, memory: &BackendState, client: ClientId) -> bool {
         match self {
             Text::Query(_) => true,
             Text::Prepared { what, types, .. } => memory.has_prepared(&what.text, client, *types),
@@ -228,13 +227,13 @@ impl Client {
             return None;
         }
         let (settings, me) = (&self.session.settings, self.registered.handle.id);
-        let can = |memory: &Memory| {
+        let can = |memory: &BackendState| {
             let may_hide = memory.may_hide && memory.last_user != Some(me);
             memory.is_ready(settings) && !may_hide && what.can_run(memory, me)
         };
         let last = self.last_backend_at(member.member.id, side, on_primary);
         let pool = self.proxy.pools.member(member.member.address);
-        let lease = pool.lease_now(&self.identity, &Wish { can, last, fits: |_: &Memory| true }, began)?;
+        let lease = pool.lease_now(&self.identity, &Wish { can, last, fits: |_: &BackendState| true }, began)?;
         let used = Used {
             lease,
             member: member.member.id,

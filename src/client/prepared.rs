@@ -16,7 +16,6 @@ use super::{
     refusal,
     run::{Client, Gone},
     statements::{MAX_OF_SESSION, Prepared, Stands, What},
-    texts::StatementText,
     token::{AFTER_ATTRIBUTE, token_in},
 };
 use crate::{
@@ -25,6 +24,7 @@ use crate::{
     route::{Answer, KillId, Reason, Route, Target},
     session::PinReason,
     sql::{Facts, Hint, Kind, ServerKind, Statement},
+    upstream::StatementText,
     wire::{
         Command, HEADER_LEN, StatusFlags,
         attributes::{Layout, of_execution},

@@ -6,19 +6,14 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::{
-    bring::ask_insert_id,
     connections::{Side, Used},
-    kept::keep_replaced,
-    memory::Memory,
     order::Order,
     run::Client,
     settle::give_back,
 };
 use crate::{
-    backend::{Connection, MultiStatements, QueryError, Reply},
+    backend::{Connection, QueryError, Reply},
     diagnostics::{
         Clearing, Clears, Conditions, ReplyFacts, Substitutions, clears_conditions, may_hold_numbers, reads_conditions,
         reads_diagnostics,
@@ -26,7 +21,9 @@ use crate::{
     pool::BackendId,
     session::PinReason,
     sql::{Facts, Kind, ServerKind, Statement},
-    wire::{Capabilities, err::SqlError},
+    upstream::{
+        BackendState, ask_insert_id, clear, has_sentinel, multi_statements, put_sentinel, save_replaced, signal,
+    },
 };
 
 /// How long a connection with warnings, an error or counts waits for the client to ask for them, at least, and how often
@@ -36,9 +33,6 @@ pub(super) const LINGER: Duration = Duration::from_millis(200);
 const LINGER_DIAGNOSTICS: Duration = Duration::from_secs(2);
 /// How long where nobody else wants it.
 const LINGER_UNWANTED: Duration = Duration::from_secs(10);
-/// How long a question of the proxy's own may take where the client does not wait for its answer.
-pub(super) const ASK_LIMIT: Duration = Duration::from_secs(2);
-
 impl Client {
     /// Makes a connection answer what `order` asks for as if it had served the statement before. Gives the numbers that
     /// must stand in its text where the connection cannot be made to say them.
@@ -92,7 +86,7 @@ impl Client {
 
     async fn bring_insert_id(
         &mut self,
-        (id, connection, memory): (BackendId, &mut Connection, &mut Memory),
+        (id, connection, memory): (BackendId, &mut Connection, &mut BackendState),
         order: &Order<'_>,
         (held, mine): (bool, bool),
     ) -> Result<(), QueryError> {
@@ -130,7 +124,7 @@ impl Client {
     async fn bring_row_count(
         &self,
         connection: &mut Connection,
-        memory: &mut Memory,
+        memory: &mut BackendState,
     ) -> Result<Option<i64>, QueryError> {
         let wanted = self.previous.row_count;
         if memory.row_count == Some(wanted) {
@@ -165,7 +159,7 @@ impl Client {
             Clearing::AskSentinel => !Box::pin(has_sentinel(connection)).await,
         };
         let saved = match &reply.replaced {
-            Some(told) if facts.raised => Some(Box::pin(keep_replaced(connection, told)).await),
+            Some(told) if facts.raised => Some(Box::pin(save_replaced(connection, told)).await),
             _ => None,
         };
         self.previous.learn_conditions(id, saved, cleared, facts);
@@ -239,56 +233,4 @@ impl Client {
             }
         }
     }
-}
-
-/// Takes warnings and counts away; without a table `MariaDB` leaves them.
-async fn clear(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
-    match connection.query("DO (SELECT 1 FROM (SELECT 1) AS nothing)").await {
-        // What stands on the connection is worth more than an answer without others' warnings.
-        Ok(_) | Err(QueryError::Sql(_)) => {}
-        Err(broken) => return Err(broken),
-    }
-    memory.has_diagnostics = false;
-    memory.row_count = Some(0);
-    Ok(())
-}
-
-/// Leaves a warning of the proxy's own, to see whether a statement takes it away.
-async fn put_sentinel(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
-    connection.query("DO CAST('mark' AS SIGNED)").await?;
-    memory.has_diagnostics = true;
-    memory.row_count = Some(0);
-    Ok(())
-}
-
-/// Whether the sentinel is there. `SHOW WARNINGS` changes nothing else than `ROW_COUNT()`.
-async fn has_sentinel(connection: &mut Connection) -> bool {
-    match timeout(ASK_LIMIT, connection.query("SHOW WARNINGS LIMIT 1")).await {
-        Ok(Ok(said)) => !said.rows.is_empty(),
-        // The connection is broken, or hangs: nobody knows.
-        _ => false,
-    }
-}
-
-/// Has the member give the error that the proxy gave, so that it can be asked for it.
-async fn signal(connection: &mut Connection, memory: &mut Memory, error: &SqlError) -> Result<(), QueryError> {
-    /// `MESSAGE_TEXT` takes no more characters.
-    const LONGEST: usize = 128;
-    let state = String::from_utf8_lossy(&error.state);
-    let text: String = error.message.chars().filter(|c| *c != '\\').take(LONGEST).collect();
-    let text = text.replace('\'', "''");
-    let sql = format!("SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {}, MESSAGE_TEXT = '{text}'", error.code);
-    match connection.query(&sql).await {
-        Ok(_) | Err(QueryError::Sql(_)) => {}
-        Err(broken) => return Err(broken),
-    }
-    memory.has_diagnostics = true;
-    memory.row_count = Some(-1);
-    Ok(())
-}
-
-/// Whether the connection takes several statements in one packet now.
-pub(super) fn multi_statements(connection: &Connection, memory: &Memory) -> MultiStatements {
-    let at_login = connection.capabilities().contains(Capabilities::MULTI_STATEMENTS);
-    if memory.settings.multi_statements.unwrap_or(at_login) { MultiStatements::On } else { MultiStatements::Off }
 }

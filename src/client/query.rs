@@ -8,9 +8,7 @@ use super::{
     ids::{Ids, names_ids},
     incoming::Incoming,
     kill_among::kills_among,
-    memory::Condition,
     order::{Finish, Order},
-    previous::ASK_LIMIT,
     run::{Client, Gone},
     settle::{give_back, release},
     shown::LastRoute,
@@ -22,6 +20,7 @@ use crate::{
     route::{Answer, Held, Leaving, Reason, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
     sql::{Facts, Hint, Kind, Statement, classify, classify_prefix, scoped},
+    upstream::{ASK_LIMIT, Sync},
     wire::{
         Command,
         attributes::{Layout, Unclear, in_front},
@@ -226,7 +225,7 @@ impl Client {
             if connection.is_usable() {
                 let commit = connection.query("COMMIT AND NO CHAIN NO RELEASE");
                 if !matches!(timeout(ASK_LIMIT, commit).await, Ok(Ok(_))) {
-                    memory.condition = Condition::Tainted;
+                    memory.sync = Sync::Dirty;
                 }
             }
             give_back(used);
@@ -243,7 +242,7 @@ impl Client {
             && let Some(mut used) = self.connections.take(Side::Primary)
         {
             self.keep_answers(&mut used).await;
-            used.lease.parts().1.condition = Condition::Tainted;
+            used.lease.parts().1.sync = Sync::Dirty;
             release(used.lease);
         }
     }

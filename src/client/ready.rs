@@ -4,9 +4,7 @@
 //! Knows what the session needs of a connection. Must not know which member was chosen, nor what becomes of the reply.
 
 use super::{
-    bring::{BringError, Held, bring, close_statements, prepared_id},
     connections::Used,
-    memory::{Condition, Memory},
     order::Order,
     refusal,
     run::{Client, Gone},
@@ -14,6 +12,7 @@ use super::{
 use crate::{
     backend::{Connection, SendError, Translation},
     diagnostics::Substitutions,
+    upstream::{BackendState, Held, Sync, SyncError, close_statements, prepared_id, sync_settings},
     wire::{HEADER_LEN, attributes::Layout, prepared::put_statement_id},
 };
 
@@ -32,7 +31,7 @@ pub(super) struct Ready {
 impl Client {
     /// Brings the connection to the session's settings, to what the previous statement left, and prepares what is
     /// executed.
-    pub(super) async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, BringError> {
+    pub(super) async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, SyncError> {
         self.catch_up(used).await?;
         self.forget_what_others_took(used);
         let mut with_numbers = self.prepared_with_numbers(used, order);
@@ -75,13 +74,13 @@ impl Client {
     pub(super) async fn bring_settings(
         &self,
         connection: &mut Connection,
-        memory: &mut Memory,
+        memory: &mut BackendState,
         held: Held,
-    ) -> Result<(), BringError> {
+    ) -> Result<(), SyncError> {
         if (memory.may_hide || memory.has_leftovers) && memory.last_user != Some(self.registered.handle.id) {
-            memory.condition = Condition::Tainted;
+            memory.sync = Sync::Dirty;
         }
-        bring(connection, memory, &self.session.settings, held).await
+        sync_settings(connection, memory, &self.session.settings, held).await
     }
 
     /// A send that fails is found out by the reply: the member may have said why.

@@ -12,12 +12,11 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-pub use super::handle::ClientId;
 use super::{
     handle::{Handle, IfLost, Place},
     seats::Seat,
 };
-use crate::backend::Account;
+use crate::{backend::Account, session::ClientId};
 
 /// The highest bits of the ids of proxies' clients. Members count their connections from one and do not come so far. The sign
 /// stays clear: MariaDB Connector/J holds a connection's id in an `int`, and writes it into its `KILL QUERY`.

@@ -8,10 +8,9 @@ use std::time::Instant;
 use super::{
     commands::clean_up,
     connections::{Side, Used},
-    memory::Memory,
     run::Client,
 };
-use crate::{pool::Lease, session::Transaction};
+use crate::{pool::Lease, session::Transaction, upstream::BackendState};
 
 impl Client {
     /// Whether the session must keep the connection of this side.
@@ -90,12 +89,12 @@ pub(super) fn give_back(mut used: Used) {
 }
 
 /// Gives back what needs no cleaning first, to be used until its member is about to end it.
-pub(super) fn release(lease: Lease<Memory>) {
+pub(super) fn release(lease: Lease<BackendState>) {
     release_at(lease, Instant::now());
 }
 
 /// The same for whom it is known what time it is.
-pub(super) fn release_at(mut lease: Lease<Memory>, now: Instant) {
+pub(super) fn release_at(mut lease: Lease<BackendState>, now: Instant) {
     let limit = lease.parts().1.idle_limit();
     lease.release_at(limit, now);
 }

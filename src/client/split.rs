@@ -7,13 +7,10 @@ use std::{io, time::Instant};
 use tokio::time::timeout;
 
 use super::{
-    bring::BringError,
     commands::plain_route,
     connections::{Side, Used},
     member_choice::Attempts,
-    member_errors::is_unprepared,
     order::{Attempt, Finish, Order},
-    previous::ASK_LIMIT,
     run::{Client, Gone},
 };
 use crate::{
@@ -21,6 +18,7 @@ use crate::{
     net::PacketError,
     route::{Loss, Reason, Route, Target},
     session::{Listener, Transaction},
+    upstream::{ASK_LIMIT, SyncError, is_unprepared},
     wire::err::SqlError,
 };
 
@@ -85,8 +83,8 @@ impl Client {
             self.give_up(Side::Primary, used);
             match error {
                 // The primary's word counts: a database that is gone, a role that was revoked.
-                BringError::Query(QueryError::Sql(error)) if !is_unprepared(error.code) => return Err(error),
-                BringError::Unreachable => attempts.unreachable(problem)?,
+                SyncError::Query(QueryError::Sql(error)) if !is_unprepared(error.code) => return Err(error),
+                SyncError::Unreachable => attempts.unreachable(problem)?,
                 _ => {
                     attempts.failed(member, problem);
                     self.proxy.topology.recheck();
@@ -95,7 +93,7 @@ impl Client {
         }
     }
 
-    async fn begin_at(&mut self, used: &mut Used) -> Result<(), BringError> {
+    async fn begin_at(&mut self, used: &mut Used) -> Result<(), SyncError> {
         self.catch_up(used).await?;
         self.forget_what_others_took(used);
         self.keep_answers(used).await;
@@ -103,7 +101,7 @@ impl Client {
         let (connection, memory) = used.lease.parts();
         let begun = async {
             self.bring_settings(connection, memory, held).await?;
-            connection.query(BEGIN).await.map(drop).map_err(BringError::from)
+            connection.query(BEGIN).await.map(drop).map_err(SyncError::from)
         };
         let late = || PacketError::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer to START TRANSACTION"));
         timeout(ASK_LIMIT, begun).await.unwrap_or_else(|_| Err(QueryError::from(late()).into()))?;

@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use super::{
-    by_id::ById,
-    texts::{Counted, StatementText},
+use crate::{
+    diagnostics::reads_diagnostics,
+    session::PinReason,
+    sql::Statement,
+    upstream::{ById, Counted, StatementText},
 };
-use crate::{diagnostics::reads_diagnostics, session::PinReason, sql::Statement};
 
 /// The most that one session may have: the servers' usual `max_prepared_stmt_count`, which there is for all together.
 pub(super) const MAX_OF_SESSION: usize = 16_382;
@@ -162,9 +163,9 @@ impl PreparedStatements {
 mod tests {
     use super::*;
     use crate::{
-        client::texts::StatementTexts,
         session::Settings,
         sql::{Dialect, classify},
+        upstream::StatementTexts,
     };
 
     fn what(texts: &StatementTexts, sql: &str) -> What {

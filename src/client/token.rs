@@ -11,7 +11,6 @@ use std::{future::Future, sync::Arc, time::Instant};
 use tokio::time::timeout_at;
 
 use super::{
-    bring::BringError,
     commands::plain_route,
     connections::Side,
     incoming::Incoming,
@@ -23,6 +22,7 @@ use crate::{
     route::{Reason, Target},
     sql::Statement,
     topology::{Mark, MemberId, Token},
+    upstream::SyncError,
     wire::{
         err::SqlError,
         gtid::{GtidKind, GtidSet},
@@ -197,7 +197,7 @@ impl Client {
                     let member = used.member;
                     used.lease.discard();
                     match error {
-                        BringError::Unreachable => attempts.unreachable(problem)?,
+                        SyncError::Unreachable => attempts.unreachable(problem)?,
                         // It may be part of its cluster soon.
                         _ => attempts.failed(member, problem),
                     }

@@ -9,17 +9,16 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::{
-    bring::{ask_collation, ask_insert_id, clock_runs},
     connections::{Side, Used},
-    memory::Memory,
     order::Order,
-    previous::{ASK_LIMIT, multi_statements},
     run::Client,
-    values::{self, Value},
 };
 use crate::{
     backend::Reply,
     sql::{Facts, Kind, ServerKind, Statement, details},
+    upstream::{
+        ASK_LIMIT, BackendState, Value, ask_collation, ask_insert_id, clock_runs, multi_statements, read_user_variable,
+    },
     wire::ok::Change,
 };
 
@@ -178,7 +177,7 @@ impl Client {
                 }
                 Question::Variable(name) => {
                     memory.row_count = Some(-1);
-                    match values::read(connection, name).await {
+                    match read_user_variable(connection, name).await {
                         Ok(Value::Literal(literal)) => self.session.know_user_variable(name, literal),
                         Ok(Value::Absent) => self.session.miss_user_variable(name),
                         Ok(Value::Unreadable) | Err(_) => self.session.ledger.user_variables.cannot_be_read(name),
@@ -194,7 +193,7 @@ impl Client {
 
     /// A member has said what `LAST_INSERT_ID()` is on its connection. If that is no id that an OK told, the statements had
     /// given theirs themselves; and where another session has left its own, it is what it was before.
-    pub(super) fn learn_insert_id(&mut self, memory: &mut Memory, id: u64) {
+    pub(super) fn learn_insert_id(&mut self, memory: &mut BackendState, id: u64) {
         let is_anothers = memory.insert_id_is_unsure && !memory.told_insert_ids.contains(&id);
         self.session.last_insert_id = if is_anothers { self.session.insert_id_before } else { id };
         memory.know_insert_id(Some(id));

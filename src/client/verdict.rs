@@ -11,11 +11,12 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{accounts::Entry, handshake::SHARED, memory::Memory, proxy::Proxy};
+use super::{accounts::Entry, handshake::SHARED, proxy::Proxy};
 use crate::{
     backend::{Account, Connection, Demand, DialError, DialOptions, QueryError},
     pool::Permit,
     topology::{Health, View},
+    upstream::BackendState,
     wire::{err::SqlError, login::Login},
 };
 
@@ -198,7 +199,7 @@ async fn try_out(
     proxy: &Proxy,
     address: SocketAddr,
     (login, account, known): (&Login, &Account, Option<Demand>),
-    (limit, permit): (Duration, Permit<Memory>),
+    (limit, permit): (Duration, Permit<BackendState>),
 ) -> Result<Demand, DialError> {
     let options = options(proxy, login, limit);
     let (mut connection, _permit) = Connection::dial_holding(address, account, &options, permit).await?;

@@ -69,7 +69,7 @@ pub(super) fn proxy(
         abandoned: crate::client::Abandoned::default(),
         keys,
         seats: Arc::new(Seats::default()),
-        texts: crate::client::texts::StatementTexts::default(),
+        texts: crate::upstream::StatementTexts::default(),
         clients: Arc::new(Registry::new(random_number()?)),
         metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
         pin_log: crate::client::pin_log::PinLog::default(),

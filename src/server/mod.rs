@@ -25,10 +25,11 @@ pub use reload::{Cause, Reloader};
 pub use runtime::runtime;
 
 use crate::{
-    client::{LAST_WORD, Proxy, close_unused_statements},
+    client::{LAST_WORD, Proxy},
     config::{Config, Source},
     session::Listener,
     topology::{Health, MemberView},
+    upstream::close_unused_statements,
 };
 
 /// How often idle connections are looked through, and members that are gone are forgotten.
@@ -161,7 +162,7 @@ async fn housekeeping(proxy: Arc<Proxy>, stop: CancellationToken) {
             proxy.pools.clear(&lost);
         }
         proxy.pools.trim();
-        close_unused_statements(&proxy);
+        close_unused_statements(&proxy.pools, &proxy.texts);
     }
 }
 

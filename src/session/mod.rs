@@ -4,6 +4,7 @@
 //! addresses or configuration files.
 
 mod causality;
+mod client_id;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
@@ -17,6 +18,7 @@ mod untold;
 mod user_variables;
 
 pub use causality::Causality;
+pub use client_id::ClientId;
 pub(crate) use ledger::is_usual;
 pub use ledger::{Ledger, Reply};
 pub use pins::{PinReason, Pins};

@@ -9,7 +9,7 @@ const LONGEST: usize = 16 * 1024;
 
 /// What a connection says of a user variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub enum Value {
     /// This literal gives another connection the same.
     Literal(Vec<u8>),
     /// Nothing has made it. `MariaDB` does not tell that from one that is `NULL`.
@@ -19,7 +19,7 @@ pub(super) enum Value {
 }
 
 /// Asks for the value of `name` (with its `@`, quoted as it was written).
-pub(super) async fn read(connection: &mut Connection, name: &[u8]) -> Result<Value, QueryError> {
+pub async fn read(connection: &mut Connection, name: &[u8]) -> Result<Value, QueryError> {
     let Ok(name) = std::str::from_utf8(name) else { return Ok(Value::Unreadable) };
     let sql =
         format!("SELECT {name}, HEX(LEFT({name}, {LONGEST})), CHARSET({name}), COLLATION({name}), LENGTH({name})");

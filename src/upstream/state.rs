@@ -6,8 +6,12 @@ use std::{
     time::Duration,
 };
 
-use super::{bring::waits_for_sync, by_id::ById, registry::ClientId, texts::StatementText};
-use crate::session::Settings;
+use super::{
+    by_id::ById,
+    texts::StatementText,
+    variables::{LONGEST, seconds, waits_for_sync},
+};
+use crate::session::{ClientId, Settings};
 
 /// The most statements kept prepared on one connection; beyond, the one used longest ago is closed.
 const MAX_PREPARED: usize = 512;
@@ -15,16 +19,13 @@ const MAX_PREPARED: usize = 512;
 const MAX_TOLD_IDS: usize = 16;
 /// Statements that are closed in one write, if there is no other occasion.
 const MANY_TO_CLOSE: usize = 16;
-/// The longest time that a server knows.
-pub const LONGEST: Duration = Duration::from_secs(31_536_000);
-
 /// Travels with a connection through the pool.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct BackendState {
     /// What the connection has now.
     pub settings: Arc<Settings>,
     /// How far it is from being usable.
-    pub condition: Condition,
+    pub sync: Sync,
     /// Character sets of a fresh connection, which a reset may not bring back.
     pub baseline: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The SQL mode of a fresh connection.
@@ -68,16 +69,16 @@ pub struct Memory {
 
 /// What must be done before the connection may serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Condition {
+pub enum Sync {
     /// Just logged in: tracking must be switched on.
     #[default]
-    Fresh,
-    /// Its settings are those in [`Memory::settings`].
-    Known,
+    New,
+    /// Its settings are those in [`BackendState::settings`].
+    InSync,
     /// The session has changed what the trackers tell: they must be set again.
-    Untracked,
+    TrackersOff,
     /// It may carry anything: it must be reset.
-    Tainted,
+    Dirty,
 }
 
 #[derive(Debug)]
@@ -100,7 +101,7 @@ pub enum Types {
     LeftOut,
 }
 
-impl Memory {
+impl BackendState {
     /// What `character_set_client` is on the connection.
     pub fn client_character_set(&self) -> Option<&[u8]> {
         let name = b"character_set_client".as_slice();
@@ -275,7 +276,7 @@ impl Memory {
     pub fn let_go(&mut self) {
         self.standing.clear();
         if self.has_leftovers || self.tells_late {
-            self.condition = Condition::Tainted;
+            self.sync = Sync::Dirty;
         }
     }
 
@@ -292,26 +293,19 @@ impl Memory {
     /// Whether the connection has just these settings.
     #[must_use]
     pub fn has(&self, wanted: &Arc<Settings>) -> bool {
-        self.condition == Condition::Known && (Arc::ptr_eq(&self.settings, wanted) || self.settings == *wanted)
+        self.sync == Sync::InSync && (Arc::ptr_eq(&self.settings, wanted) || self.settings == *wanted)
     }
-}
-
-/// The value of a timeout in seconds; 0, and what is no number, never ends.
-#[must_use]
-pub fn seconds(value: &[u8]) -> Duration {
-    let seconds = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    if seconds == 0 { LONGEST } else { Duration::from_secs(seconds) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::texts::StatementTexts;
+    use crate::upstream::texts::StatementTexts;
 
     #[test]
     fn statements_that_nobody_has_are_closed() {
         let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
-        let mut memory = Memory::default();
+        let mut memory = BackendState::default();
         let first = texts.intern(b"SELECT 1", &settings);
         memory.remember(&first, 10);
         assert_eq!(memory.prepared(&first), Some(10));
@@ -323,7 +317,7 @@ mod tests {
     #[test]
     fn the_same_text_prepared_again_leaves_the_first_its_cursor() {
         let text = StatementTexts::default().intern(b"SELECT 1", &Arc::new(Settings::default()));
-        let mut memory = Memory::default();
+        let mut memory = BackendState::default();
         memory.remember(&text, 10);
         memory.remember(&text, 11);
         assert_eq!((memory.prepared(&text), memory.take_closing()), (Some(10), vec![11]));
@@ -332,7 +326,7 @@ mod tests {
     #[test]
     fn the_number_of_prepared_statements_is_bounded() {
         let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
-        let mut memory = Memory::default();
+        let mut memory = BackendState::default();
         let all: Vec<_> = (0..=MAX_PREPARED).map(|n| texts.intern(n.to_string().as_bytes(), &settings)).collect();
         for (n, text) in all.iter().enumerate() {
             memory.remember(text, n as u32);
@@ -344,7 +338,7 @@ mod tests {
     #[test]
     fn what_stands_is_not_closed_for_others() {
         let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
-        let mut memory = Memory::default();
+        let mut memory = BackendState::default();
         let all: Vec<_> = (0..=MAX_PREPARED).map(|n| texts.intern(n.to_string().as_bytes(), &settings)).collect();
         memory.remember(&all[0], 0);
         memory.stands(all[0].id());
@@ -361,7 +355,7 @@ mod tests {
     #[test]
     fn what_was_dropped_is_found() {
         let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
-        let mut memory = Memory::default();
+        let mut memory = BackendState::default();
         let text = texts.intern(b"SELECT 1", &settings);
         memory.remember(&text, 7);
         assert!(!memory.may_have_dead(texts.dropped()));
