@@ -39,6 +39,12 @@ impl Hysteresis {
         self.against > 0 && self.health != Health::Up
     }
 
+    /// Whether the member is going down: some failures, but not enough yet.
+    #[must_use]
+    pub fn is_falling(&self) -> bool {
+        self.against > 0 && self.health == Health::Up
+    }
+
     /// One check's outcome.
     pub fn observe(&mut self, outcome: Result<(), Failure>) -> &Health {
         match (outcome, &self.health) {
@@ -97,6 +103,17 @@ mod tests {
             }
         };
         checks.chars().map(after).collect()
+    }
+
+    #[test]
+    fn it_is_undecided_between_two_states() {
+        let mut hysteresis = Hysteresis::new(2, 2);
+        let mut seen = Vec::new();
+        for outcome in [Ok(()), Err(()), Err(()), Ok(()), Ok(())] {
+            hysteresis.observe(outcome.map_err(|()| Failure::Down(DownReason::Connect(String::new()))));
+            seen.push((hysteresis.is_falling(), hysteresis.is_rising()));
+        }
+        assert_eq!(seen, [(false, false), (true, false), (false, false), (false, true), (false, false)]);
     }
 
     #[test]

@@ -101,12 +101,15 @@ impl<A: Ask> Prober<A> {
                 Ok(report) => (Some(report), Ok(())),
                 Err(failure) => (None, Err(failure)),
             };
+            let is_gone = matches!(verdict, Err(Failure::Down(DownReason::Connect(_) | DownReason::Lost(_))));
             let health = hysteresis.observe(verdict).clone();
             if results.send(Checked { member: self.member, health, report }).await.is_err() {
                 return;
             }
             let soonest = begun + self.settings.interval / SOONEST;
-            if !hysteresis.is_rising() {
+            // Who refuses connections is soon known to be down, who answers again to be up. One that is slow gets its time.
+            let hurries = hysteresis.is_rising() || (is_gone && hysteresis.is_falling());
+            if !hurries {
                 tokio::select! {
                     () = sleep_until(begun + self.settings.interval) => {}
                     asked = recheck.changed() => if asked.is_err() { return },

@@ -21,3 +21,4 @@ mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod told;
