@@ -32,7 +32,8 @@ function path(samples, of, x, y) {
   for (const sample of samples) {
     const value = of(sample);
     if (value === null || value === undefined) { last = null; continue; }
-    d += `${last !== null && sample.at - last < GAP ? "L" : "M"}${x(sample.at).toFixed(1)} ${y(value).toFixed(1)}`;
+    // One sample alone is a dot.
+    d += last !== null && sample.at - last < GAP ? `L${x(sample.at).toFixed(1)} ${y(value).toFixed(1)}` : `M${x(sample.at).toFixed(1)} ${y(value).toFixed(1)}h.01`;
     last = sample.at;
   }
   return d;

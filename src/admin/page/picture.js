@@ -74,7 +74,7 @@ function showPicture(status) {
   const others = cards.filter(([member]) => member.role !== "primary").map(([, card]) => card);
   if (!primaries.length) primaries.push(el("article", { class: "card down" }, el("span", { class: "flag bad" }, "✕ missing"), el("h3", { text: "No primary" }), el("p", { class: "problem", text: status.reason ?? "Writes wait for one." })));
   const proxy = el("article", { class: "card proxy" }, el("h3", { text: "this proxy" }), el("span", { class: "role", text: words(status.readiness) }),
-    el("p", { text: `${count(status.clients)} clients · ${count(total ?? NaN)} statements/s` }));
+    el("p", { text: `${count(status.clients)} ${status.clients === 1 ? "client" : "clients"} · ${count(total ?? NaN)} statements/s` }));
   const picture = byId("picture");
   byId("first").classList.toggle("many", others.length > FEW);
   const focused = document.activeElement?.getAttribute("aria-label");
