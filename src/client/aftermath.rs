@@ -1,7 +1,7 @@
 //! What replies leave untold: an error's packet tells neither the status nor the changes of the session, and the EOF
 //! behind rows has no room for the changes.
 
-use super::{connections::Used, order::Order, run::Client};
+use super::{connections::Used, logged_in::Client, request::Order};
 use crate::{
     backend::Reply,
     session::Transaction,

@@ -5,9 +5,9 @@ use super::{
     handle::Scope,
     incoming::Incoming,
     kill::{Force, Means, Verdict},
-    order::Order,
+    logged_in::{Client, Gone},
     refusal,
-    run::{Client, Gone},
+    request::Order,
 };
 use crate::{
     route::{Answer, KillId, Reason, Target},

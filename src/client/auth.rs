@@ -7,11 +7,12 @@ use zeroize::Zeroizing;
 
 use super::{
     accounts::{Entry, Known},
-    handshake::{LOGIN_LIMIT, login_method},
-    lookup::{Stored, look_up},
+    ask_members::{Patience, ask, confirm},
+    login::{LOGIN_LIMIT, login_method},
     proxy::Proxy,
     refusal,
-    verdict::{Patience, Verdict, ask, confirm, is_about_the_character_set},
+    stored_passwords::{Stored, look_up},
+    verdict::{Verdict, is_about_the_character_set},
 };
 use crate::{
     backend::{Account, Demand, StoredMethod},

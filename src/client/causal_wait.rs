@@ -12,10 +12,10 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
+    attempts::{Attempts, Choice},
     connections::Side,
-    member_choice::{Attempts, Choice},
+    logged_in::Client,
     refusal,
-    run::Client,
     wanted::{Unwanted, while_wanted},
 };
 use crate::{

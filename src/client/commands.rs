@@ -8,25 +8,25 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 use super::{
+    attempts::Attempts,
     auth::{Denial, verify},
     connections::{Connections, Side, Used},
-    handshake::{self, SHARED},
+    give_back::{clean_up, give_back},
     incoming::Incoming,
-    member_choice::Attempts,
-    order::Order,
+    logged_in::{Client, Gone},
+    login::SHARED,
+    pending_probes::PendingProbes,
     refusal, refused,
-    run::{Client, Gone, new_session},
-    settle::{give_back, release},
-    unasked::Unasked,
+    request::Order,
+    session_start::{begin, new_session},
 };
 use crate::{
     backend::{Account, QueryError},
     diagnostics::DiagnosticsArea,
-    pool::Lease,
     route::{Freshness, Loss, Reason, Route, Target},
     session::{ClientId, Listener, PinReason, Transaction},
     sql::{ServerKind, TextEncoding},
-    upstream::{ASK_LIMIT, BackendState, Sync, SyncError, clean, enter_at_login, reset_for_session, sync_settings},
+    upstream::{ASK_LIMIT, Sync, SyncError, enter_at_login, reset_for_session, sync_settings},
     wire::{
         Capabilities,
         err::SqlError,
@@ -86,7 +86,7 @@ impl Client {
                         self.session.dialect.encoding = TextEncoding::from_character_set(name);
                     }
                     // Nobody may have known the members when it came.
-                    handshake::begin(&mut self.session, &self.proxy);
+                    begin(&mut self.session, &self.proxy);
                     self.session.start_under(&memory.sql_mode);
                     self.wait_timeout = memory.wait_timeout;
                     self.session.login_collation = memory.baseline.get(b"collation_connection".as_slice()).cloned();
@@ -170,7 +170,7 @@ impl Client {
         self.leave_connections_clean().await;
         self.prepared.clear();
         self.session.reset();
-        handshake::begin(&mut self.session, &self.proxy);
+        begin(&mut self.session, &self.proxy);
         self.previous = DiagnosticsArea::default();
         match self.character_sets_after_reset().await {
             Ok(()) => self.acknowledge(incoming.reply_seq()).await,
@@ -353,7 +353,7 @@ impl Client {
             }
         }
         self.connections = Connections::default();
-        self.unasked = Unasked::default();
+        self.unasked = PendingProbes::default();
         self.session.ledger.reset();
         self.session.transaction = Transaction::None;
         held
@@ -386,16 +386,5 @@ impl Client {
         let handle = self.proxy.clients.find(ClientId::from_number(number))?;
         let primary = self.proxy.topology.view().usable_primary()?.member.address;
         handle.running().filter(|place| place.address == primary).map(|place| place.thread_id)
-    }
-}
-
-/// Takes everything away that stands on a connection.
-pub(super) async fn clean_up(used: Used) {
-    let mut lease: Lease<BackendState> = used.lease;
-    let (connection, memory) = lease.parts();
-    memory.sync = Sync::Dirty;
-    match clean(connection, memory).await {
-        Ok(()) => release(lease),
-        Err(_) => lease.discard(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{connections::Side, order::Finish, run::Client};
+use super::{connections::Side, logged_in::Client, request::Finish};
 use crate::{
     metrics::{CausalRead, IgnoredHint, Outcome},
     route::{Freshness, Route},

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::{
     connections::Used,
-    order::Order,
-    run::{Client, Gone},
+    logged_in::{Client, Gone},
+    request::Order,
     shown::LastRoute,
 };
 use crate::{

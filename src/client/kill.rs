@@ -10,9 +10,9 @@ use tracing::{debug, info};
 
 use super::{
     handle::{Aim, Handle, Place, Scope},
+    logged_in::Client,
     refusal,
     registry::Named,
-    run::Client,
 };
 use crate::{
     backend::{Account, Connection, DialError, DialOptions, QueryError},

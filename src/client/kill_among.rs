@@ -5,7 +5,7 @@
 
 use super::{
     kill::{Means, Verdict},
-    run::Client,
+    logged_in::Client,
 };
 use crate::{
     route::{Answer, KillId},

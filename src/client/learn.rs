@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     connections::{Side, Used},
-    order::Order,
-    run::Client,
+    logged_in::Client,
+    request::Order,
 };
 use crate::{
     backend::Reply,

@@ -9,13 +9,13 @@
 use std::{future::poll_fn, io, sync::Arc, time::Instant};
 
 use super::{
+    attempts::Attempts,
     connections::{Side, Used},
+    give_back::{release, release_at},
     handle::{Begun, IfLost, Place, Running, Scope},
     incoming::Incoming,
-    member_choice::Attempts,
-    order::{Finish, Order},
-    run::{Client, Gone, Way},
-    settle::{release, release_at},
+    logged_in::{Client, Gone, Way},
+    request::{Finish, Order},
     shown::LastRoute,
     statements::What,
     token::Brings,

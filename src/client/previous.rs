@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::{
     connections::{Side, Used},
-    order::Order,
-    run::Client,
-    settle::give_back,
+    give_back::give_back,
+    logged_in::Client,
+    request::Order,
 };
 use crate::{
     backend::{Connection, QueryError, Reply},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    abandon::Abandoned, accounts::Accounts, error_log::ErrorLog, lookup::Lookups, pin_log::PinLog, policy::Policies,
+    abandoned::Abandoned, accounts::Accounts, error_log::ErrorLog, lookup::Lookups, pin_log::PinLog, policy::Policies,
     registry::Registry, seats::Seats, seldom::Seldom,
 };
 use crate::{

@@ -5,12 +5,12 @@ use tokio::time::timeout;
 use super::{
     behind::Behind,
     connections::Side,
-    ids::{Ids, names_ids},
+    give_back::{give_back, release},
+    ids::names_ids,
     incoming::Incoming,
     kill_among::kills_among,
-    order::{Finish, Order},
-    run::{Client, Gone},
-    settle::{give_back, release},
+    logged_in::{Client, Gone},
+    request::{Finish, Ids, Order},
     shown::LastRoute,
     token::{AFTER_ATTRIBUTE, Brings, token_in},
 };

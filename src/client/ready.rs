@@ -5,9 +5,9 @@
 
 use super::{
     connections::Used,
-    order::Order,
+    logged_in::{Client, Gone},
     refusal,
-    run::{Client, Gone},
+    request::Order,
 };
 use crate::{
     backend::{Connection, SendError, Translation},

@@ -4,12 +4,12 @@
 //! Knows which losses may be repeated and what the client is told of the others. Must not know how a command is sent.
 
 use super::{
+    attempts::Attempts,
     connections::{Side, Used},
     handle::Scope,
-    member_choice::Attempts,
-    order::{Attempt, Finish, Order},
+    logged_in::{Client, Gone},
     refusal,
-    run::{Client, Gone},
+    request::{Attempt, Finish, Order},
     takeover::has_done_nothing,
 };
 use crate::{

@@ -7,11 +7,11 @@ use std::{io, time::Instant};
 use tokio::time::timeout;
 
 use super::{
+    attempts::Attempts,
     commands::plain_route,
     connections::{Side, Used},
-    member_choice::Attempts,
-    order::{Attempt, Finish, Order},
-    run::{Client, Gone},
+    logged_in::{Client, Gone},
+    request::{Attempt, Finish, Order},
 };
 use crate::{
     backend::QueryError,

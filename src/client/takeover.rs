@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use super::{connections::Used, run::Client};
+use super::{connections::Used, logged_in::Client};
 use crate::{
     backend::QueryError,
     sql::{Facts, Kind, Statement},

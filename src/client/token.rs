@@ -11,12 +11,12 @@ use std::{future::Future, sync::Arc, time::Instant};
 use tokio::time::timeout_at;
 
 use super::{
+    attempts::Attempts,
     commands::plain_route,
     connections::Side,
     incoming::Incoming,
-    member_choice::Attempts,
+    logged_in::{Client, Gone},
     refusal,
-    run::{Client, Gone},
 };
 use crate::{
     route::{Reason, Target},

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use super::{
     connections::{Side, Used},
-    order::Order,
-    run::Client,
+    logged_in::Client,
+    pending_probes::Probe,
+    request::Order,
 };
 use crate::{
     backend::Reply,
@@ -24,53 +25,6 @@ use crate::{
 
 /// The most user variables whose values are asked for at once.
 const MOST_VARIABLES: usize = 64;
-
-/// Questions that wait. While there are any the connection that can answer them lingers.
-#[derive(Debug, Default)]
-pub(super) struct Unasked {
-    collation: bool,
-    insert_id: bool,
-    /// User variables as they were written, with their signs.
-    variables: Vec<Vec<u8>>,
-}
-
-/// One of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Question {
-    Collation,
-    InsertId,
-    Variable(Vec<u8>),
-}
-
-impl Unasked {
-    /// The one to be asked next. It waits until it is [answered](Self::answered).
-    fn first(&self) -> Option<Question> {
-        match self {
-            Unasked { collation: true, .. } => Some(Question::Collation),
-            Unasked { insert_id: true, .. } => Some(Question::InsertId),
-            Unasked { variables, .. } => variables.first().cloned().map(Question::Variable),
-        }
-    }
-
-    /// Nobody waits for its answer any more.
-    fn answered(&mut self, question: &Question) {
-        match question {
-            Question::Collation => self.collation = false,
-            Question::InsertId => self.insert_id = false,
-            Question::Variable(name) => self.variables.retain(|waiting| waiting != name),
-        }
-    }
-
-    /// Whether what `LAST_INSERT_ID()` is must still be asked.
-    pub const fn awaits_insert_id(&self) -> bool {
-        self.insert_id
-    }
-
-    /// Whether there are any.
-    pub fn is_empty(&self) -> bool {
-        !self.collation && !self.insert_id && self.variables.is_empty()
-    }
-}
 
 impl Client {
     /// Notes what the reply does not tell, and asks for it where that disturbs nobody.
@@ -162,20 +116,20 @@ impl Client {
         let (connection, memory) = used.lease.parts();
         while let Some(question) = self.unasked.first() {
             match &question {
-                Question::Collation => {
+                Probe::Collation => {
                     if let Ok(Some(value)) = ask_collation(connection).await {
                         memory.row_count = Some(0);
                         self.session.set_variable(b"collation_connection", &value);
                     }
                 }
-                Question::InsertId => {
+                Probe::InsertId => {
                     let then = (self.previous.row_count == -1).then(|| multi_statements(connection, memory));
                     if let Ok(Some(id)) = ask_insert_id(connection, then).await {
                         memory.row_count = Some(if then.is_some() { -1 } else { 0 });
                         self.learn_insert_id(memory, id);
                     }
                 }
-                Question::Variable(name) => {
+                Probe::Variable(name) => {
                     memory.row_count = Some(-1);
                     match read_user_variable(connection, name).await {
                         Ok(Value::Literal(literal)) => self.session.know_user_variable(name, literal),
@@ -264,22 +218,6 @@ fn changes_collation(changes: &[Change]) -> bool {
 mod tests {
     use super::*;
     use crate::sql::{Dialect, classify};
-
-    #[test]
-    fn a_question_waits_until_it_is_answered() {
-        let variables = vec![b"@`a`".to_vec(), b"@`b`".to_vec()];
-        let mut unasked = Unasked { collation: true, insert_id: true, variables };
-        let mut asked = Vec::new();
-        while let Some(question) = unasked.first() {
-            // The first time the member hangs, and the asking is given up.
-            assert_eq!(unasked.first().as_ref(), Some(&question));
-            unasked.answered(&question);
-            asked.push(question);
-        }
-        let variable = |name: &[u8]| Question::Variable(name.to_vec());
-        assert_eq!(asked, [Question::Collation, Question::InsertId, variable(b"@`a`"), variable(b"@`b`")]);
-        assert!(unasked.is_empty());
-    }
 
     #[test]
     fn the_text_says_whether_the_clock_runs() {

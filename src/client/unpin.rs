@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{connections::Used, run::Client};
+use super::{connections::Used, logged_in::Client};
 use crate::{
     session::{PinReason, Settings, Transaction},
     sql::ServerKind,

@@ -1,6 +1,6 @@
 //! Asks a member without trackers what a statement has changed, and takes its answer as if it had been told.
 
-use super::{connections::Used, order::Order, run::Client};
+use super::{connections::Used, logged_in::Client, request::Order};
 use crate::{
     backend::Reply,
     session::{PinReason, Untold},
