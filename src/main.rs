@@ -14,7 +14,7 @@ use mysql_proxy::check::{self, Verdict};
 use mysql_proxy::config::{Config, ConfigError, Environment, Source};
 use mysql_proxy::demo::tour::{self, Afterwards};
 use mysql_proxy::explain::{self, StateError};
-use mysql_proxy::logging::{self, LoggingError};
+use mysql_proxy::logging::{self, Events, LoggingError};
 use mysql_proxy::server;
 use tracing::subscriber::NoSubscriber;
 use tracing::{info, warn};
@@ -60,13 +60,13 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<(), Failure> {
-    logging::start(cli.log_format.into())?;
+    let events = logging::start(cli.log_format.into())?;
     match cli.command {
         Command::Run(file) => {
             let source = source(&file)?;
             let config = source.load()?;
             tell_source(&source);
-            run(config, source)
+            run(config, source, events)
         }
         Command::Check(arguments) => check(&load(&arguments.config)?, &arguments),
         Command::Explain(arguments) => explain(&load(&arguments.config)?, &arguments),
@@ -104,9 +104,9 @@ fn tell_source(source: &Source) {
     }
 }
 
-fn run(config: Config, source: Source) -> Result<(), Failure> {
+fn run(config: Config, source: Source, events: Events) -> Result<(), Failure> {
     let runtime = server::runtime(config.runtime.worker_threads()).context("cannot start the runtime")?;
-    runtime.block_on(server::run(config, source)).map_err(|error| Failure::Running(error.into()))
+    runtime.block_on(server::run(config, source, events)).map_err(|error| Failure::Running(error.into()))
 }
 
 fn check(config: &Config, arguments: &Check) -> Result<(), Failure> {

@@ -51,13 +51,16 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ),
     (
         "admin",
-        &["client", "session", "sql", "route", "topology", "pool", "backend", "wire", "config", "metrics", "explain"],
+        &[
+            "client", "session", "sql", "route", "topology", "pool", "backend", "wire", "config", "metrics", "logging",
+            "explain",
+        ],
     ),
     (
         "server",
         &[
             "admin", "client", "upstream", "session", "route", "topology", "pool", "backend", "net", "wire", "config",
-            "metrics",
+            "metrics", "logging",
         ],
     ),
     ("check", &["server", "topology", "backend", "wire", "config"]),

@@ -7,7 +7,9 @@
 //! running proxy ─ Observed ─▶ http ─ report (JSON) ─▶ fetch ─▶ status ─ table ─▶ terminal
 //! ```
 
+mod clients;
 mod control;
+mod events;
 mod fetch;
 mod history;
 pub mod http;
@@ -18,7 +20,9 @@ mod report;
 pub mod status;
 mod table;
 
+pub use clients::{ClientReport, ClientRow, ClientsReport};
 pub use control::{Control, LastReload, Reload, ReloadRefused};
+pub use events::EventReport;
 pub use fetch::FetchError;
 pub use history::{History, STEP as HISTORY_STEP, Sample};
 pub use observed::{Observed, Readiness, Summary};

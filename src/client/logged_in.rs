@@ -7,8 +7,8 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    connections::Connections, idle_clock::IdleClock, login::Origin, pending_probes::PendingProbes, policy::Policy,
-    proxy::Proxy, registry::Registered, shown::LastRoute, statements::PreparedStatements,
+    connections::Connections, handle::Shown, idle_clock::IdleClock, login::Origin, pending_probes::PendingProbes,
+    policy::Policy, proxy::Proxy, registry::Registered, shown::LastRoute, statements::PreparedStatements,
 };
 use crate::{
     backend::Account,
@@ -45,6 +45,8 @@ pub(super) struct Client {
     pub unasked: PendingProbes,
     /// The pins that stand, as they are counted.
     pub pins: CountedPins,
+    /// What operators see of the session.
+    pub shown: Shown,
     /// The connection has been asked for what it is kept for, since the last command.
     pub asked_in_vain: bool,
     /// The last command was tried more than once.

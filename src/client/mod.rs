@@ -20,7 +20,7 @@ mod error_log;
 mod fallback;
 mod fallbacks;
 mod give_back;
-mod handle;
+pub mod handle;
 mod handshake;
 mod idle;
 mod idle_clock;

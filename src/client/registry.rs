@@ -110,6 +110,14 @@ impl Registry {
         latest.into_iter().map(|(thread_id, (_, handle))| (thread_id, handle)).collect()
     }
 
+    /// All of them, by their ids.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Handle>> {
+        let mut all: Vec<_> = self.clients().values().cloned().collect();
+        all.sort_unstable_by_key(|handle| handle.id.get());
+        all
+    }
+
     /// The client of this id.
     pub fn find(&self, id: ClientId) -> Option<Arc<Handle>> {
         self.clients().get(&id).cloned()

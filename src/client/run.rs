@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     behind::Behind,
     connections::Connections,
+    handle::Shown,
     handshake::Authenticated,
     idle_clock::IdleClock,
     incoming::Incoming,
@@ -72,6 +73,7 @@ impl Authenticated {
             previous: DiagnosticsArea::default(),
             unasked: PendingProbes::default(),
             pins,
+            shown: Shown::default(),
             asked_in_vain: false,
             retried: false,
             released: false,
@@ -99,6 +101,7 @@ impl Client {
         if !Box::pin(self.enter(seq)).await? {
             return Ok(());
         }
+        self.show_session();
         let mut way = Way::Long;
         while let Some(mut incoming) = self.next_command(way).await? {
             self.registered.handle.command_begins();
@@ -117,6 +120,7 @@ impl Client {
                 Box::pin(self.obey(&mut incoming)).await?
             };
             self.count_pins();
+            self.show_session();
             self.registered.handle.command_ends();
             if !stays || self.released || self.registered.handle.is_doomed() {
                 break;

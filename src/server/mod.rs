@@ -27,6 +27,7 @@ pub use runtime::runtime;
 use crate::{
     client::{LAST_WORD, Proxy},
     config::{Config, Source},
+    logging::Events,
     session::Listener,
     topology::{Health, MemberView},
     upstream::close_unused_statements,
@@ -63,8 +64,8 @@ pub enum ServerError {
 }
 
 /// Runs the proxy until it is told to stop and has drained.
-/// `source` is what the configuration was read from, and is read from again.
-pub async fn run(config: Config, source: Source) -> Result<(), ServerError> {
+/// `source` is what the configuration was read from, and is read from again; `events` the log's last lines.
+pub async fn run(config: Config, source: Source, events: Events) -> Result<(), ServerError> {
     let config = &Arc::new(config);
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let listeners = listeners(config)?;
@@ -73,7 +74,7 @@ pub async fn run(config: Config, source: Source) -> Result<(), ServerError> {
     let (proxy, monitor) = assemble::proxy(config, shares, stop.clone())?;
     let reloader = Arc::new(Reloader::new(source, Arc::clone(&proxy), monitor));
     let tasks = TaskTracker::new();
-    let admin = observe::start(&reloader, &proxy, shares.admin, stop.clone())?;
+    let admin = observe::start(&reloader, &proxy, shares.admin, events, stop.clone())?;
     tasks.spawn(housekeeping(Arc::clone(&proxy), stop.clone()));
     let clients = TaskTracker::new();
     for (listener, kind) in listeners {

@@ -12,11 +12,15 @@ use tracing::{error, info};
 
 use super::{Cause, Reloader, ServerError, bind};
 use crate::{
-    admin::{Control, HISTORY_STEP, History, LastReload, Observed, Readiness, Reload, Sample, Summary, http},
-    client::Proxy,
+    admin::{
+        ClientRow, Control, HISTORY_STEP, History, LastReload, Observed, Readiness, Reload, Sample, Summary, http,
+    },
+    client::{Proxy, handle::Handle},
     config::Config,
+    logging::{Events, Line},
     metrics::{MemberRow, Scrape},
-    topology::{DrainError, Health, MemberView, Role},
+    session::Transaction,
+    topology::{DrainError, Health, MemberView, Role, View},
 };
 
 /// What the admin port shows.
@@ -25,6 +29,7 @@ struct Running {
     reloader: Arc<Reloader>,
     since: Instant,
     history: History,
+    events: Events,
 }
 
 /// Opens the admin port, if one is configured, and serves it until `stop`, so many connections at once.
@@ -32,13 +37,14 @@ pub(super) fn start(
     reloader: &Arc<Reloader>,
     proxy: &Arc<Proxy>,
     connections: usize,
+    events: Events,
     stop: CancellationToken,
 ) -> Result<Option<JoinHandle<()>>, ServerError> {
     let Some(address) = proxy.policy.now().config.listen.admin_http else { return Ok(None) };
     let listener = bind("listen.admin_http", address)?;
     info!(%address, "admin port listening");
     let (proxy, reloader) = (Arc::clone(proxy), Arc::clone(reloader));
-    let running = Arc::new(Running { proxy, reloader, since: Instant::now(), history: History::default() });
+    let running = Arc::new(Running { proxy, reloader, since: Instant::now(), history: History::default(), events });
     Ok(Some(tokio::spawn(async move {
         let observed = Arc::clone(&running) as Arc<dyn Observed>;
         let served = tokio::select! {
@@ -99,6 +105,32 @@ impl Running {
     }
 }
 
+fn client_row(handle: &Handle, view: &View, now: Instant) -> ClientRow {
+    let glance = handle.glance();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let name = |address| {
+        let known = view.members.iter().find(|member| member.member.address == address);
+        known.map_or_else(|| address.to_string(), |member| member.member.name.to_string())
+    };
+    ClientRow {
+        id: handle.id.get(),
+        user: text(&glance.user),
+        address: handle.peer.to_string(),
+        database: glance.shown.settings.database.as_deref().map(text),
+        state: match (glance.runs, glance.works, glance.shown.transaction) {
+            (true, ..) => "running",
+            (false, true, _) => "waiting",
+            (false, false, Transaction::None) => "idle",
+            (false, false, _) => "idle_in_transaction",
+        },
+        since: now.saturating_duration_since(glance.since),
+        connected: now.saturating_duration_since(glance.connected),
+        statements: glance.commands,
+        member: glance.member.map(name),
+        pins: glance.shown.pins.iter().map(|reason| (reason.name(), reason.remedy())).collect(),
+    }
+}
+
 impl Observed for Running {
     fn readiness(&self) -> Readiness {
         if self.proxy.drain.is_cancelled() {
@@ -119,6 +151,15 @@ impl Observed for Running {
 
     fn config_text(&self) -> String {
         self.proxy.policy.now().config.to_string()
+    }
+
+    fn clients(&self) -> Vec<ClientRow> {
+        let (view, now) = (self.proxy.topology.view(), Instant::now());
+        self.proxy.clients.all().iter().map(|handle| client_row(handle, &view, now)).collect()
+    }
+
+    fn events(&self) -> Vec<Line> {
+        self.events.lines()
     }
 
     fn history(&self, since: u64) -> Vec<Sample> {

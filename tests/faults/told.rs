@@ -41,7 +41,9 @@ impl<'a> Since<'a> {
 fn each_fact_is_in_the_log_within_two_seconds(flavor: Flavor) {
     let Some(mut cluster) = support::cluster(flavor, |_| ()) else { return };
     cluster.sql(0, "CREATE TABLE app.t (a INT PRIMARY KEY)").unwrap();
-    (1..=2).for_each(|replica| cluster.catch_up(replica, IN_THE_END).unwrap());
+    for replica in 1..=2 {
+        cluster.catch_up(replica, IN_THE_END).unwrap();
+    }
     let limits = "pool = { max_backend_connections = 3, acquire_timeout = '1s' }\n\
         limits.max_client_connections = 6\nmonitor = { max_lag = '1s', interval = '1s', timeout = '500ms', fall = 3, rise = 2 }";
     let proxy = Proxy::start(&cluster, limits);
@@ -57,7 +59,9 @@ fn clients_and_their_limits(proxy: &Proxy) {
 
     let log = Since::now(proxy);
     let mut pinned: Vec<Raw> = (0..3).map(|_| Raw::app(proxy.read_write)).collect();
-    pinned.iter_mut().for_each(|session| session.run("BEGIN"));
+    for session in &mut pinned {
+        session.run("BEGIN");
+    }
     let mut waits = Raw::app(proxy.read_write);
     let refused = thread::spawn(move || waits.say("INSERT INTO t VALUES (1)"));
     let said = refused.join().unwrap();

@@ -38,7 +38,7 @@ function showRights(told) {
     ? "You may drain members and kill clients here."
     : rights.login
       ? "Read only: log in to drain members and to kill clients."
-      : "Read only: without [admin] user and password_file only this machine itself may change something.";
+      : "Read only: this version of the proxy shows and changes nothing here.";
 }
 
 /// Asks whether it is meant, and does it.
