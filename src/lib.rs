@@ -2,8 +2,8 @@
 //!
 //! The life of a query: [`server`] accepts, [`client`] reads a command, [`sql`] classifies its bytes once, [`route`] decides
 //! once, [`pool`] lends a connection to a member that [`topology`] knows to be fit, [`backend`] relays command and reply by
-//! peeking at packet headers ([`net`], [`wire`]), and [`session`] and [`diagnostics`] learn from the reply. Around it:
-//! [`config`], [`metrics`], [`logging`], [`admin`]; and the commands [`check`], [`explain`] and [`demo`]. `ARCHITECTURE.md` tells more.
+//! peeking at packet headers ([`net`], [`wire`]), and [`session`] learns from the reply. Around it: [`config`], [`metrics`],
+//! [`logging`], [`admin`]; and the commands [`check`], [`explain`] and [`demo`]. `ARCHITECTURE.md` tells more.
 
 pub mod admin;
 pub mod backend;
@@ -11,7 +11,6 @@ pub mod check;
 pub mod client;
 pub mod config;
 pub mod demo;
-pub mod diagnostics;
 pub mod explain;
 pub mod logging;
 pub mod metrics;
@@ -22,5 +21,4 @@ pub mod server;
 pub mod session;
 pub mod sql;
 pub mod topology;
-pub mod upstream;
 pub mod wire;

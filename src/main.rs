@@ -11,10 +11,10 @@ use anyhow::Context;
 use clap::Parser;
 use mysql_proxy::admin::status::{self, Screen, Show, StatusError};
 use mysql_proxy::check::{self, Verdict};
-use mysql_proxy::config::{Config, ConfigError, Environment, Source};
+use mysql_proxy::config::{self, Config, ConfigError, Environment};
 use mysql_proxy::demo::tour::{self, Afterwards};
 use mysql_proxy::explain::{self, StateError};
-use mysql_proxy::logging::{self, Events, LoggingError};
+use mysql_proxy::logging::{self, LoggingError};
 use mysql_proxy::server;
 use tracing::subscriber::NoSubscriber;
 use tracing::{info, warn};
@@ -60,13 +60,12 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<(), Failure> {
-    let events = logging::start(cli.log_format.into())?;
+    logging::start(cli.log_format.into())?;
     match cli.command {
         Command::Run(file) => {
-            let source = source(&file)?;
-            let config = source.load()?;
-            tell_source(&source);
-            run(config, source, events)
+            let config = load(&file)?;
+            tell_source(&file);
+            run(config)
         }
         Command::Check(arguments) => check(&load(&arguments.config)?, &arguments),
         Command::Explain(arguments) => explain(&load(&arguments.config)?, &arguments),
@@ -75,20 +74,16 @@ fn start(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-fn source(file: &ConfigFile) -> Result<Source, ConfigError> {
-    Ok(Source::new(file.path.clone(), Environment::of_process()?))
-}
-
 fn load(file: &ConfigFile) -> Result<Config, ConfigError> {
-    source(file)?.load()
+    config::load(file.path.as_deref(), &Environment::of_process()?)
 }
 
 /// The log's first line: what runs here, and by whose word.
-fn tell_source(source: &Source) {
-    let named = source.path();
-    let variables = source.environment().names().join(" ");
+fn tell_source(file: &ConfigFile) {
+    let named = file.path.as_deref().unwrap_or(Path::new(config::DEFAULT_FILE));
     let source =
         if named.exists() { named.display().to_string() } else { "none (defaults and environment)".to_owned() };
+    let variables = Environment::of_process().map(|variables| variables.names().join(" ")).unwrap_or_default();
     info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -104,9 +99,9 @@ fn tell_source(source: &Source) {
     }
 }
 
-fn run(config: Config, source: Source, events: Events) -> Result<(), Failure> {
+fn run(config: Config) -> Result<(), Failure> {
     let runtime = server::runtime(config.runtime.worker_threads()).context("cannot start the runtime")?;
-    runtime.block_on(server::run(config, source, events)).map_err(|error| Failure::Running(error.into()))
+    runtime.block_on(server::run(config)).map_err(|error| Failure::Running(error.into()))
 }
 
 fn check(config: &Config, arguments: &Check) -> Result<(), Failure> {

@@ -66,14 +66,6 @@ impl Observed for StandIn {
         "[monitor]\nuser = \"proxy\"\npassword = \"********\"\nfall = 3\n".to_owned()
     }
 
-    fn clients(&self) -> Vec<mysql_proxy::admin::ClientRow> {
-        Vec::new()
-    }
-
-    fn events(&self) -> Vec<mysql_proxy::logging::Line> {
-        Vec::new()
-    }
-
     fn history(&self, _since: u64) -> Vec<mysql_proxy::admin::Sample> {
         Vec::new()
     }

@@ -15,8 +15,6 @@ use axum::{Json, Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::clients::ClientsReport;
-use super::events::EventReport;
 use super::history::Sample;
 use super::listener::BoundedListener;
 use super::observed::Observed;
@@ -28,8 +26,7 @@ const LIFETIME: Duration = Duration::from_secs(10);
 /// What connections get to end by themselves, once the server is to stop.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-const PATHS: &str = "/ /metrics /healthz /readyz /api/v1/status /api/v1/members /api/v1/clients \
-    /api/v1/events /api/v1/history /api/v1/config";
+const PATHS: &str = "/ /metrics /healthz /readyz /api/v1/status /api/v1/members /api/v1/history /api/v1/config";
 
 type Proxy = State<Arc<dyn Observed>>;
 
@@ -71,8 +68,6 @@ fn routes(observed: Arc<dyn Observed>) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/v1/status", get(status))
         .route("/api/v1/members", get(members))
-        .route("/api/v1/clients", get(clients))
-        .route("/api/v1/events", get(events))
         .route("/api/v1/history", get(history))
         .route("/api/v1/config", get(config))
         .fallback(unknown_path)
@@ -109,22 +104,6 @@ async fn status(State(observed): Proxy) -> Json<StatusReport> {
 
 async fn members(State(observed): Proxy) -> Json<Vec<MemberReport>> {
     Json(MemberReport::all(&*observed))
-}
-
-/// `?limit=200&filter=app`: the first so many in which the word occurs.
-#[derive(serde::Deserialize)]
-struct Which {
-    #[serde(default)]
-    filter: String,
-    limit: Option<usize>,
-}
-
-async fn clients(State(observed): Proxy, Query(Which { filter, limit }): Query<Which>) -> Json<ClientsReport> {
-    Json(ClientsReport::of(observed.clients(), &filter, limit.unwrap_or(usize::MAX)))
-}
-
-async fn events(State(observed): Proxy) -> Json<Vec<EventReport>> {
-    Json(observed.events().into_iter().map(EventReport::from).collect())
 }
 
 /// `?since=1700000000000`: milliseconds since 1970, to get only what has come since.
@@ -184,14 +163,6 @@ mod tests {
 
         fn config_text(&self) -> String {
             String::new()
-        }
-
-        fn clients(&self) -> Vec<crate::admin::ClientRow> {
-            Vec::new()
-        }
-
-        fn events(&self) -> Vec<crate::logging::Line> {
-            Vec::new()
         }
 
         fn history(&self, _since: u64) -> Vec<Sample> {

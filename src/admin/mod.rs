@@ -1,15 +1,12 @@
 //! What operators see of the running proxy, and the command that shows it.
 //!
-//! Knows HTTP, JSON and tables. Must not know how the proxy does its work: it asks through [`Observed`], and has it
-//! changed through [`Control`].
+//! Knows HTTP, JSON and tables. Must not know how the proxy does its work: it asks through [`Observed`], and changes
+//! nothing.
 //!
 //! ```text
 //! running proxy ─ Observed ─▶ http ─ report (JSON) ─▶ fetch ─▶ status ─ table ─▶ terminal
 //! ```
 
-mod clients;
-mod control;
-mod events;
 mod fetch;
 mod history;
 pub mod http;
@@ -20,9 +17,6 @@ mod report;
 pub mod status;
 mod table;
 
-pub use clients::{ClientReport, ClientRow, ClientsReport};
-pub use control::{Control, LastReload, Reload, ReloadRefused};
-pub use events::EventReport;
 pub use fetch::FetchError;
 pub use history::{History, STEP as HISTORY_STEP, Sample};
 pub use observed::{Observed, Readiness, Summary};

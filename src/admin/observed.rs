@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::clients::ClientRow;
 use super::history::Sample;
-use crate::logging::Line;
 use crate::metrics::{QueryTotals, Scrape};
 
 /// A running proxy, as operators see it. Answers come at once, from what is known already.
@@ -17,12 +15,6 @@ pub trait Observed: Scrape + Send + Sync {
 
     /// The effective configuration as TOML, with the secrets masked.
     fn config_text(&self) -> String;
-
-    /// Who is connected, by id.
-    fn clients(&self) -> Vec<ClientRow>;
-
-    /// The log's last lines, the oldest first.
-    fn events(&self) -> Vec<Line>;
 
     /// What the charts show of the last quarter of an hour: samples younger than this moment (milliseconds since 1970).
     fn history(&self, since: u64) -> Vec<Sample>;

@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use rustls::{AlertDescription, pki_types::ServerName};
 use tracing::{info, warn};
 
@@ -42,18 +41,6 @@ pub enum Secrecy {
     Preferred(Connector),
     /// TLS, or nothing is said.
     Required(Connector),
-}
-
-impl Secrecy {
-    /// Whether members are asked for the same, and shown the same.
-    fn is_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Secrecy::Unneeded, Secrecy::Unneeded) | (Secrecy::None, Secrecy::None) => true,
-            (Secrecy::Preferred(one), Secrecy::Preferred(other)) => one.is_as(other),
-            (Secrecy::Required(one), Secrecy::Required(other)) => one.is_as(other),
-            _ => false,
-        }
-    }
 }
 
 /// TLS failed with a member.
@@ -112,7 +99,7 @@ pub enum Insecure {
 /// How all members are reached.
 #[derive(Debug)]
 pub struct Road {
-    secrecy: ArcSwap<Secrecy>,
+    secrecy: Secrecy,
     /// The domains in which members' names are looked up, too.
     domains: Vec<String>,
     names: RwLock<HashMap<SocketAddr, Arc<[ServerName<'static>]>>>,
@@ -126,19 +113,7 @@ impl Road {
     /// With this much secrecy. `domains`: where short names are completed.
     #[must_use]
     pub fn new(secrecy: Secrecy, domains: Vec<String>) -> Self {
-        let secrecy = ArcSwap::from_pointee(secrecy);
         Road { secrecy, domains, names: RwLock::default(), failing: Mutex::default(), told: Mutex::default() }
-    }
-
-    /// From now on with this much secrecy; connections that stand stay as they are. False: it is the same as before.
-    pub fn become_as(&self, secrecy: Secrecy) -> bool {
-        if self.secrecy.load().is_as(&secrecy) {
-            return false;
-        }
-        self.secrecy.store(Arc::new(secrecy));
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        true
     }
 
     /// Everything in clear, by who speaks for himself only.
@@ -179,7 +154,7 @@ impl Road {
     fn tell_of_clear(&self, address: SocketAddr) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < MOST_TOLD && told.insert(address) {
-            let why = match **self.secrecy.load() {
+            let why = match self.secrecy {
                 Secrecy::Unneeded => return,
                 Secrecy::None => "tls.backend.mode is disabled",
                 Secrecy::Preferred(_) | Secrecy::Required(_) => "it offers no TLS",
@@ -198,8 +173,7 @@ impl Road {
         login: &mut Login,
     ) -> Result<(u8, Result<(), Insecure>), DialError> {
         let offers = offered.contains(Capabilities::SSL);
-        let secrecy = self.secrecy.load_full();
-        let connector = match &*secrecy {
+        let connector = match &self.secrecy {
             Secrecy::Required(connector) if offers => connector,
             Secrecy::Preferred(connector) if offers && !self.fails(address) => connector,
             Secrecy::Required(_) => return Ok((seq, Err(Insecure::NotOffered))),
@@ -208,7 +182,7 @@ impl Road {
                 return Ok((seq, Ok(())));
             }
         };
-        let terms = connector.terms();
+        let terms = connector.terms().await;
         login.capabilities.insert(Capabilities::SSL);
         stream.write_message(seq, &login.encode_ssl_request()).await.map_err(PacketError::Io)?;
         // Not a name: it would be told to all who listen. It says whose session may be taken up again.
@@ -216,7 +190,7 @@ impl Road {
         stream.connect_tls(Arc::clone(&terms.config), whose).await.map_err(|error| self.failed(address, error))?;
         self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
-        let judged = connector.judge(terms, stream.peer_certificates(), &self.names(address));
+        let judged = connector.judge(&terms, stream.peer_certificates(), &self.names(address));
         Ok((seq.wrapping_add(1), judged.map_err(Insecure::from)))
     }
 
@@ -229,7 +203,7 @@ impl Road {
     /// A member with which TLS fails is spoken to in clear for a while, where TLS is only preferred.
     fn failed(&self, address: SocketAddr, error: io::Error) -> DialError {
         let is_tls = error.kind() == io::ErrorKind::InvalidData;
-        if is_tls && matches!(**self.secrecy.load(), Secrecy::Preferred(_)) {
+        if is_tls && matches!(self.secrecy, Secrecy::Preferred(_)) {
             let now = Instant::now();
             let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
             failing.retain(|_, failing| !failing.is_over(now));

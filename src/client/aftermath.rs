@@ -1,12 +1,11 @@
 //! What replies leave untold: an error's packet tells neither the status nor the changes of the session, and the EOF
 //! behind rows has no room for the changes.
 
-use super::{connections::Used, logged_in::Client, request::Order};
+use super::{connections::Used, order::Order, previous::multi_statements, run::Client};
 use crate::{
     backend::Reply,
     session::Transaction,
     sql::{Facts, Kind, ServerKind, Statement},
-    upstream::multi_statements,
     wire::ok::Change,
 };
 

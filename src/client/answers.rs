@@ -5,9 +5,9 @@ use super::{
     handle::Scope,
     incoming::Incoming,
     kill::{Force, Means, Verdict},
-    logged_in::{Client, Gone},
+    order::Order,
     refusal,
-    request::Order,
+    run::{Client, Gone},
 };
 use crate::{
     route::{Answer, KillId, Reason, Target},

@@ -7,12 +7,11 @@ use zeroize::Zeroizing;
 
 use super::{
     accounts::{Entry, Known},
-    ask_members::{Patience, ask, confirm},
-    login::{LOGIN_LIMIT, login_method},
+    handshake::{LOGIN_LIMIT, login_method},
+    lookup::{Stored, look_up},
     proxy::Proxy,
     refusal,
-    stored_passwords::{Stored, look_up},
-    verdict::{Verdict, is_about_the_character_set},
+    verdict::{Patience, Verdict, ask, confirm, is_about_the_character_set},
 };
 use crate::{
     backend::{Account, Demand, StoredMethod},

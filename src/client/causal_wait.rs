@@ -12,10 +12,10 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    attempts::{Attempts, Choice},
     connections::Side,
-    logged_in::Client,
+    member_choice::{Attempts, Choice},
     refusal,
+    run::Client,
     wanted::{Unwanted, while_wanted},
 };
 use crate::{

@@ -8,25 +8,27 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 use super::{
-    attempts::Attempts,
     auth::{Denial, verify},
+    bring::{BringError, bring, clean, enter_at_login, reset_for_session},
     connections::{Connections, Side, Used},
-    give_back::{clean_up, give_back},
+    handshake::{self, SHARED},
     incoming::Incoming,
-    logged_in::{Client, Gone},
-    login::SHARED,
-    pending_probes::PendingProbes,
+    member_choice::Attempts,
+    memory::{Condition, Memory},
+    order::Order,
+    previous::{ASK_LIMIT, Previous},
     refusal, refused,
-    request::Order,
-    session_start::{begin, new_session},
+    registry::ClientId,
+    run::{Client, Gone, new_session},
+    settle::{give_back, release},
+    unasked::Unasked,
 };
 use crate::{
     backend::{Account, QueryError},
-    diagnostics::DiagnosticsArea,
+    pool::Lease,
     route::{Freshness, Loss, Reason, Route, Target},
-    session::{ClientId, Listener, PinReason, Transaction},
+    session::{Listener, PinReason, Transaction},
     sql::{ServerKind, TextEncoding},
-    upstream::{ASK_LIMIT, Sync, SyncError, enter_at_login, reset_for_session, sync_settings},
     wire::{
         Capabilities,
         err::SqlError,
@@ -71,7 +73,7 @@ impl Client {
             let mut used = self.connect(side, &route, &mut attempts).await?;
             let (connection, memory) = used.lease.parts();
             let brought = async {
-                sync_settings(connection, memory, &self.session.settings, crate::upstream::Held::No).await?;
+                bring(connection, memory, &self.session.settings, super::bring::Held::No).await?;
                 match &foreign {
                     Some(name) => Ok(Some(enter_at_login(connection, memory, name).await?)),
                     None => Ok(None),
@@ -86,22 +88,22 @@ impl Client {
                         self.session.dialect.encoding = TextEncoding::from_character_set(name);
                     }
                     // Nobody may have known the members when it came.
-                    begin(&mut self.session, &self.proxy);
+                    handshake::begin(&mut self.session, &self.proxy);
                     self.session.start_under(&memory.sql_mode);
                     self.wait_timeout = memory.wait_timeout;
                     self.session.login_collation = memory.baseline.get(b"collation_connection".as_slice()).cloned();
                     self.settle(side, used).await;
                     return Ok(());
                 }
-                Err(SyncError::Query(QueryError::Sql(error))) if used.on_primary => {
+                Err(BringError::Query(QueryError::Sql(error))) if used.on_primary => {
                     used.lease.discard();
                     return Err(error);
                 }
-                Err(SyncError::Query(QueryError::Sql(error))) if !self.proxy.topology.view().has_primary() => {
+                Err(BringError::Query(QueryError::Sql(error))) if !self.proxy.topology.view().has_primary() => {
                     used.lease.discard();
                     return Err(error);
                 }
-                Err(SyncError::Query(QueryError::Sql(_))) => {
+                Err(BringError::Query(QueryError::Sql(_))) => {
                     // The replica may be behind; the primary knows.
                     used.lease.discard();
                     route.target = Target::Primary;
@@ -170,8 +172,8 @@ impl Client {
         self.leave_connections_clean().await;
         self.prepared.clear();
         self.session.reset();
-        begin(&mut self.session, &self.proxy);
-        self.previous = DiagnosticsArea::default();
+        handshake::begin(&mut self.session, &self.proxy);
+        self.previous = Previous::default();
         match self.character_sets_after_reset().await {
             Ok(()) => self.acknowledge(incoming.reply_seq()).await,
             Err(error) => self.answer_error(incoming, &error).await,
@@ -193,9 +195,8 @@ impl Client {
             let side = self.side(&route);
             let mut used = self.connect(side, &route, &mut attempts).await?;
             let (connection, memory) = used.lease.parts();
-            if memory.sync == Sync::New
-                && let Err(error) =
-                    sync_settings(connection, memory, &self.session.settings, crate::upstream::Held::No).await
+            if memory.condition == Condition::Fresh
+                && let Err(error) = bring(connection, memory, &self.session.settings, super::bring::Held::No).await
             {
                 attempts.failed(used.member, format!("{}: {error}", used.address));
                 used.lease.discard();
@@ -209,7 +210,7 @@ impl Client {
                         }
                     }
                     // The connection has the global ones now; let it be reset before anybody uses it.
-                    memory.sync = Sync::Dirty;
+                    memory.condition = Condition::Tainted;
                     self.settle(side, used).await;
                     return Ok(());
                 }
@@ -277,7 +278,7 @@ impl Client {
         if entered.is_ok() {
             // Another account, but the same application: it has seen its own writes.
             self.session.causality = before.2.causality;
-            self.previous = DiagnosticsArea::default();
+            self.previous = Previous::default();
         } else {
             for used in self.let_connections_go() {
                 used.lease.discard();
@@ -311,7 +312,7 @@ impl Client {
         let session = new_session(&proxy, &self.origin, &login);
         let before = std::mem::replace(&mut self.session, session);
         self.session.causality = before.causality;
-        self.previous = DiagnosticsArea::default();
+        self.previous = Previous::default();
         self.login = login;
         // Should nobody serve now, the next statement says so.
         let _ = self.check_login().await;
@@ -353,7 +354,7 @@ impl Client {
             }
         }
         self.connections = Connections::default();
-        self.unasked = PendingProbes::default();
+        self.unasked = Unasked::default();
         self.session.ledger.reset();
         self.session.transaction = Transaction::None;
         held
@@ -386,5 +387,16 @@ impl Client {
         let handle = self.proxy.clients.find(ClientId::from_number(number))?;
         let primary = self.proxy.topology.view().usable_primary()?.member.address;
         handle.running().filter(|place| place.address == primary).map(|place| place.thread_id)
+    }
+}
+
+/// Takes everything away that stands on a connection.
+pub(super) async fn clean_up(used: Used) {
+    let mut lease: Lease<Memory> = used.lease;
+    let (connection, memory) = lease.parts();
+    memory.condition = Condition::Tainted;
+    match clean(connection, memory).await {
+        Ok(()) => release(lease),
+        Err(_) => lease.discard(),
     }
 }

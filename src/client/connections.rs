@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, time::Instant};
 
+use super::memory::Memory;
 use crate::{
     pool::{BackendId, Lease},
     topology::{InFlight, MemberId, Seen},
-    upstream::BackendState,
 };
 
 /// For what a session uses a connection.
@@ -22,7 +22,7 @@ pub enum Side {
 #[derive(Debug)]
 pub struct Used {
     /// The connection.
-    pub lease: Lease<BackendState>,
+    pub lease: Lease<Memory>,
     /// The member.
     pub member: MemberId,
     /// Its address.

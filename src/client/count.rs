@@ -1,8 +1,8 @@
 //! What is counted for each statement.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{connections::Side, handle::Shown, logged_in::Client, request::Finish};
+use super::{connections::Side, order::Finish, run::Client};
 use crate::{
     metrics::{CausalRead, IgnoredHint, Outcome},
     route::{Freshness, Route},
@@ -72,19 +72,6 @@ impl Client {
     /// Whether a read must see GTIDs that the session has written.
     pub(super) fn awaits_gtid(&self, side: Side, route: &Route) -> bool {
         side == Side::Replica && route.freshness == Freshness::OwnWrites && !self.session.causality.gtids().is_empty()
-    }
-
-    /// Lets operators see what has changed of the session.
-    pub(super) fn show_session(&mut self) {
-        let session = &self.session;
-        let is_as_shown = self.shown.transaction == session.transaction
-            && self.shown.pins == session.ledger.pins
-            && Arc::ptr_eq(&self.shown.settings, &session.settings);
-        if !is_as_shown {
-            let (settings, pins) = (Arc::clone(&session.settings), session.ledger.pins.clone());
-            self.shown = Shown { settings, pins, transaction: session.transaction };
-            self.registered.handle.show(self.shown.clone());
-        }
     }
 
     /// Counts the session's pins as they stand, and tells of new ones.

@@ -7,19 +7,53 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::timeout_at;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout_at,
+};
 
 use super::{
-    attempts::{Attempts, Choice},
     connections::Side,
-    fallbacks::{Fallbacks, Turn},
-    logged_in::Client,
+    member_choice::{Attempts, Choice},
     refusal,
+    run::Client,
 };
 use crate::{topology::PickReason, wire::err::SqlError};
 
 /// How long a read waits for its turn before it looks for a replica again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The turns of all clients.
+#[derive(Clone, Debug)]
+pub struct Fallbacks {
+    turns: Option<Arc<Semaphore>>,
+    limit: usize,
+}
+
+/// The right to have the primary serve one read in a replica's place, for as long as it takes.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Fallbacks {
+    /// So many at a time; 0: any number.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { turns: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), limit }
+    }
+
+    /// These, or others of another limit; whoever has a turn of these keeps it.
+    #[must_use]
+    pub fn limited_to(&self, limit: usize) -> Self {
+        if self.limit == limit { self.clone() } else { Self::new(limit) }
+    }
+
+    /// Whether reads may have to wait for their turn.
+    pub(super) const fn are_limited(&self) -> bool {
+        self.turns.is_some()
+    }
+}
 
 impl Client {
     /// Whether the read must wait for its turn before the primary serves it.

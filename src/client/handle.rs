@@ -15,14 +15,28 @@ use std::{
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    backend::Account,
-    net::Scissors,
-    session::{ClientId, Pins, Settings, Transaction},
-};
+use crate::{backend::Account, net::Scissors};
 
 /// How long a statement that has ended waits for kills that are under way to it, so that they strike nothing else.
 const KILLS_END: Duration = Duration::from_secs(3);
+
+/// The proxy's id of a client connection, which is what the client believes its `CONNECTION_ID()` to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(u32);
+
+impl ClientId {
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The id that somebody wrote.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        ClientId(number)
+    }
+}
 
 /// How much `KILL` ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,38 +110,6 @@ impl Aim {
     }
 }
 
-/// What a client's session has told of itself.
-#[derive(Clone, Debug, Default)]
-pub struct Shown {
-    /// Its database among others; shared with the session, which makes itself new ones when they change.
-    pub settings: Arc<Settings>,
-    /// Why it keeps its connection.
-    pub pins: Pins,
-    /// Whether one is open.
-    pub transaction: Transaction,
-}
-
-/// A client at this moment.
-#[derive(Clone, Debug)]
-pub struct Glance {
-    /// The account's name.
-    pub user: Vec<u8>,
-    /// What its session has told last.
-    pub shown: Shown,
-    /// Where its statement runs, or where it has run last.
-    pub member: Option<SocketAddr>,
-    /// Whether a statement runs there now.
-    pub runs: bool,
-    /// Whether a command is at work.
-    pub works: bool,
-    /// How many commands have come.
-    pub commands: u64,
-    /// Since its last statement began; before the first, since its login.
-    pub since: Instant,
-    /// Its login.
-    pub connected: Instant,
-}
-
 /// What others may know of a client, and do to it.
 #[derive(Debug)]
 pub struct Handle {
@@ -135,7 +117,6 @@ pub struct Handle {
     pub id: ClientId,
     /// Where it comes from.
     pub peer: SocketAddr,
-    connected: Instant,
     /// Ends the client at its next idle moment.
     pub stop: CancellationToken,
     /// Ends the client at once.
@@ -154,7 +135,6 @@ pub struct Handle {
 #[derive(Debug)]
 struct State {
     owner: Account,
-    shown: Shown,
     running: Option<Running>,
     /// The two connections that were used last: one to write on, one to read from.
     places: [Option<(Place, Instant)>; 2],
@@ -174,7 +154,6 @@ impl Handle {
     pub fn new(id: ClientId, owner: &Account, peer: SocketAddr, stop: CancellationToken) -> Self {
         let state = State {
             owner: owner.clone(),
-            shown: Shown::default(),
             running: None,
             places: [None; 2],
             striking: 0,
@@ -185,7 +164,6 @@ impl Handle {
         Handle {
             id,
             peer,
-            connected: Instant::now(),
             stop,
             kill: CancellationToken::new(),
             commands: AtomicU64::new(0),
@@ -205,34 +183,6 @@ impl Handle {
     /// Another account has logged in on it (`COM_CHANGE_USER`).
     pub fn belongs_to(&self, owner: &Account) {
         self.state().owner = owner.clone();
-    }
-
-    /// Its session has changed.
-    pub fn show(&self, shown: Shown) {
-        self.state().shown = shown;
-    }
-
-    /// What operators see of it.
-    #[must_use]
-    pub fn glance(&self) -> Glance {
-        let state = self.state();
-        let command = self.command();
-        let last = state.places.iter().flatten().max_by_key(|(_, began)| *began);
-        Glance {
-            user: state.owner.user.clone(),
-            shown: state.shown.clone(),
-            member: state
-                .running
-                .as_ref()
-                .map(|running| running.place)
-                .or(last.map(|(place, _)| *place))
-                .map(|it| it.address),
-            runs: state.running.is_some(),
-            works: command % 2 == 1,
-            commands: command.div_ceil(2),
-            since: last.map_or(self.connected, |(_, began)| *began),
-            connected: self.connected,
-        }
     }
 
     /// A command has come. Its client alone calls this.

@@ -1,6 +1,6 @@
 //! From an accepted socket to an authenticated client. Only an [`Authenticated`] client has a `run`.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::rand;
 use tokio::time::timeout;
@@ -8,21 +8,22 @@ use zeroize::Zeroizing;
 
 use super::{
     auth::{self, Denial},
-    login::{LOGIN_LIMIT, Origin, login_method},
     proxy::Proxy,
     refusal, refused,
-    registry::Registered,
+    registry::{ClientId, Registered},
 };
 use crate::{
     backend::Account,
     metrics::AuthFailure,
     net::{PacketError, PacketStream},
-    session::ClientId,
+    session::{Listener, Session},
     wire::{
         Capabilities, Extensions, StatusFlags,
+        auth::{CACHING_SHA2, NATIVE},
         err::SqlError,
         greeting::{Greeting, SALT_LEN, Salt},
         login::{FirstPacket, Login},
+        server::{ServerFamily, Version},
     },
 };
 
@@ -30,6 +31,9 @@ use crate::{
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client that does not come in is listened to after it was told.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// The longest packet of a login, in bytes; connection attributes alone may have 64 KiB.
+pub(super) const LOGIN_LIMIT: usize = 128 * 1024;
+
 /// What the proxy offers, as far as the members have it too.
 const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
@@ -53,10 +57,30 @@ const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::DEPRECATE_EOF)
     .union(Capabilities::QUERY_ATTRIBUTES);
 
+/// What a member's connection must share with the client's.
+pub(super) const SHARED: Capabilities = Capabilities::FOUND_ROWS
+    .union(Capabilities::NO_SCHEMA)
+    .union(Capabilities::ODBC)
+    .union(Capabilities::LOCAL_FILES)
+    .union(Capabilities::IGNORE_SPACE)
+    .union(Capabilities::INTERACTIVE)
+    .union(Capabilities::MULTI_STATEMENTS)
+    .union(Capabilities::DEPRECATE_EOF)
+    .union(Capabilities::QUERY_ATTRIBUTES);
+
 /// What the greeting says when no member has been reached yet.
 const UNKNOWN_VERSION: &str = "8.0.0-mysql-proxy";
 /// `utf8mb4_general_ci`, which every member knows.
 const UNKNOWN_COLLATION: u8 = 45;
+
+/// Where a client comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Its address.
+    pub peer: SocketAddr,
+    /// The port it came in by.
+    pub listener: Listener,
+}
 
 /// A client that has said who it is, and was believed.
 pub struct Authenticated {
@@ -178,7 +202,8 @@ async fn read_login(proxy: &Proxy, stream: &mut PacketStream, seq: &mut u8) -> R
     let Some(tls) = proxy.policy.now().tls.clone() else {
         return Err(LoginError::Refused(refusal::bad_handshake()));
     };
-    stream.accept_tls(Arc::clone(&tls.identity().config)).await.map_err(LoginError::Tls)?;
+    let identity = tls.identity().await;
+    stream.accept_tls(Arc::clone(&identity.config)).await.map_err(LoginError::Tls)?;
     match first_packet(stream, seq).await? {
         FirstPacket::Login(login) => Ok(login),
         FirstPacket::SslRequest => Err(LoginError::Refused(refusal::bad_handshake())),
@@ -218,6 +243,26 @@ fn greeting(proxy: &Proxy, id: ClientId) -> Result<Greeting, LoginError> {
         status: server.map_or(StatusFlags::AUTOCOMMIT, |server| server.status),
         plugin: login_method(proxy).to_owned(),
     })
+}
+
+/// The authentication method that suits the cluster: what members greet with, if it is one of ours.
+pub(super) fn login_method(proxy: &Proxy) -> &'static str {
+    let view = proxy.topology.view();
+    let Some(server) = view.server() else { return CACHING_SHA2 };
+    match server.plugin.as_str() {
+        NATIVE => NATIVE,
+        CACHING_SHA2 => CACHING_SHA2,
+        _ if server.family == ServerFamily::MariaDb || server.version < Version(8, 0, 0) => NATIVE,
+        _ => CACHING_SHA2,
+    }
+}
+
+/// A session begins with what the members' settings say.
+pub(super) fn begin(session: &mut Session, proxy: &Proxy) {
+    let view = proxy.topology.view();
+    let Some(server) = view.server() else { return };
+    session.begin_with(server.autocommit);
+    session.begin_at(&server.isolation, proxy.policy.now().split_transactions);
 }
 
 /// Random, without the bytes that would end the text or start a plugin's name.

@@ -6,14 +6,10 @@
 
 use std::collections::HashMap;
 
-use super::{
-    connections::Used,
-    logged_in::Client,
-    request::{Ids, Order},
-};
+use super::{connections::Used, order::Order, run::Client};
 use crate::{
     backend::Translation,
-    sql::{Facts, IdUse, Kind, Span, Statement, held_ids},
+    sql::{Facts, HeldIds, IdUse, Kind, Span, Statement, held_ids},
     wire::{
         HEADER_LEN,
         attributes::Layout,
@@ -25,6 +21,26 @@ use crate::{
 
 /// The longest message whose parameters are looked through for ids, in bytes.
 const LONGEST: usize = 1024 * 1024;
+
+/// What of a statement's ids is the member's own.
+#[derive(Clone, Debug)]
+pub(super) struct Ids {
+    held: HeldIds,
+    /// Number of the parameters of a prepared statement; none for a text.
+    params: Option<u16>,
+}
+
+impl Ids {
+    /// In a text that is sent once, or in one that has been prepared.
+    pub fn of(statement: &Statement, sql: &[u8], params: Option<u16>) -> Self {
+        let mut held = held_ids(sql, statement.dialect);
+        if statement.has(Facts::SEVERAL) {
+            // Columns of which result nobody knows.
+            held.lock_columns.clear();
+        }
+        Ids { held, params }
+    }
+}
 
 impl Client {
     /// Whether a statement compares ids with those of the server's own tables, so that they must be the member's.

@@ -10,14 +10,14 @@ use tracing::{debug, info};
 
 use super::{
     handle::{Aim, Handle, Place, Scope},
-    logged_in::Client,
+    previous::ASK_LIMIT,
     refusal,
     registry::Named,
+    run::Client,
 };
 use crate::{
     backend::{Account, Connection, DialError, DialOptions, QueryError},
     route::KillMeans,
-    upstream::ASK_LIMIT,
     wire::{Capabilities, Extensions, err::SqlError},
 };
 

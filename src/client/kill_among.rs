@@ -5,7 +5,7 @@
 
 use super::{
     kill::{Means, Verdict},
-    logged_in::Client,
+    run::Client,
 };
 use crate::{
     route::{Answer, KillId},

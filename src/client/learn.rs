@@ -6,8 +6,9 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     connections::{Side, Used},
-    logged_in::Client,
-    request::Order,
+    memory::Condition,
+    order::Order,
+    run::Client,
 };
 use crate::{
     backend::Reply,
@@ -15,7 +16,6 @@ use crate::{
     session::{Listener, Told, Transaction},
     sql::{Facts, Kind, details},
     topology::Seen,
-    upstream::Sync,
     wire::{StatusFlags, gtid::GtidKind, ok::Change, server::ServerFamily},
 };
 
@@ -79,7 +79,7 @@ impl Client {
             memory.settings = Arc::clone(&self.session.settings);
         }
         if order.statement.is_some_and(|(statement, _)| statement.has(Facts::SETS_TRACKING)) {
-            memory.sync = Sync::TrackersOff;
+            memory.condition = Condition::Untracked;
         }
         if reply.last_insert_id != 0 && memory.told_insert_id(reply.last_insert_id) {
             self.session.insert_id_before = insert_id_before;

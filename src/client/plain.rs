@@ -9,27 +9,28 @@
 use std::{future::poll_fn, io, sync::Arc, time::Instant};
 
 use super::{
-    attempts::Attempts,
     connections::{Side, Used},
-    give_back::{release, release_at},
     handle::{Begun, IfLost, Place, Running, Scope},
     incoming::Incoming,
-    logged_in::{Client, Gone, Way},
-    request::{Finish, Order},
+    kept::{FoundRows, counts_all_rows},
+    member_choice::Attempts,
+    memory::{Memory, Types},
+    order::{Finish, Order},
+    registry::ClientId,
+    run::{Client, Gone, Way},
+    settle::{release, release_at},
     shown::LastRoute,
     statements::What,
     token::Brings,
     untold::MAY_HIDE,
 };
 use crate::{
-    diagnostics::{Clears, FoundRows, clears_conditions, counts_all_rows},
     net::Expects,
     pool::Wish,
     route::{Freshness, Reason, Route, Target},
-    session::{ClientId, Transaction},
-    sql::{Facts, Kind, ServerKind, Statement},
+    session::Transaction,
+    sql::{Facts, Kind, ServerKind, Statement, previous::Clears, previous::clears_conditions},
     topology::{Freshness as Needed, MemberId, MemberView, PickReason, Seen, View},
-    upstream::{BackendState, Types},
     wire::{
         Command, HEADER_LEN, StatusFlags,
         attributes::Layout,
@@ -75,7 +76,7 @@ impl Text {
     }
 
     /// Whether it can be sent to a connection as it is.
-    fn can_run(&self, memory: &BackendState, client: ClientId) -> bool {
+    fn can_run(&self, memory: &Memory, client: ClientId) -> bool {
         match self {
             Text::Query(_) => true,
             Text::Prepared { what, types, .. } => memory.has_prepared(&what.text, client, *types),
@@ -227,13 +228,13 @@ impl Client {
             return None;
         }
         let (settings, me) = (&self.session.settings, self.registered.handle.id);
-        let can = |memory: &BackendState| {
+        let can = |memory: &Memory| {
             let may_hide = memory.may_hide && memory.last_user != Some(me);
             memory.is_ready(settings) && !may_hide && what.can_run(memory, me)
         };
         let last = self.last_backend_at(member.member.id, side, on_primary);
         let pool = self.proxy.pools.member(member.member.address);
-        let lease = pool.lease_now(&self.identity, &Wish { can, last, fits: |_: &BackendState| true }, began)?;
+        let lease = pool.lease_now(&self.identity, &Wish { can, last, fits: |_: &Memory| true }, began)?;
         let used = Used {
             lease,
             member: member.member.id,
@@ -388,7 +389,7 @@ impl Client {
                 if sent.side == Side::Replica && statement.may_show_rows() {
                     self.connections.seen = Some(Seen { member: sent.used.member, at: now });
                 }
-                self.previous.found_rows = FoundRows::OnBackend(id, rows);
+                self.previous.found_rows = FoundRows::On(id, rows);
                 self.previous.row_count = -1;
             }
             ShortResult::Done { affected_rows, last_insert_id } => {

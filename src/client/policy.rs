@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::{accounts::Users, fallbacks::Fallbacks};
+use super::{accounts::Users, fallback::Fallbacks};
 use crate::{
     backend::Account,
     config::{Config, Network},

@@ -8,27 +8,31 @@ use super::{
     behind::Behind,
     commands::plain_route,
     connections::Side,
-    ids::names_ids,
+    ids::{Ids, names_ids},
     incoming::Incoming,
     kill::{Means, Verdict},
-    logged_in::{Client, Gone},
+    order::Order,
+    previous::asks,
     query::{ROUTE_ATTRIBUTE, prepares_on_replica, write_scopes},
     refusal,
-    request::{Ids, Order},
+    run::{Client, Gone},
     statements::{MAX_OF_SESSION, Prepared, Stands, What},
+    texts::StatementText,
     token::{AFTER_ATTRIBUTE, token_in},
 };
 use crate::{
-    diagnostics::{Clears, RowEncoding, clears_conditions, reads_diagnostics},
     metrics::Outcome,
     route::{Answer, KillId, Reason, Route, Target},
     session::PinReason,
-    sql::{Facts, Hint, Kind, ServerKind, Statement},
-    upstream::StatementText,
+    sql::{
+        Facts, Hint, Kind, ServerKind, Statement,
+        previous::{Clears, clears_conditions},
+    },
     wire::{
         Command, HEADER_LEN, StatusFlags,
         attributes::{Layout, of_execution},
         command::message,
+        kept_result::RowEncoding,
         packet::{MAX_PAYLOAD, MessageEnd, put_message},
         parameters::parameters,
         prepared::{ParameterTypes, asks_for_cursor, parameter_types, statement_id, with_types},
@@ -59,13 +63,13 @@ impl Client {
         }
         let statement = self.classify(incoming.argument(), false);
         let mut statement = write_scopes(statement, incoming);
-        let is_question = reads_diagnostics(&statement);
+        let is_question = asks(&statement);
         if !is_question {
             self.ask_what_waits().await;
             // A stored function is looked up in a table; a procedure only when it is called.
             let looks_up = statement.has(Facts::UNKNOWN_FUNCTION) && statement.kind != Kind::Call;
             if looks_up || clears_conditions(&statement, self.session.dialect.server) == Clears::Surely {
-                self.previous.clear();
+                self.previous.cleared();
             }
         }
         let mut rewritten = None;
@@ -121,7 +125,7 @@ impl Client {
         if self.has_lost_parameters(id) {
             return self.answer_error(incoming, &refusal::parameters_lost()).await;
         }
-        if !reads_diagnostics(&what.statement) {
+        if !asks(&what.statement) {
             self.ask_what_waits().await;
         }
         let sql = &what.text.sql;
@@ -372,7 +376,7 @@ impl Client {
     pub(super) async fn close_statement(&mut self, incoming: &mut Incoming) -> Result<(), Gone> {
         incoming.discard_rest(&mut self.stream).await?;
         let closed = statement_id(incoming.payload()).and_then(|id| self.prepared.remove(id));
-        let stood = |prepared: &Prepared| !prepared.stands().nothing() || reads_diagnostics(&prepared.what.statement);
+        let stood = |prepared: &Prepared| !prepared.stands().nothing() || asks(&prepared.what.statement);
         if let Some(prepared) = closed.filter(stood) {
             let last = self.connections.last;
             for side in [Side::Primary, Side::Replica] {

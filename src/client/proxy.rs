@@ -5,15 +5,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    abandoned::Abandoned, accounts::Accounts, error_log::ErrorLog, lookup::Lookups, pin_log::PinLog, policy::Policies,
-    registry::Registry, seats::Seats, seldom::Seldom,
+    abandon::Abandoned, accounts::Accounts, error_log::ErrorLog, lookup::Lookups, memory::Memory, pin_log::PinLog,
+    policy::Policies, registry::Registry, seats::Seats, seldom::Seldom, texts::StatementTexts,
 };
 use crate::{
     backend::{KeyPair, Road},
     metrics::Metrics,
     pool::{Identities, Pools},
     topology::Topology,
-    upstream::{BackendState, StatementTexts},
 };
 
 /// The proxy as its clients see it.
@@ -22,7 +21,7 @@ pub struct Proxy {
     /// Members, roles, health.
     pub topology: Arc<Topology>,
     /// Connections to members.
-    pub pools: Pools<BackendState>,
+    pub pools: Pools<Memory>,
     /// How members are reached.
     pub road: Arc<Road>,
     /// Who is connected to members, and how.

@@ -5,26 +5,27 @@ use tokio::time::timeout;
 use super::{
     behind::Behind,
     connections::Side,
-    give_back::{give_back, release},
-    ids::names_ids,
+    ids::{Ids, names_ids},
     incoming::Incoming,
     kill_among::kills_among,
-    logged_in::{Client, Gone},
-    request::{Finish, Ids, Order},
+    memory::Condition,
+    order::{Finish, Order},
+    previous::{ASK_LIMIT, asks},
+    run::{Client, Gone},
+    settle::{give_back, release},
     shown::LastRoute,
     token::{AFTER_ATTRIBUTE, Brings, token_in},
 };
 use crate::{
-    diagnostics::{RowEncoding, reads_diagnostics},
     metrics::Outcome,
     route::{Answer, Held, Leaving, Reason, Route, Standing, Target, decide},
     session::{Isolation, NextTransaction, PinReason},
     sql::{Facts, Hint, Kind, Statement, classify, classify_prefix, scoped},
-    upstream::{ASK_LIMIT, Sync},
     wire::{
         Command,
         attributes::{Layout, Unclear, in_front},
         command::message,
+        kept_result::RowEncoding,
         packet::MessageEnd,
         response::Shape,
     },
@@ -47,7 +48,7 @@ impl Client {
         let statement = write_scopes(statement, incoming);
         let token = asked.token.or_else(|| token_in(&statement, incoming.sql()));
         let Some(brings) = self.take_token(token, incoming).await? else { return Ok(()) };
-        if reads_diagnostics(&statement) {
+        if asks(&statement) {
             Box::pin(self.keep_before_changes((&statement, incoming.sql()), None)).await;
             if !incoming.is_partial() && Box::pin(self.show_kept(&statement, incoming.sql(), RowEncoding::Text)).await?
             {
@@ -225,7 +226,7 @@ impl Client {
             if connection.is_usable() {
                 let commit = connection.query("COMMIT AND NO CHAIN NO RELEASE");
                 if !matches!(timeout(ASK_LIMIT, commit).await, Ok(Ok(_))) {
-                    memory.sync = Sync::Dirty;
+                    memory.condition = Condition::Tainted;
                 }
             }
             give_back(used);
@@ -242,7 +243,7 @@ impl Client {
             && let Some(mut used) = self.connections.take(Side::Primary)
         {
             self.keep_answers(&mut used).await;
-            used.lease.parts().1.sync = Sync::Dirty;
+            used.lease.parts().1.condition = Condition::Tainted;
             release(used.lease);
         }
     }

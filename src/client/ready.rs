@@ -4,15 +4,16 @@
 //! Knows what the session needs of a connection. Must not know which member was chosen, nor what becomes of the reply.
 
 use super::{
+    bring::{BringError, Held, bring, close_statements, prepared_id},
     connections::Used,
-    logged_in::{Client, Gone},
+    kept::Numbers,
+    memory::{Condition, Memory},
+    order::Order,
     refusal,
-    request::Order,
+    run::{Client, Gone},
 };
 use crate::{
     backend::{Connection, SendError, Translation},
-    diagnostics::Substitutions,
-    upstream::{BackendState, Held, Sync, SyncError, close_statements, prepared_id, sync_settings},
     wire::{HEADER_LEN, attributes::Layout, prepared::put_statement_id},
 };
 
@@ -25,20 +26,20 @@ pub(super) struct Ready {
     /// The member's id of the prepared statement.
     member_id: Option<u32>,
     /// What stands in place of what the statement asks of the one before.
-    numbers: Substitutions,
+    numbers: Numbers,
 }
 
 impl Client {
     /// Brings the connection to the session's settings, to what the previous statement left, and prepares what is
     /// executed.
-    pub(super) async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, SyncError> {
+    pub(super) async fn make_ready(&mut self, used: &mut Used, order: &Order<'_>) -> Result<Ready, BringError> {
         self.catch_up(used).await?;
         self.forget_what_others_took(used);
         let mut with_numbers = self.prepared_with_numbers(used, order);
         let id = used.lease.id();
         let prepared = with_numbers.as_ref().or(order.prepared);
         if prepared.is_some_and(|text| used.lease.parts().1.prepared(text).is_none())
-            && self.previous.has_conditions_on(id)
+            && self.previous.has_diagnostics_on(id)
         {
             // Preparing takes them away.
             Box::pin(self.keep_answers(used)).await;
@@ -74,13 +75,13 @@ impl Client {
     pub(super) async fn bring_settings(
         &self,
         connection: &mut Connection,
-        memory: &mut BackendState,
+        memory: &mut Memory,
         held: Held,
-    ) -> Result<(), SyncError> {
+    ) -> Result<(), BringError> {
         if (memory.may_hide || memory.has_leftovers) && memory.last_user != Some(self.registered.handle.id) {
-            memory.sync = Sync::Dirty;
+            memory.condition = Condition::Tainted;
         }
-        sync_settings(connection, memory, &self.session.settings, held).await
+        bring(connection, memory, &self.session.settings, held).await
     }
 
     /// A send that fails is found out by the reply: the member may have said why.

@@ -12,11 +12,12 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+pub use super::handle::ClientId;
 use super::{
     handle::{Handle, IfLost, Place},
     seats::Seat,
 };
-use crate::{backend::Account, session::ClientId};
+use crate::backend::Account;
 
 /// The highest bits of the ids of proxies' clients. Members count their connections from one and do not come so far. The sign
 /// stays clear: MariaDB Connector/J holds a connection's id in an `int`, and writes it into its `KILL QUERY`.
@@ -108,14 +109,6 @@ impl Registry {
             }
         }
         latest.into_iter().map(|(thread_id, (_, handle))| (thread_id, handle)).collect()
-    }
-
-    /// All of them, by their ids.
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<Handle>> {
-        let mut all: Vec<_> = self.clients().values().cloned().collect();
-        all.sort_unstable_by_key(|handle| handle.id.get());
-        all
     }
 
     /// The client of this id.

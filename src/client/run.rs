@@ -1,34 +1,103 @@
 //! The loop of one client: read a command, do it, until the client leaves, is killed, or the proxy goes down.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
     behind::Behind,
     connections::Connections,
-    handle::Shown,
-    handshake::Authenticated,
-    idle_clock::IdleClock,
+    handshake::{self, Authenticated, Origin, SHARED},
+    idle::IdleClock,
     incoming::Incoming,
-    logged_in::{Client, Gone, Way},
-    login::SHARED,
-    pending_probes::PendingProbes,
     policy::Policy,
+    previous::Previous,
+    proxy::Proxy,
     refusal, refused,
     registry::Registered,
-    session_start::new_session,
     shown::LastRoute,
     statements::PreparedStatements,
+    unasked::Unasked,
 };
 use crate::{
-    diagnostics::DiagnosticsArea,
+    backend::Account,
     metrics::CountedPins,
-    net::Patience,
-    session::Transaction,
-    sql::ServerKind,
-    wire::{Command, StatusFlags, err::SqlError, ok::OkPacket},
+    net::{PacketStream, Patience},
+    pool::Identity,
+    session::{Session, Transaction},
+    sql::{Release, ServerKind, TextEncoding},
+    wire::{
+        Capabilities, Command, StatusFlags, err::SqlError, greeting::Salt, login::Login, ok::OkPacket,
+        server::ServerFamily,
+    },
 };
+
+/// A client that has logged in.
+pub(super) struct Client {
+    pub proxy: Arc<Proxy>,
+    /// What counts for the command under way, and for the transaction.
+    pub policy: Arc<Policy>,
+    pub stream: PacketStream,
+    pub login: Login,
+    pub account: Account,
+    pub identity: Arc<Identity>,
+    pub origin: Origin,
+    pub registered: Registered,
+    pub session: Session,
+    pub connections: Connections,
+    pub prepared: PreparedStatements,
+    pub last_route: LastRoute,
+    /// For messages that must be changed before they are sent.
+    pub scratch: Vec<u8>,
+    /// Status flags of the last reply that a member gave.
+    pub last_status: StatusFlags,
+    /// What its last statement has left for it to ask for.
+    pub previous: Previous,
+    /// What a member must still be asked.
+    pub unasked: Unasked,
+    /// The pins that stand, as they are counted.
+    pub pins: CountedPins,
+    /// The connection has been asked for what it is kept for, since the last command.
+    pub asked_in_vain: bool,
+    /// The last command was tried more than once.
+    pub retried: bool,
+    /// `COMMIT RELEASE`: the connection ends with the reply.
+    pub released: bool,
+    /// How long it may be idle, unless its session says otherwise.
+    pub wait_timeout: Duration,
+    pub idle_clock: IdleClock,
+    /// When it has logged in.
+    pub came: Instant,
+    /// Of the greeting; a change of user answers to it.
+    pub salt: Salt,
+    /// The collation of its first login.
+    pub first_collation: u16,
+    /// Changes of user that failed.
+    pub failed_changes: u8,
+}
+
+/// How a command was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As a plain statement, which leaves the session as it was.
+    Short,
+    /// As any command.
+    Long,
+}
+
+/// Why a client's loop ends before the client says goodbye.
+#[derive(Debug, thiserror::Error)]
+pub enum Gone {
+    /// The client's connection broke.
+    #[error("the client's connection broke: {0}")]
+    Client(#[from] io::Error),
+    /// A member was lost in the middle of a packet; nothing sensible can follow on the client's connection.
+    #[error("a member was lost in the middle of a packet of its reply")]
+    MidPacket,
+    /// The client's bytes are not the protocol.
+    #[error("the client does not speak the protocol: {0}")]
+    Protocol(&'static str),
+}
 
 impl Authenticated {
     /// Serves the client until it leaves.
@@ -70,10 +139,9 @@ impl Authenticated {
             last_route: LastRoute::default(),
             scratch: Vec::new(),
             last_status: StatusFlags::empty(),
-            previous: DiagnosticsArea::default(),
-            unasked: PendingProbes::default(),
+            previous: Previous::default(),
+            unasked: Unasked::default(),
             pins,
-            shown: Shown::default(),
             asked_in_vain: false,
             retried: false,
             released: false,
@@ -95,13 +163,31 @@ fn patience(policy: &Policy, registered: &Registered) -> Patience {
     }
 }
 
+/// A session with the settings of its login.
+pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Session {
+    let view = proxy.topology.view();
+    let (server, release) = view.server().map_or((ServerKind::Unknown, Release::UNKNOWN), |server| {
+        let kind = match server.family {
+            ServerFamily::MySql => ServerKind::MySql,
+            ServerFamily::MariaDb => ServerKind::MariaDb,
+        };
+        (kind, Release(server.version.0, server.version.1))
+    });
+    // Known once a member has said what the collation of the login means.
+    let mut session = Session::new(origin.listener, proxy.policy.now().consistency, server, TextEncoding::Unknown);
+    session.start_in(login.database.clone());
+    session.dialect.release = release;
+    handshake::begin(&mut session, proxy);
+    session.dialect.ignore_space = login.capabilities.contains(Capabilities::IGNORE_SPACE);
+    session
+}
+
 impl Client {
     async fn serve(&mut self, seq: u8) -> Result<(), Gone> {
         // Apart, as what it needs is needed once.
         if !Box::pin(self.enter(seq)).await? {
             return Ok(());
         }
-        self.show_session();
         let mut way = Way::Long;
         while let Some(mut incoming) = self.next_command(way).await? {
             self.registered.handle.command_begins();
@@ -120,7 +206,6 @@ impl Client {
                 Box::pin(self.obey(&mut incoming)).await?
             };
             self.count_pins();
-            self.show_session();
             self.registered.handle.command_ends();
             if !stays || self.released || self.registered.handle.is_doomed() {
                 break;

@@ -4,12 +4,16 @@
 //! Knows which losses may be repeated and what the client is told of the others. Must not know how a command is sent.
 
 use super::{
-    attempts::Attempts,
+    bring::BringError,
     connections::{Side, Used},
     handle::Scope,
-    logged_in::{Client, Gone},
+    member_choice::Attempts,
+    member_errors::{
+        Interception, is_behind, is_ended_idle, is_read_only_refusal, is_refusal, is_shutdown, is_unprepared,
+    },
+    order::{Attempt, Finish, Order},
     refusal,
-    request::{Attempt, Finish, Order},
+    run::{Client, Gone},
     takeover::has_done_nothing,
 };
 use crate::{
@@ -18,9 +22,6 @@ use crate::{
     route::{Loss, Reason, Route, Target},
     session::Listener,
     sql::ServerKind,
-    upstream::{
-        Interception, SyncError, is_behind, is_ended_idle, is_read_only_refusal, is_refusal, is_shutdown, is_unprepared,
-    },
     wire::{HEADER_LEN, err::SqlError},
 };
 
@@ -34,20 +35,20 @@ impl Client {
         &mut self,
         side: Side,
         mut used: Used,
-        error: SyncError,
+        error: BringError,
         order: &mut Order<'_>,
         attempts: &mut Attempts,
     ) -> Result<Attempt, Gone> {
         let server = self.session.dialect.server;
         let error = match error {
-            SyncError::Prepare(error) if !is_shutdown(error.code, server) => {
+            BringError::Prepare(error) if !is_shutdown(error.code, server) => {
                 return self.not_prepared(side, used, error, order, attempts).await;
             }
             // It says so of itself, not of the text.
-            SyncError::Prepare(error) => SyncError::Query(QueryError::Sql(error)),
+            BringError::Prepare(error) => BringError::Query(QueryError::Sql(error)),
             other => other,
         };
-        if matches!(error, SyncError::Unreachable) && !used.held {
+        if matches!(error, BringError::Unreachable) && !used.held {
             // It is given up for its database, and may know what the client asks for.
             self.keep_answers(&mut used).await;
         }
@@ -58,15 +59,15 @@ impl Client {
         }
         let Used { lease, member, address, on_primary, held, .. } = used;
         match error {
-            SyncError::Unreachable if !held => {
+            BringError::Unreachable if !held => {
                 lease.discard();
                 self.try_another_connection(format!("{address}: {error}"), order, attempts).await
             }
-            SyncError::Query(QueryError::Sql(error)) if is_ended_idle(error.code, server) && !held => {
+            BringError::Query(QueryError::Sql(error)) if is_ended_idle(error.code, server) && !held => {
                 lease.discard();
                 self.try_another_connection(format!("{address}: {error}"), order, attempts).await
             }
-            SyncError::Query(QueryError::Sql(error)) if (on_primary && !is_refusal(error.code, server)) || held => {
+            BringError::Query(QueryError::Sql(error)) if (on_primary && !is_refusal(error.code, server)) || held => {
                 lease.discard();
                 if held {
                     self.lose_what_stood(side);

@@ -6,11 +6,12 @@
 use std::time::Instant;
 
 use super::{
+    commands::clean_up,
     connections::{Side, Used},
-    give_back::give_back,
-    logged_in::Client,
+    memory::Memory,
+    run::Client,
 };
-use crate::session::Transaction;
+use crate::{pool::Lease, session::Transaction};
 
 impl Client {
     /// Whether the session must keep the connection of this side.
@@ -70,4 +71,31 @@ impl Client {
         let lingers = self.policy.multiplexing && self.connections.lingering().next().is_some();
         self.previous.lingers_since = self.previous.lingers_since.filter(|_| lingers).or(lingers.then(Instant::now));
     }
+}
+
+/// Gives a connection back that the session need not hold. What may stand on it (a lock, a transaction) ends at once, not
+/// when somebody needs the connection.
+pub(super) fn give_back(mut used: Used) {
+    let (connection, memory) = used.lease.parts();
+    if !connection.is_usable() {
+        // Nothing may be asked on it any more, not even to be clean.
+        return used.lease.discard();
+    }
+    memory.let_go();
+    if memory.has_leftovers {
+        drop(tokio::spawn(clean_up(used)));
+    } else {
+        release(used.lease);
+    }
+}
+
+/// Gives back what needs no cleaning first, to be used until its member is about to end it.
+pub(super) fn release(lease: Lease<Memory>) {
+    release_at(lease, Instant::now());
+}
+
+/// The same for whom it is known what time it is.
+pub(super) fn release_at(mut lease: Lease<Memory>, now: Instant) {
+    let limit = lease.parts().1.idle_limit();
+    lease.release_at(limit, now);
 }

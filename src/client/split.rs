@@ -7,18 +7,20 @@ use std::{io, time::Instant};
 use tokio::time::timeout;
 
 use super::{
-    attempts::Attempts,
+    bring::BringError,
     commands::plain_route,
     connections::{Side, Used},
-    logged_in::{Client, Gone},
-    request::{Attempt, Finish, Order},
+    member_choice::Attempts,
+    member_errors::is_unprepared,
+    order::{Attempt, Finish, Order},
+    previous::ASK_LIMIT,
+    run::{Client, Gone},
 };
 use crate::{
     backend::QueryError,
     net::PacketError,
     route::{Loss, Reason, Route, Target},
     session::{Listener, Transaction},
-    upstream::{ASK_LIMIT, SyncError, is_unprepared},
     wire::err::SqlError,
 };
 
@@ -83,8 +85,8 @@ impl Client {
             self.give_up(Side::Primary, used);
             match error {
                 // The primary's word counts: a database that is gone, a role that was revoked.
-                SyncError::Query(QueryError::Sql(error)) if !is_unprepared(error.code) => return Err(error),
-                SyncError::Unreachable => attempts.unreachable(problem)?,
+                BringError::Query(QueryError::Sql(error)) if !is_unprepared(error.code) => return Err(error),
+                BringError::Unreachable => attempts.unreachable(problem)?,
                 _ => {
                     attempts.failed(member, problem);
                     self.proxy.topology.recheck();
@@ -93,7 +95,7 @@ impl Client {
         }
     }
 
-    async fn begin_at(&mut self, used: &mut Used) -> Result<(), SyncError> {
+    async fn begin_at(&mut self, used: &mut Used) -> Result<(), BringError> {
         self.catch_up(used).await?;
         self.forget_what_others_took(used);
         self.keep_answers(used).await;
@@ -101,7 +103,7 @@ impl Client {
         let (connection, memory) = used.lease.parts();
         let begun = async {
             self.bring_settings(connection, memory, held).await?;
-            connection.query(BEGIN).await.map(drop).map_err(SyncError::from)
+            connection.query(BEGIN).await.map(drop).map_err(BringError::from)
         };
         let late = || PacketError::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer to START TRANSACTION"));
         timeout(ASK_LIMIT, begun).await.unwrap_or_else(|_| Err(QueryError::from(late()).into()))?;

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::{
-    diagnostics::reads_diagnostics,
-    session::PinReason,
-    sql::Statement,
-    upstream::{ById, Counted, StatementText},
+use super::{
+    by_id::ById,
+    previous::asks,
+    texts::{Counted, StatementText},
 };
+use crate::{session::PinReason, sql::Statement};
 
 /// The most that one session may have: the servers' usual `max_prepared_stmt_count`, which there is for all together.
 pub(super) const MAX_OF_SESSION: usize = 16_382;
@@ -102,7 +102,7 @@ impl PreparedStatements {
     pub fn insert(&mut self, id: u32, what: What) {
         self.remove(id);
         *self.by_text.entry(what.text.id()).or_default() += 1;
-        self.questions += usize::from(reads_diagnostics(&what.statement));
+        self.questions += usize::from(asks(&what.statement));
         self.by_id.insert(id, Prepared { what: Arc::new(what), types: Vec::new(), stands: Stands::default() });
     }
 
@@ -110,7 +110,7 @@ impl PreparedStatements {
         let before = self.stand(id, |_| Stands::default()).unwrap_or_default();
         let mut removed = self.by_id.remove(&id)?;
         removed.stands = before;
-        self.questions -= usize::from(reads_diagnostics(&removed.what.statement));
+        self.questions -= usize::from(asks(&removed.what.statement));
         let text = removed.what.text.id();
         if let Some(count) = self.by_text.get_mut(&text) {
             *count -= 1;
@@ -163,9 +163,9 @@ impl PreparedStatements {
 mod tests {
     use super::*;
     use crate::{
+        client::texts::StatementTexts,
         session::Settings,
         sql::{Dialect, classify},
-        upstream::StatementTexts,
     };
 
     fn what(texts: &StatementTexts, sql: &str) -> What {

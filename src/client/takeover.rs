@@ -9,13 +9,20 @@
 
 use std::time::Instant;
 
-use super::{connections::Used, logged_in::Client};
+use super::{bring::BringError, connections::Used, memory::Memory, run::Client};
 use crate::{
     backend::QueryError,
     sql::{Facts, Kind, Statement},
     topology::{MemberId, View},
-    upstream::{SyncError, wait_for_the_cluster},
+    wire::{Command, command::message, response::Shape},
 };
+
+/// With `wsrep_sync_wait` on: returns when everything that any node has confirmed by now can be seen here; fails with error
+/// 1205 after the provider's `repl.causal_read_timeout`, and at once while the nodes agree on who is left.
+const WAIT: &str = "SELECT 1";
+
+/// Whether a read waits for the writes of all nodes before it begins.
+pub(super) const SYNC_WAIT: &[u8] = b"wsrep_sync_wait";
 
 /// Whether a statement that a node refused as [unprepared](super::member_errors::is_unprepared) has certainly done nothing: it is one alone, and
 /// none in whose course something may be committed. What a function in it wrote is undone with it.
@@ -32,16 +39,16 @@ impl Client {
     }
 
     /// Has the member that takes the writes wait for those of the session, if another one has confirmed them.
-    pub(super) async fn catch_up(&mut self, used: &mut Used) -> Result<(), SyncError> {
+    pub(super) async fn catch_up(&mut self, used: &mut Used) -> Result<(), BringError> {
         if !used.on_primary || used.held || !self.may_miss_own_write(&self.proxy.topology.view(), used.member) {
             return Ok(());
         }
         let (connection, memory) = used.lease.parts();
         if memory.ignores_sync_wait {
-            return Err(SyncError::Unreachable);
+            return Err(BringError::Unreachable);
         }
         Box::pin(connection.ask_all(&wait_for_the_cluster(memory))).await.map_err(|error| match error {
-            QueryError::Sql(error) => SyncError::Behind(error),
+            QueryError::Sql(error) => BringError::Behind(error),
             broken => broken.into(),
         })?;
         self.wrote_at(used.member);
@@ -53,6 +60,18 @@ impl Client {
         self.session.causality.wrote_unknown(Instant::now());
         self.connections.wrote_at = Some(member);
     }
+}
+
+/// The wait, and the variable as it is on the connection. (`SET STATEMENT` would be told of with the client's own reply.)
+fn wait_for_the_cluster(memory: &Memory) -> [(Vec<u8>, Shape); 3] {
+    let known = memory.settings.variables.get(SYNC_WAIT).filter(|value| value.iter().all(u8::is_ascii_digit));
+    let value = known.map_or(&b"DEFAULT"[..], Vec::as_slice);
+    let set = |value: &[u8]| message(Command::Query, &[b"SET SESSION wsrep_sync_wait=", value].concat());
+    [
+        (set(b"1"), Shape::Acknowledgement),
+        (message(Command::Query, WAIT.as_bytes()), Shape::Results),
+        (set(value), Shape::Acknowledgement),
+    ]
 }
 
 #[cfg(test)]

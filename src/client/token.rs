@@ -11,18 +11,18 @@ use std::{future::Future, sync::Arc, time::Instant};
 use tokio::time::timeout_at;
 
 use super::{
-    attempts::Attempts,
+    bring::BringError,
     commands::plain_route,
     connections::Side,
     incoming::Incoming,
-    logged_in::{Client, Gone},
+    member_choice::Attempts,
     refusal,
+    run::{Client, Gone},
 };
 use crate::{
     route::{Reason, Target},
     sql::Statement,
     topology::{Mark, MemberId, Token},
-    upstream::SyncError,
     wire::{
         err::SqlError,
         gtid::{GtidKind, GtidSet},
@@ -197,7 +197,7 @@ impl Client {
                     let member = used.member;
                     used.lease.discard();
                     match error {
-                        SyncError::Unreachable => attempts.unreachable(problem)?,
+                        BringError::Unreachable => attempts.unreachable(problem)?,
                         // It may be part of its cluster soon.
                         _ => attempts.failed(member, problem),
                     }

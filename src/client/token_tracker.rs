@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::logged_in::Client;
+use super::run::Client;
 use crate::{
     session::Causality,
     topology::{ClusterTag, Mark, Token},

@@ -9,22 +9,69 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::{
+    bring::{ask_collation, ask_insert_id, clock_runs},
     connections::{Side, Used},
-    logged_in::Client,
-    pending_probes::Probe,
-    request::Order,
+    memory::Memory,
+    order::Order,
+    previous::{ASK_LIMIT, multi_statements},
+    run::Client,
+    values::{self, Value},
 };
 use crate::{
     backend::Reply,
     sql::{Facts, Kind, ServerKind, Statement, details},
-    upstream::{
-        ASK_LIMIT, BackendState, Value, ask_collation, ask_insert_id, clock_runs, multi_statements, read_user_variable,
-    },
     wire::ok::Change,
 };
 
 /// The most user variables whose values are asked for at once.
 const MOST_VARIABLES: usize = 64;
+
+/// Questions that wait. While there are any the connection that can answer them lingers.
+#[derive(Debug, Default)]
+pub(super) struct Unasked {
+    collation: bool,
+    insert_id: bool,
+    /// User variables as they were written, with their signs.
+    variables: Vec<Vec<u8>>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Question {
+    Collation,
+    InsertId,
+    Variable(Vec<u8>),
+}
+
+impl Unasked {
+    /// The one to be asked next. It waits until it is [answered](Self::answered).
+    fn first(&self) -> Option<Question> {
+        match self {
+            Unasked { collation: true, .. } => Some(Question::Collation),
+            Unasked { insert_id: true, .. } => Some(Question::InsertId),
+            Unasked { variables, .. } => variables.first().cloned().map(Question::Variable),
+        }
+    }
+
+    /// Nobody waits for its answer any more.
+    fn answered(&mut self, question: &Question) {
+        match question {
+            Question::Collation => self.collation = false,
+            Question::InsertId => self.insert_id = false,
+            Question::Variable(name) => self.variables.retain(|waiting| waiting != name),
+        }
+    }
+
+    /// Whether what `LAST_INSERT_ID()` is must still be asked.
+    pub const fn awaits_insert_id(&self) -> bool {
+        self.insert_id
+    }
+
+    /// Whether there are any.
+    pub fn is_empty(&self) -> bool {
+        !self.collation && !self.insert_id && self.variables.is_empty()
+    }
+}
 
 impl Client {
     /// Notes what the reply does not tell, and asks for it where that disturbs nobody.
@@ -73,7 +120,7 @@ impl Client {
             self.session.forget_variable(b"timestamp");
             used.lease.parts().1.settings = Arc::clone(&self.session.settings);
         }
-        let conditions = reply.raised || self.previous.has_conditions_on(used.lease.id());
+        let conditions = reply.raised || self.previous.has_diagnostics_on(used.lease.id());
         let unseen = !conditions && matches!(self.previous.row_count, -1 | 0);
         if unseen && self.unasked.variables.is_empty() && !self.unasked.is_empty() {
             Box::pin(self.ask(used)).await;
@@ -96,7 +143,7 @@ impl Client {
             }
             return;
         };
-        if self.session.dialect.server == ServerKind::MySql && self.previous.has_conditions_on(used.lease.id()) {
+        if self.session.dialect.server == ServerKind::MySql && self.previous.has_diagnostics_on(used.lease.id()) {
             // Asking takes them away.
             self.keep_answers(&mut used).await;
         }
@@ -116,22 +163,22 @@ impl Client {
         let (connection, memory) = used.lease.parts();
         while let Some(question) = self.unasked.first() {
             match &question {
-                Probe::Collation => {
+                Question::Collation => {
                     if let Ok(Some(value)) = ask_collation(connection).await {
                         memory.row_count = Some(0);
                         self.session.set_variable(b"collation_connection", &value);
                     }
                 }
-                Probe::InsertId => {
+                Question::InsertId => {
                     let then = (self.previous.row_count == -1).then(|| multi_statements(connection, memory));
                     if let Ok(Some(id)) = ask_insert_id(connection, then).await {
                         memory.row_count = Some(if then.is_some() { -1 } else { 0 });
                         self.learn_insert_id(memory, id);
                     }
                 }
-                Probe::Variable(name) => {
+                Question::Variable(name) => {
                     memory.row_count = Some(-1);
-                    match read_user_variable(connection, name).await {
+                    match values::read(connection, name).await {
                         Ok(Value::Literal(literal)) => self.session.know_user_variable(name, literal),
                         Ok(Value::Absent) => self.session.miss_user_variable(name),
                         Ok(Value::Unreadable) | Err(_) => self.session.ledger.user_variables.cannot_be_read(name),
@@ -147,7 +194,7 @@ impl Client {
 
     /// A member has said what `LAST_INSERT_ID()` is on its connection. If that is no id that an OK told, the statements had
     /// given theirs themselves; and where another session has left its own, it is what it was before.
-    pub(super) fn learn_insert_id(&mut self, memory: &mut BackendState, id: u64) {
+    pub(super) fn learn_insert_id(&mut self, memory: &mut Memory, id: u64) {
         let is_anothers = memory.insert_id_is_unsure && !memory.told_insert_ids.contains(&id);
         self.session.last_insert_id = if is_anothers { self.session.insert_id_before } else { id };
         memory.know_insert_id(Some(id));
@@ -218,6 +265,22 @@ fn changes_collation(changes: &[Change]) -> bool {
 mod tests {
     use super::*;
     use crate::sql::{Dialect, classify};
+
+    #[test]
+    fn a_question_waits_until_it_is_answered() {
+        let variables = vec![b"@`a`".to_vec(), b"@`b`".to_vec()];
+        let mut unasked = Unasked { collation: true, insert_id: true, variables };
+        let mut asked = Vec::new();
+        while let Some(question) = unasked.first() {
+            // The first time the member hangs, and the asking is given up.
+            assert_eq!(unasked.first().as_ref(), Some(&question));
+            unasked.answered(&question);
+            asked.push(question);
+        }
+        let variable = |name: &[u8]| Question::Variable(name.to_vec());
+        assert_eq!(asked, [Question::Collation, Question::InsertId, variable(b"@`a`"), variable(b"@`b`")]);
+        assert!(unasked.is_empty());
+    }
 
     #[test]
     fn the_text_says_whether_the_clock_runs() {

@@ -7,11 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{connections::Used, logged_in::Client};
+use super::{connections::Used, run::Client, values};
 use crate::{
     session::{PinReason, Settings, Transaction},
     sql::ServerKind,
-    upstream::{Value, read_user_variable},
 };
 
 /// How long asking may take while the client is idle.
@@ -53,11 +52,11 @@ impl Client {
         let (connection, memory) = used.lease.parts();
         for name in names {
             memory.row_count = Some(-1);
-            match read_user_variable(connection, &name).await {
-                Ok(Value::Literal(literal)) => self.session.know_user_variable(&name, literal),
-                Ok(Value::Absent) => self.session.miss_user_variable(&name),
+            match values::read(connection, &name).await {
+                Ok(values::Value::Literal(literal)) => self.session.know_user_variable(&name, literal),
+                Ok(values::Value::Absent) => self.session.miss_user_variable(&name),
                 // One is enough to keep the connection.
-                Ok(Value::Unreadable) | Err(_) => return,
+                Ok(values::Value::Unreadable) | Err(_) => return,
             }
         }
         // The connection has what was asked for; the session may have set something else elsewhere meanwhile.

@@ -1,11 +1,11 @@
 //! Asks a member without trackers what a statement has changed, and takes its answer as if it had been told.
 
-use super::{connections::Used, logged_in::Client, request::Order};
+use super::{connections::Used, order::Order, run::Client};
 use crate::{
-    backend::Reply,
+    backend::{Connection, QueryError, Reply},
     session::{PinReason, Untold},
     sql::Facts,
-    upstream::ask_untold,
+    wire::ok::Change,
 };
 
 /// Statements that may run triggers or stored functions, which may set variables.
@@ -35,7 +35,7 @@ impl Client {
             let carried = |name: &&str| self.session.settings.variables.contains_key(name.as_bytes());
             untold.variables.extend(follow.iter().filter(|name| carried(name)).map(|&name| name.to_owned()));
         }
-        match Box::pin(ask_untold(connection, &untold)).await {
+        match Box::pin(ask(connection, &untold)).await {
             Ok(Some(changes)) if !untold.nameless => reply.changes.extend(changes),
             answer => {
                 if let Ok(Some(changes)) = answer {
@@ -47,4 +47,29 @@ impl Client {
         }
         true
     }
+}
+
+/// The values; `None` if one of them cannot be said again.
+async fn ask(connection: &mut Connection, untold: &Untold) -> Result<Option<Vec<Change>>, QueryError> {
+    let mut items: Vec<String> = untold.variables.iter().map(|name| format!("@@session.{name}")).collect();
+    if untold.database {
+        items.push("DATABASE()".to_owned());
+    }
+    if items.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let result = connection.query(&format!("SELECT {}", items.join(", "))).await?;
+    let Some(row) = result.rows.into_iter().next() else { return Ok(None) };
+    let mut changes = Vec::with_capacity(row.len());
+    let mut values = row.into_iter();
+    for (name, value) in untold.variables.iter().zip(values.by_ref()) {
+        if value.is_none() && name != "character_set_results" {
+            return Ok(None);
+        }
+        changes.push(Change::Variable(name.clone().into_bytes(), value.unwrap_or_default()));
+    }
+    if untold.database {
+        changes.push(Change::Schema(values.next().flatten().unwrap_or_default()));
+    }
+    Ok(Some(changes))
 }

@@ -53,7 +53,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::{backend::Account, session::ClientId};
+    use crate::{backend::Account, client::handle::ClientId};
 
     #[tokio::test]
     async fn many_short_waits_are_one_for_a_client_that_has_left() {

@@ -9,7 +9,6 @@
 
 mod address;
 mod choice;
-mod diff;
 mod environment;
 mod error;
 mod file;
@@ -23,14 +22,15 @@ mod place;
 mod render;
 mod secret;
 mod settings;
-mod source;
 mod units;
 mod validate;
 
+use std::path::Path;
 use std::str::FromStr;
 
+use zeroize::Zeroizing;
+
 pub use address::MemberAddress;
-pub use diff::{Change, Effect};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use model::{
@@ -40,23 +40,29 @@ pub use model::{
 pub use network::Network;
 pub use pin::Pin;
 pub use secret::Secret;
-pub use source::Source;
 pub use units::ByteSize;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "/etc/mysql-proxy/mysql-proxy.toml";
 
-/// Checks a file's text together with the environment. `name` is what errors call the file.
-pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config, ConfigError> {
-    read(name, text, environment).and_then(|settings| validate::validate(&settings))
+/// Reads the named file, or [`DEFAULT_FILE`], which may be absent: then the environment and the defaults are all there
+/// is. A file that was asked for by name must be there.
+pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Config, ConfigError> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path).map(Zeroizing::new) {
+        Ok(text) => parse(&name, &text, environment),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound && named.is_none() => parse(&name, "", environment),
+        Err(why) => Err(ConfigError::unreadable_file(&name, &why)),
+    }
 }
 
-/// Everything that is written down.
-fn read(name: &str, text: &str, environment: &Environment) -> Result<settings::Settings, ConfigError> {
+/// Checks a file's text together with the environment. `name` is what errors call the file.
+pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config, ConfigError> {
     let mut settings = settings::Settings::with_defaults(name);
     file::read_into(&mut settings, text)?;
     environment.read_into(&mut settings)?;
-    Ok(settings)
+    validate::validate(&settings)
 }
 
 impl FromStr for Config {

@@ -137,12 +137,10 @@ labels! {
 labels! {
     /// What became of a configuration that was read again.
     ReloadOutcome {
-        /// Something was different, and is in force.
-        Ok = "ok",
+        /// It is in effect.
+        Applied = "applied",
         /// It has an error; the one before stays.
         Refused = "refused",
-        /// Nothing was different that could count at once.
-        Unchanged = "unchanged",
     }
 }
 

@@ -198,18 +198,18 @@ mod tests {
         (PacketStream::new(listener.accept().await.unwrap().0), there)
     }
 
-    fn identity() -> Arc<ServerConfig> {
-        Arc::clone(&Acceptor::new(Credentials::SelfSigned, None).unwrap().identity().config)
+    async fn identity() -> Arc<ServerConfig> {
+        Arc::clone(&Acceptor::new(Credentials::SelfSigned, None).unwrap().identity().await.config)
     }
 
     /// The proxy's two sides, one speaking to the other.
     async fn pair() -> (PacketStream, PacketStream) {
         let (mut client, there) = plain().await;
         let mut member = PacketStream::new(there);
-        let terms = Arc::clone(Connector::new(Trust::Anybody, None).unwrap().terms());
+        let terms = Connector::new(Trust::Anybody, None).unwrap().terms().await;
         let name = ServerName::try_from("localhost").unwrap();
         let (one, other) =
-            tokio::join!(client.accept_tls(identity()), member.connect_tls(Arc::clone(&terms.config), name));
+            tokio::join!(client.accept_tls(identity().await), member.connect_tls(Arc::clone(&terms.config), name));
         one.unwrap();
         other.unwrap();
         (client, member)
@@ -292,7 +292,7 @@ mod tests {
                 let mut alert = Vec::new();
                 let _ = there.read_to_end(&mut alert).await;
             });
-            let error = tokio::time::timeout(SOON, client.accept_tls(identity())).await.unwrap().unwrap_err();
+            let error = tokio::time::timeout(SOON, client.accept_tls(identity().await)).await.unwrap().unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
             let tls = client.tls.as_ref().unwrap();
             assert!(tls.memory() <= 64 << 10, "{}", tls.memory());
@@ -305,7 +305,7 @@ mod tests {
     async fn who_stops_in_the_middle_of_a_handshake_owns_what_it_has_sent() {
         let (mut client, mut there) = plain().await;
         there.write_all(&[22, 3, 1, 2, 0, 1, 0, 1]).await.unwrap();
-        let waiting = tokio::time::timeout(Duration::from_millis(50), client.accept_tls(identity())).await;
+        let waiting = tokio::time::timeout(Duration::from_millis(50), client.accept_tls(identity().await)).await;
         assert!(waiting.is_err(), "it waits for the rest");
         assert_eq!(client.tls.as_ref().unwrap().memory(), 8);
     }
@@ -315,7 +315,7 @@ mod tests {
         let (mut proxy, mut there) = plain().await;
         there.write_all(b"said ahead").await.unwrap();
         proxy.fill_or_eof().await.unwrap();
-        let terms = Arc::clone(Connector::new(Trust::Anybody, None).unwrap().terms());
+        let terms = Connector::new(Trust::Anybody, None).unwrap().terms().await;
         let name = ServerName::try_from("localhost").unwrap();
         assert!(proxy.connect_tls(Arc::clone(&terms.config), name).await.is_err());
     }

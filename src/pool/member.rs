@@ -14,7 +14,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, oneshot},
@@ -22,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    BackendId, Identity, Lease, Permit, Shared, next,
+    BackendId, Identity, Lease, Permit, PoolSettings, next,
     places::{Place, Places},
     turns::{Turn, Turns},
 };
@@ -46,8 +45,6 @@ pub(super) struct Parked<T> {
     pub idle_since: Instant,
     /// Behind that nobody uses it any more.
     idle_until: Instant,
-    /// In which it was dialled: another one's is used by nobody any more.
-    epoch: usize,
     place: Place,
 }
 
@@ -112,15 +109,16 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct MemberPool<T> {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    settings: PoolSettings,
     turns: Arc<Turns>,
     places: Arc<Places>,
-    guests: ArcSwap<Semaphore>,
+    guests: Arc<Semaphore>,
     waiting_guests: AtomicUsize,
     idle: Mutex<Vec<Box<Parked<T>>>>,
     in_use: AtomicUsize,
     waiting: AtomicUsize,
     exchanges: AtomicU64,
+    next_id: Arc<AtomicU64>,
 }
 
 /// Counts one who waits, also when that is given up.
@@ -140,19 +138,20 @@ impl Drop for Waiting<'_> {
 }
 
 impl<T: Default + Send + 'static> MemberPool<T> {
-    pub(super) fn new(address: SocketAddr, shared: Arc<Shared>) -> Self {
-        let limit = shared.limit();
+    pub(super) fn new(address: SocketAddr, settings: PoolSettings, next_id: Arc<AtomicU64>) -> Self {
+        let limit = settings.max_backend_connections.max(1);
         MemberPool {
             address,
-            shared,
+            settings,
             turns: Turns::new(limit),
             places: Places::new(limit),
-            guests: ArcSwap::new(guests(limit)),
+            guests: Arc::new(Semaphore::new((limit / GUESTS_SHARE).max(1))),
             waiting_guests: AtomicUsize::new(0),
             idle: Mutex::default(),
             in_use: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             exchanges: AtomicU64::new(0),
+            next_id,
         }
     }
 
@@ -178,25 +177,6 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     pub fn counts(&self) -> Counts {
         let (in_use, idle) = (self.in_use.load(Ordering::Relaxed), self.idle().len());
         Counts { in_use, idle, changing: self.places.taken().saturating_sub(in_use + idle) }
-    }
-
-    /// There are so many connections from now on, and an idle one stays so long. Those that are too many end as they come
-    /// back, the idle ones now.
-    pub(super) fn follow_limits(&self) {
-        let limit = self.shared.limit();
-        if self.places.limit_to(limit) {
-            self.turns.limit_to(limit);
-            // Who is a guest by the former limit stays one.
-            self.guests.store(guests(limit));
-        }
-        let longest = self.shared.idle_timeout();
-        for parked in self.idle().iter_mut() {
-            parked.idle_until = parked.idle_until.min(parked.idle_since + longest);
-        }
-        while self.places.are_too_many() {
-            let Some(parked) = self.take_longest_idle() else { break };
-            parked.close_soon();
-        }
     }
 
     /// Whether anybody waits for a connection.
@@ -259,7 +239,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         if self.waiting_guests.load(Ordering::Relaxed) > MAX_WAITING_GUESTS {
             return Err(LeaseError::Crowded(MAX_WAITING_GUESTS));
         }
-        let wait = timeout(self.shared.acquire_timeout(), self.guests.load_full().acquire_owned());
+        let wait = timeout(self.settings.acquire_timeout, Arc::clone(&self.guests).acquire_owned());
         let Ok(Ok(guest)) = wait.await else { return Err(self.exhausted()) };
         let turn = self.wait_for_turn().await?;
         let place = self.wait_for_place().await?;
@@ -281,7 +261,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
 
     async fn wait_for_turn(&self) -> Result<Turn, LeaseError> {
         let _waiting = Waiting::begin(&self.waiting);
-        timeout(self.shared.acquire_timeout(), self.turns.wait()).await.map_err(|_| self.exhausted())
+        timeout(self.settings.acquire_timeout, self.turns.wait()).await.map_err(|_| self.exhausted())
     }
 
     /// To be called by who has a turn.
@@ -300,7 +280,7 @@ impl<T: Default + Send + 'static> MemberPool<T> {
                 changed.await;
             }
         };
-        timeout(self.shared.acquire_timeout(), free).await.map_err(|_| self.exhausted())
+        timeout(self.settings.acquire_timeout, free).await.map_err(|_| self.exhausted())
     }
 
     /// A place that is free, else that of the connection that has been idle longest, once the member has let it go.
@@ -311,8 +291,8 @@ impl<T: Default + Send + 'static> MemberPool<T> {
         self.take_longest_idle()?.close_soon()?.await.ok()
     }
 
-    fn exhausted(&self) -> LeaseError {
-        LeaseError::Exhausted { limit: self.shared.limit(), waited: self.shared.acquire_timeout() }
+    const fn exhausted(&self) -> LeaseError {
+        LeaseError::Exhausted { limit: self.settings.max_backend_connections, waited: self.settings.acquire_timeout }
     }
 
     /// The best idle connection that is still alive.
@@ -369,19 +349,18 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     }
 
     async fn dial_now(&self, identity: Arc<Identity>, place: Place) -> Result<Box<Parked<T>>, DialError> {
-        let epoch = self.shared.epoch();
         let options = DialOptions {
-            road: Arc::clone(&self.shared.road),
-            connect_timeout: self.shared.connect_timeout(),
+            road: Arc::clone(&self.settings.road),
+            connect_timeout: self.settings.connect_timeout,
             capabilities: identity.capabilities,
             extensions: identity.extensions,
             collation: Some(identity.collation),
         };
         // Should the member hang, its place is taken until it has let us go.
         let (connection, place) = Connection::dial_holding(self.address, &identity.account, &options, place).await?;
-        let (id, now) = (next(&self.shared.next_id), Instant::now());
-        let (memory, idle_until) = (T::default(), now + self.shared.idle_timeout());
-        Ok(Box::new(Parked { id, identity, connection, memory, idle_since: now, idle_until, epoch, place }))
+        let (id, now) = (next(&self.next_id), Instant::now());
+        let (memory, idle_until) = (T::default(), now + self.settings.idle_timeout);
+        Ok(Box::new(Parked { id, identity, connection, memory, idle_since: now, idle_until, place }))
     }
 
     fn take_longest_idle(&self) -> Option<Box<Parked<T>>> {
@@ -405,13 +384,12 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     /// Takes back what a lease held; only what is fit for another session stays.
     pub(super) fn take_back(&self, mut parked: Box<Parked<T>>, wait_timeout: Duration, now: Instant) {
         parked.idle_since = now;
-        parked.idle_until = parked.idle_since + usable(wait_timeout).min(self.shared.idle_timeout());
+        parked.idle_until = parked.idle_since + usable(wait_timeout).min(self.settings.idle_timeout);
         self.put_back(parked);
     }
 
     pub(super) fn put_back(&self, parked: Box<Parked<T>>) {
-        let is_useless = self.places.are_too_many() || parked.epoch != self.shared.epoch();
-        if is_useless || parked.connection.is_in_flight() {
+        if parked.connection.is_in_flight() {
             parked.close_soon();
             return;
         }
@@ -442,11 +420,6 @@ impl<T: Default + Send + 'static> MemberPool<T> {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Box<Parked<T>>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The turns of those who are no sessions.
-fn guests(limit: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new((limit / GUESTS_SHARE).max(1)))
 }
 
 /// For how much of `wait_timeout` a connection is used again: the member is not to end it just when a command comes.

@@ -11,7 +11,7 @@ use tokio::{
 use super::*;
 use crate::{
     backend::Account,
-    pool::{Identities, PoolSettings},
+    pool::Identities,
     wire::{Capabilities, Extensions, StatusFlags, auth::NATIVE, greeting::Greeting, packet::put_message},
 };
 
@@ -77,6 +77,7 @@ struct World {
 async fn world(limit: usize) -> World {
     let (address, member) = Member::start().await;
     let settings = PoolSettings {
+        road: crate::backend::Road::open(),
         max_backend_connections: limit,
         acquire_timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
@@ -89,7 +90,7 @@ async fn world(limit: usize) -> World {
     };
     World {
         member,
-        pool: Arc::new(MemberPool::new(address, Arc::new(Shared::new(&settings, crate::backend::Road::open())))),
+        pool: Arc::new(MemberPool::new(address, settings, Arc::default())),
         identities: ["one", "two", "three"].map(identity).to_vec(),
     }
 }
@@ -224,58 +225,4 @@ async fn there_are_never_more_connections_than_the_limit_and_nobody_waits_for_ev
     })
     .await;
     assert_eq!(world.pool.turns.available(), 3);
-}
-
-impl World {
-    fn reconfigure(&self, limit: usize, idle_timeout: Duration) {
-        let five = Duration::from_secs(5);
-        let settings =
-            PoolSettings { max_backend_connections: limit, acquire_timeout: five, connect_timeout: five, idle_timeout };
-        assert!(self.pool.shared.set(&settings));
-        self.pool.follow_limits();
-    }
-}
-
-#[tokio::test]
-async fn a_lower_limit_closes_what_is_idle_at_once_and_what_is_used_as_it_comes_back() {
-    let world = world(4).await;
-    let (one, two) = (world.lease(0).await.unwrap(), world.lease(1).await.unwrap());
-    let others = (world.lease(0).await.unwrap(), world.lease(1).await.unwrap());
-    others.0.release(Duration::MAX);
-    others.1.release(Duration::MAX);
-    world.reconfigure(1, Duration::from_secs(60));
-    eventually("two are closed", || world.member.now.load(Ordering::SeqCst) == 2).await;
-    let waits = tokio::spawn({
-        let (pool, identity) = (Arc::clone(&world.pool), Arc::clone(&world.identities[2]));
-        async move { pool.lease(&identity, Wish { can: |(): &()| true, last: None, fits: |(): &()| true }).await }
-    });
-    one.release(Duration::MAX);
-    sleep(SOON).await;
-    assert!(!waits.is_finished(), "two is more than there may be, still");
-    assert_eq!(world.pool.counts().in_use, 1);
-    two.release(Duration::MAX);
-    let third = waits.await.unwrap().unwrap();
-    third.release(Duration::MAX);
-    eventually("one is left", || world.member.now.load(Ordering::SeqCst) == 1).await;
-    assert_eq!(world.pool.counts(), Counts { in_use: 0, idle: 1, changing: 0 });
-    world.reconfigure(1, Duration::ZERO);
-    world.pool.trim();
-    eventually("an idle one stays no longer than it may now", || world.member.now.load(Ordering::SeqCst) == 0).await;
-    world.reconfigure(2, Duration::from_secs(60));
-    let both = (world.lease(0).await.unwrap(), world.lease(1).await.unwrap());
-    assert_eq!(world.pool.counts().in_use, 2);
-    drop(both);
-}
-
-#[tokio::test]
-async fn a_connection_of_another_epoch_is_used_by_nobody_else() {
-    let world = world(2).await;
-    let lease = world.lease(0).await.unwrap();
-    let id = lease.id();
-    world.pool.shared.begin_anew();
-    lease.release(Duration::MAX);
-    let next = world.lease(0).await.unwrap();
-    assert_ne!(next.id(), id);
-    next.release(Duration::MAX);
-    eventually("the former is closed", || world.member.now.load(Ordering::SeqCst) == 1).await;
 }

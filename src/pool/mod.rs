@@ -8,7 +8,6 @@ mod lease;
 mod member;
 mod permit;
 mod places;
-mod settings;
 mod turns;
 
 use std::{
@@ -17,14 +16,13 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 pub use identity::{Identities, Identity, IdentityId};
 pub use lease::Lease;
 pub use member::{Counts, LeaseError, MemberPool, Wish};
 pub use permit::Permit;
-pub use settings::PoolSettings;
-use settings::Shared;
 
 use crate::backend::Road;
 
@@ -32,32 +30,34 @@ use crate::backend::Road;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BackendId(u64);
 
+/// Limits of the pools.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// How members are reached.
+    pub road: Arc<Road>,
+    /// Connections to each member, over all users: in use, idle, being dialled and being closed. At least 1.
+    pub max_backend_connections: usize,
+    /// How long a session waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long connecting and logging in may take.
+    pub connect_timeout: Duration,
+    /// An idle connection is closed after this time.
+    pub idle_timeout: Duration,
+}
+
 /// One pool for each member.
 #[derive(Debug)]
 pub struct Pools<T> {
-    shared: Arc<Shared>,
+    settings: PoolSettings,
     members: RwLock<Vec<Arc<MemberPool<T>>>>,
+    next_id: Arc<AtomicU64>,
 }
 
 impl<T: Default + Send + 'static> Pools<T> {
-    /// No connections yet. `road`: how members are reached.
+    /// No connections yet.
     #[must_use]
-    pub fn new(settings: &PoolSettings, road: Arc<Road>) -> Self {
-        Pools { shared: Arc::new(Shared::new(settings, road)), members: RwLock::default() }
-    }
-
-    /// The limits from now on. What is too much is closed when it comes back, and at once where it is idle.
-    pub fn reconfigure(&self, settings: &PoolSettings) {
-        if self.shared.set(settings) {
-            self.list().iter().for_each(|pool| pool.follow_limits());
-        }
-    }
-
-    /// Members are reached in another way from now on: connections of before serve their sessions to the end of what those
-    /// do, and nobody else.
-    pub fn renew(&self) {
-        self.shared.begin_anew();
-        self.list().iter().for_each(|pool| pool.clear());
+    pub fn new(settings: PoolSettings) -> Self {
+        Pools { settings, members: RwLock::default(), next_id: Arc::default() }
     }
 
     /// The pool of the member at this address.
@@ -69,7 +69,7 @@ impl<T: Default + Send + 'static> Pools<T> {
         if let Some(pool) = members.iter().find(|pool| pool.address() == address) {
             return Arc::clone(pool);
         }
-        let pool = Arc::new(MemberPool::new(address, Arc::clone(&self.shared)));
+        let pool = Arc::new(MemberPool::new(address, self.settings.clone(), Arc::clone(&self.next_id)));
         members.push(Arc::clone(&pool));
         pool
     }

@@ -5,7 +5,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicIsize, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use tokio::sync::{Notify, futures::Notified};
@@ -13,9 +13,8 @@ use tokio::sync::{Notify, futures::Notified};
 /// The places for connections at one member.
 #[derive(Debug)]
 pub(super) struct Places {
-    limit: AtomicUsize,
-    /// Negative while more are taken than there are, as the limit was lowered.
-    free: AtomicIsize,
+    limit: usize,
+    free: AtomicUsize,
     changed: Notify,
 }
 
@@ -25,39 +24,19 @@ pub(super) struct Place(Arc<Places>);
 
 impl Places {
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Places {
-            limit: AtomicUsize::new(limit),
-            free: AtomicIsize::new(signed(limit)),
-            changed: Notify::new(),
-        })
+        Arc::new(Places { limit, free: AtomicUsize::new(limit), changed: Notify::new() })
     }
 
     /// A place, if one is free.
     pub fn take(self: &Arc<Self>) -> Option<Place> {
-        let less = |free: isize| (free > 0).then(|| free - 1);
+        let less = |free: usize| free.checked_sub(1);
         let taken = self.free.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less).is_ok();
         taken.then(|| Place(Arc::clone(self)))
     }
 
-    /// There are so many from now on; false: that is nothing new. Nobody loses the own place. One at a time may do so.
-    pub fn limit_to(&self, limit: usize) -> bool {
-        let before = self.limit.swap(limit, Ordering::AcqRel);
-        self.free.fetch_add(signed(limit) - signed(before), Ordering::AcqRel);
-        for _ in before..limit {
-            self.change();
-        }
-        before != limit
-    }
-
-    /// Whether more are taken than there are.
-    pub fn are_too_many(&self) -> bool {
-        self.free.load(Ordering::Relaxed) < 0
-    }
-
     /// How many are taken.
     pub fn taken(&self) -> usize {
-        let taken = signed(self.limit.load(Ordering::Relaxed)) - self.free.load(Ordering::Relaxed);
-        taken.max(0).cast_unsigned()
+        self.limit - self.free.load(Ordering::Relaxed)
     }
 
     /// Waits until a place is free or a connection idle.
@@ -69,11 +48,6 @@ impl Places {
     pub fn change(&self) {
         self.changed.notify_one();
     }
-}
-
-/// Limits are far below.
-fn signed(number: usize) -> isize {
-    isize::try_from(number).unwrap_or(isize::MAX)
 }
 
 impl Drop for Place {
@@ -95,21 +69,5 @@ mod tests {
         drop(one);
         assert_eq!(places.taken(), 1);
         assert!(places.take().is_some());
-    }
-
-    #[test]
-    fn a_lower_limit_counts_as_places_come_back() {
-        let places = Places::new(3);
-        let taken: Vec<_> = (0..3).filter_map(|_| places.take()).collect();
-        assert!(places.limit_to(1) && !places.limit_to(1));
-        for place in taken {
-            assert!(places.taken() == 1 || places.are_too_many());
-            assert!(places.take().is_none());
-            drop(place);
-        }
-        assert_eq!(places.taken(), 0);
-        let one = places.take();
-        assert!(one.is_some() && places.take().is_none());
-        assert!(places.limit_to(2) && places.take().is_some());
     }
 }

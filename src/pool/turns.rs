@@ -5,7 +5,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst},
+    atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
 use tokio::sync::Semaphore;
@@ -13,9 +13,7 @@ use tokio::sync::Semaphore;
 /// The turns of one member's pool.
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// Negative while more are taken than there are, as the limit was lowered.
-    free: AtomicIsize,
-    limit: AtomicUsize,
+    free: AtomicUsize,
     waiting: AtomicUsize,
     /// Given back while somebody waited. One of who has given up waiting meanwhile is left here for whoever comes next.
     handed: Semaphore,
@@ -30,12 +28,7 @@ struct Waiting<'a>(&'a Turns);
 
 impl Turns {
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Turns {
-            free: AtomicIsize::new(signed(limit)),
-            limit: AtomicUsize::new(limit),
-            waiting: AtomicUsize::new(0),
-            handed: Semaphore::new(0),
-        })
+        Arc::new(Turns { free: AtomicUsize::new(limit), waiting: AtomicUsize::new(0), handed: Semaphore::new(0) })
     }
 
     /// A turn, if there is one.
@@ -55,26 +48,14 @@ impl Turns {
         Turn(Arc::clone(self))
     }
 
-    /// There are so many from now on. Nobody loses the own turn. One at a time may do so.
-    pub fn limit_to(&self, limit: usize) {
-        let before = self.limit.swap(limit, SeqCst);
-        self.free.fetch_add(signed(limit) - signed(before), SeqCst);
-        // One of them may be somebody's who waits.
-        for _ in before..limit {
-            if self.waiting.load(SeqCst) > 0 && self.take_free() {
-                self.handed.add_permits(1);
-            }
-        }
-    }
-
     /// How many are not taken.
     #[cfg(test)]
-    pub fn available(&self) -> isize {
-        self.free.load(SeqCst) + signed(self.handed.available_permits())
+    pub fn available(&self) -> usize {
+        self.free.load(SeqCst) + self.handed.available_permits()
     }
 
     fn take_free(&self) -> bool {
-        self.free.fetch_update(SeqCst, SeqCst, |free| (free > 0).then(|| free - 1)).is_ok()
+        self.free.fetch_update(SeqCst, SeqCst, |free| free.checked_sub(1)).is_ok()
     }
 
     fn take_handed(&self) -> bool {
@@ -82,7 +63,7 @@ impl Turns {
     }
 
     fn give_back(&self) {
-        if self.waiting.load(SeqCst) > 0 && self.free.load(SeqCst) >= 0 {
+        if self.waiting.load(SeqCst) > 0 {
             return self.handed.add_permits(1);
         }
         self.free.fetch_add(1, SeqCst);
@@ -91,11 +72,6 @@ impl Turns {
             self.handed.add_permits(1);
         }
     }
-}
-
-/// Limits are far below.
-fn signed(number: usize) -> isize {
-    isize::try_from(number).unwrap_or(isize::MAX)
 }
 
 impl<'a> Waiting<'a> {
@@ -198,26 +174,6 @@ mod tests {
             }
         };
         runtime.block_on(async { timeout(Duration::from_secs(60), all).await }).unwrap();
-        assert_eq!(turns.available(), signed(LIMIT));
-    }
-
-    #[tokio::test]
-    async fn a_lower_limit_counts_as_turns_come_back_and_a_higher_one_serves_those_who_wait() {
-        let turns = Turns::new(3);
-        let mut taken: Vec<_> = (0..3).filter_map(|_| turns.take()).collect();
-        turns.limit_to(1);
-        let waits = {
-            let turns = Arc::clone(&turns);
-            tokio::spawn(async move { turns.wait().await })
-        };
-        tokio::task::yield_now().await;
-        taken.truncate(1);
-        tokio::task::yield_now().await;
-        assert!(!waits.is_finished() && turns.take().is_none(), "two have gone, and one is still there");
-        turns.limit_to(2);
-        let waited = timeout(Duration::from_secs(5), waits).await.unwrap().unwrap();
-        assert!(turns.take().is_none());
-        drop((taken, waited));
-        assert_eq!(turns.available(), 2);
+        assert_eq!(turns.available(), LIMIT);
     }
 }

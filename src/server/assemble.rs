@@ -18,7 +18,7 @@ use crate::{
     },
     config::{self, AuthSource, BackendTlsMode, Certificate, ClientTlsDemand, Config, Discovery, Multiplexing},
     metrics::{Metrics, RouteNames},
-    net::tls::{Acceptor, CertificateError, Connector, Credentials, Fingerprint, Named, Trust},
+    net::tls::{Acceptor, Connector, Credentials, Fingerprint, Named, Trust},
     pool::{PoolSettings, Pools},
     route::{Reason, Target, TrustedFunctions},
     topology::{
@@ -48,19 +48,14 @@ const REASONS: [&str; Reason::ALL.len()] = {
 };
 
 /// Builds what all clients share, and starts to watch the members until `stop`.
-pub(super) fn proxy(
-    config: &Arc<Config>,
-    shares: Shares,
-    stop: CancellationToken,
-) -> Result<(Arc<Proxy>, MonitorAccount), ServerError> {
+pub(super) fn proxy(config: &Arc<Config>, shares: Shares, stop: CancellationToken) -> Result<Arc<Proxy>, ServerError> {
     let keys = KeyPair::generate().map_err(|error| ServerError::Start(error.to_string()))?;
     let settings = topology_settings(config)?;
     let road = road(&config.tls.backend)?;
     let policy = policy(config, shares, acceptor(config.tls.client.as_ref())?);
-    let monitor = monitor_account(config, Arc::clone(&road));
-    let proxy = Proxy {
-        topology: topology::start(settings, monitor.clone(), stop),
-        pools: Pools::new(&pool(&config.pool, shares.each_member), Arc::clone(&road)),
+    Ok(Arc::new(Proxy {
+        topology: topology::start(settings, monitor_account(config, Arc::clone(&road)), stop),
+        pools: Pools::new(pool(&config.pool, shares.each_member, Arc::clone(&road))),
         road,
         identities: crate::pool::Identities::default(),
         accounts: Accounts::default(),
@@ -69,7 +64,7 @@ pub(super) fn proxy(
         abandoned: crate::client::Abandoned::default(),
         keys,
         seats: Arc::new(Seats::default()),
-        texts: crate::upstream::StatementTexts::default(),
+        texts: crate::client::texts::StatementTexts::default(),
         clients: Arc::new(Registry::new(random_number()?)),
         metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
         pin_log: crate::client::pin_log::PinLog::default(),
@@ -78,19 +73,18 @@ pub(super) fn proxy(
         policy: Policies::new(policy),
         drain: CancellationToken::new(),
         hurry: CancellationToken::new(),
-    };
-    Ok((Arc::new(proxy), monitor))
+    }))
 }
 
 /// What clients are shown. What its files lack is told by the start.
-pub(super) fn acceptor(client: Option<&config::ClientTls>) -> Result<Option<Arc<Acceptor>>, ServerError> {
+fn acceptor(client: Option<&config::ClientTls>) -> Result<Option<Arc<Acceptor>>, ServerError> {
     let Some(client) = client else { return Ok(None) };
     let credentials = match &client.certificate {
         Certificate::Auto => Credentials::SelfSigned,
         Certificate::Files { cert, key } => Credentials::Files { cert: cert.clone(), key: key.clone() },
     };
     let acceptor = Acceptor::new(credentials, client.ca.clone());
-    acceptor.map(Arc::new).map(Some).map_err(|error| unusable("tls.client", &error))
+    acceptor.map(Arc::new).map(Some).map_err(|error| ServerError::Start(format!("[tls.client]: {error}")))
 }
 
 /// Tells this proxy from others.
@@ -104,26 +98,15 @@ fn random_number() -> Result<u32, ServerError> {
 #[must_use]
 pub fn monitor_account(config: &Config, road: Arc<Road>) -> MonitorAccount {
     let monitor = &config.monitor;
-    MonitorAccount::new(account(&monitor.user, &monitor.password), monitor.timeout, road)
-}
-
-fn unusable(section: &str, error: &CertificateError) -> ServerError {
-    ServerError::Start(format!("[{section}]: {error}"))
+    MonitorAccount { account: account(&monitor.user, &monitor.password), connect_timeout: monitor.timeout, road }
 }
 
 /// How members are reached.
 pub fn road(backend: &config::BackendTls) -> Result<Arc<Road>, ServerError> {
-    let secrecy = secrecy(backend)?;
-    let domains = if matches!(secrecy, Secrecy::None) { Vec::new() } else { topology::search_domains() };
-    Ok(Arc::new(Road::new(secrecy, domains)))
-}
-
-/// How much is asked of members.
-pub(super) fn secrecy(backend: &config::BackendTls) -> Result<Secrecy, ServerError> {
     let named = if backend.mode == BackendTlsMode::VerifyIdentity { Named::Yes } else { Named::No };
     let pins: Vec<_> = backend.pins.iter().map(|pin| Fingerprint(pin.0)).collect();
     let trust = match backend.mode {
-        BackendTlsMode::Disabled => return Ok(Secrecy::None),
+        BackendTlsMode::Disabled => return Ok(Arc::new(Road::new(Secrecy::None, Vec::new()))),
         BackendTlsMode::Preferred => Trust::Anybody,
         BackendTlsMode::Required if pins.is_empty() => Trust::Anybody,
         BackendTlsMode::Required => Trust::Proven { pins, ca: None, named },
@@ -131,11 +114,13 @@ pub(super) fn secrecy(backend: &config::BackendTls) -> Result<Secrecy, ServerErr
             Trust::Proven { pins, ca: backend.ca.clone(), named }
         }
     };
-    let connector = Connector::new(trust, backend.pair.clone()).map_err(|error| unusable("tls.backend", &error))?;
-    Ok(match backend.mode {
+    let connector = Connector::new(trust, backend.pair.clone())
+        .map_err(|error| ServerError::Start(format!("[tls.backend]: {error}")))?;
+    let secrecy = match backend.mode {
         BackendTlsMode::Preferred => Secrecy::Preferred(connector),
         _ => Secrecy::Required(connector),
-    })
+    };
+    Ok(Arc::new(Road::new(secrecy, topology::search_domains())))
 }
 
 /// An account of the configuration.
@@ -144,14 +129,14 @@ pub fn account(user: &str, secret: &config::Secret) -> Account {
     Account::with_password(user.as_bytes(), secret.expose().as_bytes())
 }
 
-fn users(auth: &config::Auth) -> (impl Iterator<Item = Account>, bool) {
+fn users(auth: &config::Auth) -> Users {
     let users = auth.users.iter().map(|user| account(&user.name, &user.password));
-    (users, auth.source == AuthSource::Auto)
+    Users::new(users, auth.source == AuthSource::Auto)
 }
 
-/// Limits of the pools.
-pub(super) const fn pool(pool: &config::Pool, max_backend_connections: usize) -> PoolSettings {
+const fn pool(pool: &config::Pool, max_backend_connections: usize, road: Arc<Road>) -> PoolSettings {
     PoolSettings {
+        road,
         max_backend_connections,
         acquire_timeout: pool.acquire_timeout,
         connect_timeout: pool.connect_timeout,
@@ -159,40 +144,16 @@ pub(super) const fn pool(pool: &config::Pool, max_backend_connections: usize) ->
     }
 }
 
-/// What is in force at first.
 fn policy(config: &Arc<Config>, shares: Shares, tls: Option<Arc<Acceptor>>) -> Policy {
-    let (accounts, asks_cluster) = users(&config.auth);
-    let users = Users::new(accounts, asks_cluster);
-    policy_of(config, shares, tls, (users, Fallbacks::new(config.routing.fallback_limit)))
-}
-
-/// What is in force behind `running`: what others have learned or hold by that one still counts.
-pub(super) fn next_policy(
-    config: &Arc<Config>,
-    shares: Shares,
-    tls: Option<Arc<Acceptor>>,
-    running: &Policy,
-) -> Policy {
-    let (accounts, asks_cluster) = users(&config.auth);
-    let users = running.users.replaced_by(accounts, asks_cluster);
-    policy_of(config, shares, tls, (users, running.fallbacks.limited_to(config.routing.fallback_limit)))
-}
-
-fn policy_of(
-    config: &Arc<Config>,
-    shares: Shares,
-    tls: Option<Arc<Acceptor>>,
-    (users, fallbacks): (Users, Fallbacks),
-) -> Policy {
     Policy {
         generation: 0,
-        users,
+        users: users(&config.auth),
         tls,
         reader: account(&config.monitor.user, &config.monitor.password),
         max_clients: shares.clients,
         max_clients_of_user: config.limits.max_connections_per_user,
         consistency: config.routing.consistency,
-        fallbacks,
+        fallbacks: Fallbacks::new(config.routing.fallback_limit),
         split_transactions: config.routing.split_transactions,
         cluster: cluster_tag(&config.cluster),
         causal_wait: config.routing.causal_wait,

@@ -49,11 +49,7 @@ pub(super) fn shares(config: &Config) -> Shares {
     };
     let limit = raised();
     let shares = share(limit, wanted);
-    tell(limit, wanted, shares);
-    shares
-}
-
-fn tell(limit: usize, wanted: Wanted, Shares { clients, each_member, .. }: Shares) {
+    let Shares { clients, each_member, .. } = shares;
     if clients < wanted.clients || each_member < wanted.each_member {
         warn!(
             open_files = limit,
@@ -67,6 +63,7 @@ fn tell(limit: usize, wanted: Wanted, Shares { clients, each_member, .. }: Share
     } else {
         info!(open_files = limit, "open files suffice for all connections of the configuration");
     }
+    shares
 }
 
 /// The limit of open files after it was raised to what the system allows.

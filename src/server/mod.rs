@@ -8,7 +8,6 @@ mod announced;
 mod assemble;
 mod descriptors;
 mod observe;
-mod reload;
 mod runtime;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -21,16 +20,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 pub use assemble::{account, monitor_account, road, topology_settings};
-pub use reload::{Cause, Reloader};
 pub use runtime::runtime;
 
 use crate::{
-    client::{LAST_WORD, Proxy},
-    config::{Config, Source},
-    logging::Events,
+    client::{LAST_WORD, Proxy, close_unused_statements},
+    config::Config,
     session::Listener,
     topology::{Health, MemberView},
-    upstream::close_unused_statements,
 };
 
 /// How often idle connections are looked through, and members that are gone are forgotten.
@@ -64,17 +60,15 @@ pub enum ServerError {
 }
 
 /// Runs the proxy until it is told to stop and has drained.
-/// `source` is what the configuration was read from, and is read from again; `events` the log's last lines.
-pub async fn run(config: Config, source: Source, events: Events) -> Result<(), ServerError> {
+pub async fn run(config: Config) -> Result<(), ServerError> {
     let config = &Arc::new(config);
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let listeners = listeners(config)?;
     let shares = descriptors::shares(config);
     let stop = CancellationToken::new();
-    let (proxy, monitor) = assemble::proxy(config, shares, stop.clone())?;
-    let reloader = Arc::new(Reloader::new(source, Arc::clone(&proxy), monitor));
+    let proxy = assemble::proxy(config, shares, stop.clone())?;
     let tasks = TaskTracker::new();
-    let admin = observe::start(&reloader, &proxy, shares.admin, events, stop.clone())?;
+    let admin = observe::start(config, &proxy, shares.admin, stop.clone())?;
     tasks.spawn(housekeeping(Arc::clone(&proxy), stop.clone()));
     let clients = TaskTracker::new();
     for (listener, kind) in listeners {
@@ -82,10 +76,10 @@ pub async fn run(config: Config, source: Source, events: Events) -> Result<(), S
         let clients = clients.clone();
         tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients, stop.clone()));
     }
-    signals.wait_for_end(&reloader).await;
+    signals.wait_for_end().await;
     tokio::select! {
         () = drain(&proxy, &clients) => {}
-        () = signals.wait_for_end(&reloader) => {
+        () = signals.wait_for_end() => {
             warn!(clients = proxy.clients.len(), "a second signal while draining; closing what is left");
         }
     }
@@ -163,7 +157,7 @@ async fn housekeeping(proxy: Arc<Proxy>, stop: CancellationToken) {
             proxy.pools.clear(&lost);
         }
         proxy.pools.trim();
-        close_unused_statements(&proxy.pools, &proxy.texts);
+        close_unused_statements(&proxy);
     }
 }
 
@@ -182,13 +176,14 @@ impl Signals {
         })
     }
 
-    async fn wait_for_end(&mut self, reloader: &Reloader) {
+    async fn wait_for_end(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                // What came of it has been told.
-                _ = self.hang_up.recv() => drop(reloader.reload(Cause::Signal).await),
+                _ = self.hang_up.recv() => {
+                    warn!("SIGHUP: this version does not read its configuration again; restart to change it");
+                }
             }
         }
     }

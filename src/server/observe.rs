@@ -1,7 +1,6 @@
 //! The running proxy as operators see it.
 
 use std::{
-    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,41 +9,33 @@ use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{Cause, Reloader, ServerError, bind};
+use super::{ServerError, bind};
 use crate::{
-    admin::{
-        ClientRow, Control, HISTORY_STEP, History, LastReload, Observed, Readiness, Reload, Sample, Summary, http,
-    },
-    client::{Proxy, handle::Handle},
+    admin::{HISTORY_STEP, History, Observed, Readiness, Sample, Summary, http},
+    client::Proxy,
     config::Config,
-    logging::{Events, Line},
     metrics::{MemberRow, Scrape},
-    session::Transaction,
-    topology::{DrainError, Health, MemberView, Role, View},
+    topology::{Health, MemberView, Role},
 };
 
 /// What the admin port shows.
 struct Running {
     proxy: Arc<Proxy>,
-    reloader: Arc<Reloader>,
     since: Instant,
     history: History,
-    events: Events,
 }
 
 /// Opens the admin port, if one is configured, and serves it until `stop`, so many connections at once.
 pub(super) fn start(
-    reloader: &Arc<Reloader>,
+    config: &Config,
     proxy: &Arc<Proxy>,
     connections: usize,
-    events: Events,
     stop: CancellationToken,
 ) -> Result<Option<JoinHandle<()>>, ServerError> {
-    let Some(address) = proxy.policy.now().config.listen.admin_http else { return Ok(None) };
+    let Some(address) = config.listen.admin_http else { return Ok(None) };
     let listener = bind("listen.admin_http", address)?;
     info!(%address, "admin port listening");
-    let (proxy, reloader) = (Arc::clone(proxy), Arc::clone(reloader));
-    let running = Arc::new(Running { proxy, reloader, since: Instant::now(), history: History::default(), events });
+    let running = Arc::new(Running { proxy: Arc::clone(proxy), since: Instant::now(), history: History::default() });
     Ok(Some(tokio::spawn(async move {
         let observed = Arc::clone(&running) as Arc<dyn Observed>;
         let served = tokio::select! {
@@ -105,32 +96,6 @@ impl Running {
     }
 }
 
-fn client_row(handle: &Handle, view: &View, now: Instant) -> ClientRow {
-    let glance = handle.glance();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let name = |address| {
-        let known = view.members.iter().find(|member| member.member.address == address);
-        known.map_or_else(|| address.to_string(), |member| member.member.name.to_string())
-    };
-    ClientRow {
-        id: handle.id.get(),
-        user: text(&glance.user),
-        address: handle.peer.to_string(),
-        database: glance.shown.settings.database.as_deref().map(text),
-        state: match (glance.runs, glance.works, glance.shown.transaction) {
-            (true, ..) => "running",
-            (false, true, _) => "waiting",
-            (false, false, Transaction::None) => "idle",
-            (false, false, _) => "idle_in_transaction",
-        },
-        since: now.saturating_duration_since(glance.since),
-        connected: now.saturating_duration_since(glance.connected),
-        statements: glance.commands,
-        member: glance.member.map(name),
-        pins: glance.shown.pins.iter().map(|reason| (reason.name(), reason.remedy())).collect(),
-    }
-}
-
 impl Observed for Running {
     fn readiness(&self) -> Readiness {
         if self.proxy.drain.is_cancelled() {
@@ -153,42 +118,11 @@ impl Observed for Running {
         self.proxy.policy.now().config.to_string()
     }
 
-    fn clients(&self) -> Vec<ClientRow> {
-        let (view, now) = (self.proxy.topology.view(), Instant::now());
-        self.proxy.clients.all().iter().map(|handle| client_row(handle, &view, now)).collect()
-    }
-
-    fn events(&self) -> Vec<Line> {
-        self.events.lines()
-    }
-
     fn history(&self, since: u64) -> Vec<Sample> {
         self.history.since(since)
     }
 
     fn metrics_text(&self) -> String {
         self.proxy.metrics.render(self)
-    }
-}
-
-impl Control for Running {
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Reload> + Send + '_>> {
-        Box::pin(self.reloader.reload(Cause::Operator))
-    }
-
-    fn last_reload(&self) -> Option<Arc<LastReload>> {
-        self.reloader.last()
-    }
-
-    fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.proxy.policy.now().config)
-    }
-
-    fn drain(&self, member: &str) -> Result<Arc<str>, DrainError> {
-        self.proxy.topology.drain(member)
-    }
-
-    fn undrain(&self, member: &str) -> Result<Arc<str>, DrainError> {
-        self.proxy.topology.undrain(member)
     }
 }

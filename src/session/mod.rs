@@ -4,7 +4,6 @@
 //! addresses or configuration files.
 
 mod causality;
-mod client_id;
 mod ledger;
 #[cfg(test)]
 mod ledger_tests;
@@ -18,7 +17,6 @@ mod untold;
 mod user_variables;
 
 pub use causality::Causality;
-pub use client_id::ClientId;
 pub(crate) use ledger::is_usual;
 pub use ledger::{Ledger, Reply};
 pub use pins::{PinReason, Pins};

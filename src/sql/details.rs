@@ -46,7 +46,7 @@ pub struct Assignment {
 
 /// Tokens of a statement, without facts.
 #[derive(Clone)]
-pub(crate) struct Tokens<'a> {
+pub(super) struct Tokens<'a> {
     lexer: Lexer<'a>,
     sql: &'a [u8],
     /// The end of the last token.
@@ -54,21 +54,21 @@ pub(crate) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    pub(crate) fn new(sql: &'a [u8], dialect: Dialect) -> Self {
+    pub(super) fn new(sql: &'a [u8], dialect: Dialect) -> Self {
         Tokens { lexer: Lexer::new(sql, dialect, AS_CODE), sql, end: 0 }
     }
 
-    pub(crate) fn next(&mut self) -> Token {
+    pub(super) fn next(&mut self) -> Token {
         let token = self.lexer.next();
         self.end = token.span.end;
         token
     }
 
-    pub(crate) fn peek(&self) -> Token {
+    pub(super) fn peek(&self) -> Token {
         self.lexer.clone().next()
     }
 
-    pub(crate) fn take(&mut self, word: &str) -> bool {
+    pub(super) fn take(&mut self, word: &str) -> bool {
         let found = self.peek().is_word(self.sql, word);
         if found {
             self.next();
@@ -97,7 +97,7 @@ fn bare(sql: &[u8], span: Span) -> Span {
     Span { start: span.start + cut, end: span.end - cut }
 }
 
-pub(crate) fn is_end(token: Token) -> bool {
+pub(super) fn is_end(token: Token) -> bool {
     token.kind == Lexeme::End || token.is(b';')
 }
 

@@ -12,7 +12,7 @@ use super::span::Span;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     /// An identifier or keyword without quotes.
     Word,
     /// An identifier in quotes; the span includes them.
@@ -33,18 +33,18 @@ pub(crate) enum Kind {
 
 /// A piece of the text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Token {
-    pub(crate) kind: Kind,
-    pub(crate) span: Span,
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) span: Span,
 }
 
 impl Token {
-    pub(crate) fn is(&self, byte: u8) -> bool {
+    pub(super) fn is(&self, byte: u8) -> bool {
         self.kind == Kind::Punctuation(byte)
     }
 
     /// Whether this is `word` (given in lower case) without quotes.
-    pub(crate) fn is_word(&self, sql: &[u8], word: &str) -> bool {
+    pub(super) fn is_word(&self, sql: &[u8], word: &str) -> bool {
         self.kind == Kind::Word && self.span.of(sql).eq_ignore_ascii_case(word.as_bytes())
     }
 }

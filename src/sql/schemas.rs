@@ -1,7 +1,7 @@
 //! The schemas whose tables tell about the instance, not about the cluster's data.
 
 /// A name without its quotes.
-pub(crate) fn unquoted(name: &[u8]) -> &[u8] {
+pub(super) fn unquoted(name: &[u8]) -> &[u8] {
     match name {
         [open @ (b'`' | b'"'), inner @ .., close] if open == close => inner,
         _ => name,

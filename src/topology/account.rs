@@ -6,43 +6,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
 use super::ask::{Answer, Ask, AskError, Converse};
 use super::state::ServerInfo;
 use crate::backend::{Account, Connection, DialError, DialOptions, QueryError, Road};
 use crate::wire::server::read_version;
 use crate::wire::{Capabilities, Extensions, err::SqlError};
 
-/// Asks members with an account that exists on each of them. Clones are the same account.
+/// Asks members with an account that exists on each of them.
 #[derive(Clone, Debug)]
 pub struct MonitorAccount {
-    login: Arc<ArcSwap<Login>>,
-    road: Arc<Road>,
-}
-
-#[derive(Debug)]
-struct Login {
-    account: Account,
-    connect_timeout: Duration,
-    identity: u64,
-}
-
-impl MonitorAccount {
-    /// Name and password; `connect_timeout` is for the TCP connection: a login that has begun goes on, and the monitor waits
-    /// for it or lets it end by itself. `road`: how members are reached.
-    #[must_use]
-    pub fn new(account: Account, connect_timeout: Duration, road: Arc<Road>) -> Self {
-        let login = Login { account, connect_timeout, identity: 0 };
-        Self { login: Arc::new(ArcSwap::from_pointee(login)), road }
-    }
-
-    /// Connects as this one from now on, and by the road as it is now: connections of before are not used any more. One at
-    /// a time may say so.
-    pub fn become_as(&self, account: Account, connect_timeout: Duration) {
-        let identity = self.login.load().identity + 1;
-        self.login.store(Arc::new(Login { account, connect_timeout, identity }));
-    }
+    /// Name and password.
+    pub account: Account,
+    /// For the TCP connection. A login that has begun goes on: the monitor waits for it, or lets it end by itself.
+    pub connect_timeout: Duration,
+    /// How members are reached.
+    pub road: Arc<Road>,
 }
 
 impl Ask for MonitorAccount {
@@ -52,20 +30,15 @@ impl Ask for MonitorAccount {
         self.road.lead_to(members);
     }
 
-    fn identity(&self) -> u64 {
-        self.login.load().identity
-    }
-
     async fn connect(&self, address: SocketAddr) -> Result<Connection, AskError> {
-        let login = self.login.load_full();
         let options = DialOptions {
             road: Arc::clone(&self.road),
-            connect_timeout: login.connect_timeout,
+            connect_timeout: self.connect_timeout,
             capabilities: Capabilities::empty(),
             extensions: Extensions::empty(),
             collation: None,
         };
-        Connection::dial_patiently(address, &login.account, &options).await.map_err(|error| match error {
+        Connection::dial_patiently(address, &self.account, &options).await.map_err(|error| match error {
             DialError::Refused(refusal) => server_error(&refusal),
             DialError::Plugin(_) | DialError::Incapable(_) => AskError::Account(error.to_string()),
             DialError::Timeout(limit) => AskError::Timeout(limit),

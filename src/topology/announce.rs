@@ -100,7 +100,7 @@ fn member_changes(before: (&View, &MemberView), after: (&View, &MemberView)) -> 
         });
     }
     let (complained, complains) = (complaint(before.0, old), complaint(after.0, now));
-    if let Some(unfit) = complains.filter(|unfit| **unfit != Unfit::Draining)
+    if let Some(unfit) = complains
         && complained.map(discriminant) != Some(discriminant(unfit))
     {
         changes.push(bad(format!("{title} serves no reads: {unfit}")));
@@ -110,14 +110,6 @@ fn member_changes(before: (&View, &MemberView), after: (&View, &MemberView)) -> 
     }
     if let Some(doubt) = now.doubt.as_ref().filter(|_| old.doubt.is_none()) {
         changes.push(bad(format!("{title} serves, and should be looked at: {doubt}")));
-    }
-    match (old.draining, now.draining) {
-        (false, true) if now.role == Role::Primary && !after.0.is_galera() => changes.push(bad(format!(
-            "{title} is drained and is the primary: nobody else can take its writes, so it serves on"
-        ))),
-        (false, true) => changes.push(good(format!("{title} is drained: it gets no new work"))),
-        (true, false) => changes.push(good(format!("{title} is drained no longer"))),
-        _ => {}
     }
     let leaves = |view: &MemberView| view.role == Role::Primary && view.is_up() && view.leaving;
     if leaves(now) && !leaves(old) {

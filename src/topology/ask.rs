@@ -17,11 +17,6 @@ pub trait Ask: Send + Sync + 'static {
         let _ = members;
     }
 
-    /// Counts the changes of who asks: a connection of before is not used any more.
-    fn identity(&self) -> u64 {
-        0
-    }
-
     /// Connects and logs in.
     fn connect(&self, address: SocketAddr) -> impl Future<Output = Result<Self::Conversation, AskError>> + Send;
 }

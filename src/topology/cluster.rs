@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::character::{Character, Word};
-use super::drained::Drained;
 use super::fitness::{Circumstances, Fitness, allowed_lag, judge};
 use super::galera;
 use super::lineage::{Lineage, Node};
@@ -19,7 +18,7 @@ use super::prober::Checked;
 use super::progress::{PrimaryHistory, Progress};
 use super::replication::Replication;
 use super::roles::{self, Candidate};
-use super::settings::{CheckSettings, PrimaryRule, TopologySettings};
+use super::settings::{PrimaryRule, TopologySettings};
 use super::standing::{Past, Standing};
 use super::state::{Health, ServerInfo, Unfit};
 use super::view::{MemberView, NoPrimary, View};
@@ -62,7 +61,6 @@ pub struct Cluster {
     history: PrimaryHistory,
     past: Past,
     discovery_problem: Option<Arc<str>>,
-    drained: Drained,
     generation: u64,
 }
 
@@ -80,29 +78,8 @@ impl Cluster {
             history: PrimaryHistory::default(),
             past: Past::default(),
             discovery_problem: None,
-            drained: Drained::default(),
             generation: 0,
         }
-    }
-
-    /// Judges by these limits from now on.
-    pub fn check_by(&mut self, check: CheckSettings) {
-        self.settings.check = check;
-    }
-
-    /// Keeps new work away from these members.
-    pub fn drain(&mut self, drained: Drained) {
-        self.drained = drained;
-        self.assign_primary();
-    }
-
-    /// Takes over what was found by these settings.
-    pub fn discovered_by(&mut self, settings: &TopologySettings, found: &Found) -> Turnover {
-        if self.settings.kind != settings.kind || self.settings.is_single() != settings.is_single() {
-            self.character = Character::at_first(settings.kind);
-        }
-        self.settings = TopologySettings { check: self.settings.check, ..settings.clone() };
-        self.discovered(found)
     }
 
     /// Takes over what discovery found: who is there by address; a new address is a new member.
@@ -189,12 +166,7 @@ impl Cluster {
         if !self.settings.is_single() {
             self.character = before.after(self.settings.kind, self.members.values().map(Known::word));
         }
-        let drained = &self.drained;
-        let candidates = self.members.values().map(|known| {
-            let candidate = known.candidate();
-            Candidate { leaving: candidate.leaving || drained.contains(&candidate.member.name), ..candidate }
-        });
-        let candidates: Vec<Candidate<'_>> = candidates.collect();
+        let candidates: Vec<Candidate<'_>> = self.members.values().map(Known::candidate).collect();
         let bearer = candidates.iter().find(|one| Some(one.member.address) == self.named_primary);
         let bearer = bearer.map(|one| one.member.id);
         let assigned = match &self.settings.primary {
@@ -292,10 +264,8 @@ impl Cluster {
     fn view_of(&self, known: &Known, primary_is_up: bool) -> MemberView {
         let is_primary = self.primary == Ok(known.member.id);
         let role = if is_primary { Role::Primary } else { Role::Replica };
-        let draining = self.drained.contains(&known.member.name);
         let Some(report) = &known.report else {
-            let unseen = MemberView::unseen(known.member.clone(), role);
-            return MemberView { health: known.health.clone(), draining, ..unseen };
+            return MemberView { health: known.health.clone(), ..MemberView::unseen(known.member.clone(), role) };
         };
         // The GTIDs of one Galera node mean nothing to another.
         let names_writes = self.character != Character::Galera;
@@ -308,13 +278,10 @@ impl Cluster {
             member: known.member.clone(),
             role,
             health: known.health.clone(),
-            unfit: fitness
-                .unfit
-                .or_else(|| ending(report).or(draining.then_some(Unfit::Draining)).filter(|_| !is_primary)),
+            unfit: fitness.unfit.or_else(|| (report.leaving && !is_primary).then_some(Unfit::Leaving)),
             server: Some(Arc::clone(&report.server) as Arc<ServerInfo>),
             read_only: Some(report.read_only),
             leaving: report.leaving,
-            draining,
             lag: fitness.lag,
             applied: if counts { known.applied(is_primary) } else { Arc::default() },
             names_writes: names_writes && report.executed.is_some(),
@@ -358,10 +325,6 @@ impl Cluster {
         let nodes: Vec<Node<'_>> = self.members.values().map(Known::node).collect();
         Lineage::new(&nodes, self.primary.as_ref().ok().copied()).sources(known.member.id)
     }
-}
-
-fn ending(report: &Report) -> Option<Unfit> {
-    report.leaving.then_some(Unfit::Leaving)
 }
 
 impl Known {

@@ -23,7 +23,6 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Looks members up.
 pub struct Discovery {
-    told: watch::Receiver<Arc<TopologySettings>>,
     settings: Arc<TopologySettings>,
     resolver: Option<Resolver>,
     /// Each name's newest answer, for when the next look fails.
@@ -34,60 +33,36 @@ pub struct Discovery {
 impl Discovery {
     /// Reads `/etc/resolv.conf`.
     #[must_use]
-    pub fn new(mut told: watch::Receiver<Arc<TopologySettings>>) -> Self {
-        let settings = Arc::clone(&told.borrow_and_update());
-        Self { told, settings, resolver: None, known: HashMap::new(), last: Found::default() }
+    pub fn new(settings: Arc<TopologySettings>) -> Self {
+        Self { settings, resolver: None, known: HashMap::new(), last: Found::default() }
     }
 
-    /// Looks by the newest settings from now on; what is known stays known until there is an answer.
-    fn follow(&mut self) {
-        let settings = Arc::clone(&self.told.borrow_and_update());
-        if settings.dns_servers != self.settings.dns_servers {
-            self.resolver = None;
-        }
-        self.settings = settings;
-    }
-
-    /// Sends what is found, with the settings by which it was found, each time that one of the two changes. A change of `recheck` brings the next look forward, and while somebody is
+    /// Sends what is found each time that it changes. A change of `recheck` brings the next look forward, and while somebody is
     /// `missing` one look follows the other: whoever comes back may have another address.
     pub async fn run(
         mut self,
-        results: mpsc::Sender<(Arc<TopologySettings>, Found)>,
+        results: mpsc::Sender<Found>,
         mut recheck: watch::Receiver<u64>,
         mut missing: watch::Receiver<bool>,
     ) {
-        let mut sent: Option<(Arc<TopologySettings>, Found)> = None;
+        let mut sent = None;
         loop {
             let (found, valid_for) = self.look().await;
-            let is_new =
-                |(by, sent): &(Arc<TopologySettings>, Found)| *sent != found || by.finds_otherwise(&self.settings);
-            if sent.as_ref().is_none_or(is_new) {
-                let found = (Arc::clone(&self.settings), found);
+            if sent.as_ref() != Some(&found) {
                 if results.send(found.clone()).await.is_err() {
                     return;
                 }
                 sent = Some(found);
             }
-            let is_fixed = self.is_fixed();
-            let next = async {
-                if is_fixed {
-                    return results.closed().await;
-                }
-                sleep(SOONEST).await;
-                tokio::select! {
-                    () = sleep(valid_for.saturating_sub(SOONEST)) => {}
-                    _ = recheck.changed() => {}
-                    _ = missing.wait_for(|missing| *missing) => {}
-                }
-            };
+            if self.is_fixed() {
+                return results.closed().await;
+            }
+            sleep(SOONEST).await;
             tokio::select! {
-                () = next => {}
-                told = self.told.changed() => if told.is_err() { return },
+                () = sleep(valid_for.saturating_sub(SOONEST)) => {}
+                asked = recheck.changed() => if asked.is_err() { return },
+                told = missing.wait_for(|missing| *missing) => if told.is_err() { return },
             }
-            if results.is_closed() {
-                return;
-            }
-            self.follow();
         }
     }
 

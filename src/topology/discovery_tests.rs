@@ -76,14 +76,6 @@ fn at(last: u8) -> SocketAddr {
     ([10, 0, 0, last], 3306).into()
 }
 
-/// Told by somebody who never tells anything else.
-fn told(settings: Arc<TopologySettings>) -> watch::Receiver<Arc<TopologySettings>> {
-    let sender = watch::Sender::new(settings);
-    let told = sender.subscribe();
-    std::mem::forget(sender);
-    told
-}
-
 fn settings(members: MemberSource, primary: &str, dns: SocketAddr) -> Arc<TopologySettings> {
     Arc::new(TopologySettings {
         kind: ClusterKind::Replication,
@@ -97,7 +89,7 @@ fn settings(members: MemberSource, primary: &str, dns: SocketAddr) -> Arc<Topolo
 
 fn service(dns: SocketAddr) -> Discovery {
     let service = HostPort { host: "mysql.test.".into(), port: 3306 };
-    Discovery::new(told(settings(MemberSource::Service(service), "mysql-0.mysql.test.", dns)))
+    Discovery::new(settings(MemberSource::Service(service), "mysql-0.mysql.test.", dns))
 }
 
 fn addresses(found: &Found) -> Vec<SocketAddr> {
@@ -187,7 +179,7 @@ async fn dns_that_is_silent_is_named() {
     let (_server, dns) = zone.serve().await;
     zone.put("slow.test.", 5, [a(1)]);
     let list = MemberSource::List(vec![HostPort { host: "slow.test.".into(), port: 3306 }]);
-    let (found, retry) = Discovery::new(told(settings(list, "", dns))).look().await;
+    let (found, retry) = Discovery::new(settings(list, "", dns)).look().await;
     assert_eq!((found.members, retry), (vec![], SOONEST));
     assert!(found.problem.unwrap().starts_with("DNS does not answer for slow.test."));
 }
@@ -199,7 +191,7 @@ async fn names_in_a_list_are_resolved_again() {
     zone.put("db1.test.", 5, [a(1), a(8)]);
     zone.put("db2.test.", 5, [a(2)]);
     let list = ["db1.test.", "db2.test.", "10.0.0.3"].iter().filter_map(|text| HostPort::parse(text, 3306)).collect();
-    let mut discovery = Discovery::new(told(settings(MemberSource::List(list), "db1.test.", dns)));
+    let mut discovery = Discovery::new(settings(MemberSource::List(list), "db1.test.", dns));
     let (found, _) = discovery.look().await;
     assert_eq!((addresses(&found), found.primary), (vec![at(3), at(1), at(2)], Some(at(1))));
     zone.put("db1.test.", 5, [a(0), a(1)]);
@@ -220,10 +212,10 @@ async fn a_look_is_brought_forward_and_sent_only_when_it_found_something_new() {
     let (send, mut results) = mpsc::channel(1);
     let (recheck, missing) = (watch::Sender::new(0), watch::Sender::new(false));
     tokio::spawn(service(dns).run(send, recheck.subscribe(), missing.subscribe()));
-    assert_eq!(addresses(&results.recv().await.unwrap().1), [at(1)]);
+    assert_eq!(addresses(&results.recv().await.unwrap()), [at(1)]);
     zone.put("mysql.test.", 60, [a(1), a(2)]);
     recheck.send_modify(|asked| *asked += 1);
-    let (_, next) = timeout(Duration::from_secs(5), results.recv()).await.unwrap().unwrap();
+    let next = timeout(Duration::from_secs(5), results.recv()).await.unwrap().unwrap();
     assert_eq!(addresses(&next), [at(2), at(1)], "sorted by name");
     recheck.send_modify(|asked| *asked += 1);
     assert!(timeout(Duration::from_millis(1500), results.recv()).await.is_err(), "nothing changed");
@@ -231,7 +223,7 @@ async fn a_look_is_brought_forward_and_sent_only_when_it_found_something_new() {
     missing.send_replace(true);
     for last in [3, 4] {
         zone.put("mysql-0.mysql.test.", 60, [a(last)]);
-        let (_, next) = timeout(Duration::from_secs(3), results.recv()).await.unwrap().unwrap();
+        let next = timeout(Duration::from_secs(3), results.recv()).await.unwrap().unwrap();
         assert_eq!(next.primary, Some(at(last)));
     }
 }
@@ -249,7 +241,7 @@ async fn a_primary_is_reached_by_a_service_whose_address_stays() {
         primary_service: HostPort::parse("mysql-primary.test.", 3306),
         ..TopologySettings::clone(&service(dns).settings)
     };
-    let mut discovery = Discovery::new(told(Arc::new(by_service)));
+    let mut discovery = Discovery::new(Arc::new(by_service));
     let (found, _) = discovery.look().await;
     assert_eq!((addresses(&found), found.primary, &found.problem), (vec![at(9), at(2)], Some(at(9)), &None));
     // The pod is replaced; then there is none; then DNS says nothing of the Service either.
@@ -268,36 +260,10 @@ async fn a_primary_is_reached_by_a_service_whose_address_stays() {
 async fn a_list_of_addresses_needs_no_dns() {
     let list = ["10.0.0.2", "10.0.0.1"].iter().filter_map(|text| HostPort::parse(text, 3306)).collect();
     let nobody = ([127, 0, 0, 1], 1).into();
-    let mut discovery = Discovery::new(told(settings(MemberSource::List(list), "10.0.0.1", nobody)));
+    let mut discovery = Discovery::new(settings(MemberSource::List(list), "10.0.0.1", nobody));
     let (found, _) = discovery.look().await;
     assert_eq!((addresses(&found), found.primary, &found.problem), (vec![at(1), at(2)], Some(at(1)), &None));
     assert!(discovery.is_fixed());
-}
-
-#[tokio::test]
-async fn what_is_told_anew_is_looked_for_at_once_and_what_is_known_stays_until_it_is_found() {
-    let zone = Zone::default();
-    let (_server, dns) = zone.serve().await;
-    let list = |hosts: &[&str]| {
-        let hosts = hosts.iter().filter_map(|host| HostPort::parse(host, 3306)).collect();
-        settings(MemberSource::List(hosts), "10.0.0.1", dns)
-    };
-    let sender = watch::Sender::new(list(&["10.0.0.1"]));
-    let (send, mut results) = mpsc::channel(1);
-    let (recheck, missing) = (watch::Sender::new(0), watch::Sender::new(false));
-    tokio::spawn(Discovery::new(sender.subscribe()).run(send, recheck.subscribe(), missing.subscribe()));
-    let mut next = async || timeout(Duration::from_secs(5), results.recv()).await.unwrap().unwrap();
-    assert_eq!(addresses(&next().await.1), [at(1)]);
-    sender.send_replace(list(&["10.0.0.1", "10.0.0.2"]));
-    let (by, found) = next().await;
-    assert_eq!((addresses(&found), by.finds_otherwise(&sender.borrow())), (vec![at(1), at(2)], false));
-    // A Service of which DNS knows nothing.
-    let service = HostPort::parse("mysql.test.", 3306).unwrap();
-    sender.send_replace(settings(MemberSource::Service(service), "10.0.0.1", dns));
-    let (_, found) = next().await;
-    assert_eq!((addresses(&found), found.problem.is_some()), (vec![at(1), at(2)], true));
-    zone.put("mysql.test.", 60, [a(1), a(3)]);
-    assert_eq!(addresses(&next().await.1), [at(1), at(3)]);
 }
 
 /// A pod that has gone is gone, also while names outside of the cluster cannot be asked for.

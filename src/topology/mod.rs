@@ -18,7 +18,6 @@ mod board;
 mod character;
 mod cluster;
 mod discovery;
-mod drained;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, missing_docs)]
 mod fake;
@@ -52,7 +51,6 @@ pub use account::MonitorAccount;
 pub use ask::{Answer, Ask, AskError, Converse};
 pub use board::{Board, Wait};
 pub use character::Character;
-pub use drained::DrainError;
 pub use member::{InFlight, Member, Role};
 pub use member_id::MemberId;
 pub use monitor::start;

@@ -12,12 +12,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::ask::Ask;
 use super::cluster::{Cluster, Turnover};
 use super::discovery::Discovery;
-use super::follow::Follower;
+use super::follow::{FollowSettings, Follower};
 use super::member_id::MemberId;
 use super::names::Found;
 use super::prober::{Checked, Prober};
 use super::published::Topology;
-use super::settings::TopologySettings;
+use super::settings::{CheckSettings, TopologySettings};
 use super::state::Health;
 use super::view::View;
 
@@ -27,7 +27,6 @@ const QUEUE: usize = 64;
 /// Starts the tasks that keep a snapshot current; they end with `cancel`. The first snapshot knows nobody.
 pub fn start<A: Ask>(settings: TopologySettings, asker: A, cancel: CancellationToken) -> Arc<Topology> {
     let topology = Arc::new(Topology::fixed(View::default()));
-    topology.reconfigure(settings.clone());
     let monitor = Monitor::new(Arc::clone(&topology), settings, Arc::new(asker));
     tokio::spawn(async move { cancel.run_until_cancelled_owned(monitor.run()).await });
     topology
@@ -35,6 +34,7 @@ pub fn start<A: Ask>(settings: TopologySettings, asker: A, cancel: CancellationT
 
 struct Monitor<A: Ask> {
     topology: Arc<Topology>,
+    settings: Arc<TopologySettings>,
     asker: Arc<A>,
     cluster: Cluster,
     /// Dropping one stops that member's prober and its follower.
@@ -46,10 +46,13 @@ struct Monitor<A: Ask> {
 
 impl<A: Ask> Monitor<A> {
     fn new(topology: Arc<Topology>, settings: TopologySettings, asker: Arc<A>) -> Self {
+        let cluster = Cluster::new(settings.clone());
+        let settings = Arc::new(settings);
         Self {
             topology,
+            settings,
             asker,
-            cluster: Cluster::new(settings),
+            cluster,
             probers: HashMap::new(),
             tasks: JoinSet::new(),
             missing: watch::Sender::default(),
@@ -59,32 +62,21 @@ impl<A: Ask> Monitor<A> {
     async fn run(mut self) {
         let (found_in, mut found) = mpsc::channel(1);
         let (checked_in, mut checked) = mpsc::channel(QUEUE);
-        let mut settings = self.topology.settings.subscribe();
-        let mut drained = self.topology.drained.subscribe();
-        let discovery = Discovery::new(settings.clone());
+        let discovery = Discovery::new(Arc::clone(&self.settings));
         self.tasks.spawn(discovery.run(found_in, self.topology.recheck.subscribe(), self.missing.subscribe()));
         loop {
             tokio::select! {
-                Some((settings, found)) = found.recv() => self.discovered(&settings, &found, &checked_in),
+                Some(found) = found.recv() => self.discovered(&found, &checked_in),
                 Some(check) = checked.recv() => self.checked(check),
-                Ok(()) = settings.changed() => {
-                    // Where members are comes with what is found there.
-                    self.cluster.check_by(settings.borrow_and_update().check);
-                    self.publish();
-                }
-                Ok(()) = drained.changed() => {
-                    self.cluster.drain(drained.borrow_and_update().clone());
-                    self.publish();
-                }
                 Some(_) = self.tasks.join_next() => {}
                 else => return,
             }
         }
     }
 
-    fn discovered(&mut self, settings: &TopologySettings, found: &Found, results: &mpsc::Sender<Checked>) {
+    fn discovered(&mut self, found: &Found, results: &mpsc::Sender<Checked>) {
         self.asker.members_are(&found.members);
-        let Turnover { joined, left } = self.cluster.discovered_by(settings, found);
+        let Turnover { joined, left } = self.cluster.discovered(found);
         for id in left {
             self.probers.remove(&id);
         }
@@ -94,15 +86,16 @@ impl<A: Ask> Monitor<A> {
                 member: member.id,
                 address: member.address,
                 asker: Arc::clone(&self.asker),
-                kind: settings.kind,
-                settings: settings.check,
+                kind: self.settings.kind,
+                settings: self.settings.check,
             };
             self.spawn(&stop, prober.run(results.clone(), self.topology.recheck.subscribe()));
+            let CheckSettings { follow_interval: interval, timeout, .. } = self.settings.check;
             let follower = Follower {
                 member: member.clone(),
                 asker: Arc::clone(&self.asker),
                 topology: Arc::clone(&self.topology),
-                settings: self.topology.settings.subscribe(),
+                settings: FollowSettings { interval, timeout },
             };
             self.spawn(&stop, follower.run());
             self.probers.insert(member.id, stop.drop_guard());

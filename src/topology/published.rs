@@ -11,10 +11,8 @@ use tokio::sync::watch;
 
 use super::announce::announce;
 use super::board::Board;
-use super::drained::{DrainError, Drained, drainable, drained_as};
 use super::member_id::MemberId;
 use super::place::Mark;
-use super::settings::TopologySettings;
 use super::view::View;
 
 /// The newest snapshot of the cluster, and where to ask for a newer one.
@@ -23,8 +21,6 @@ pub struct Topology {
     view: ArcSwap<View>,
     changed: watch::Sender<u64>,
     pub(super) recheck: watch::Sender<u64>,
-    pub(super) settings: watch::Sender<Arc<TopologySettings>>,
-    pub(super) drained: watch::Sender<Drained>,
     board: Board,
 }
 
@@ -37,43 +33,8 @@ impl Topology {
             view: ArcSwap::from_pointee(view),
             changed: watch::Sender::new(generation),
             recheck: watch::Sender::new(0),
-            settings: watch::Sender::default(),
-            drained: watch::Sender::default(),
             board: Board::default(),
         }
-    }
-
-    /// From now on it is these settings by which members are found and judged. Who is known stays known until others are
-    /// found.
-    pub fn reconfigure(&self, settings: TopologySettings) {
-        self.settings.send_if_modified(|current| {
-            let is_other = **current != settings;
-            if is_other {
-                *current = Arc::new(settings);
-            }
-            is_other
-        });
-    }
-
-    /// Keeps new work away from the member that is called so, until it is given back: what runs there comes to its end. Its
-    /// name, as everybody knows it. The next snapshots show it. Draining it again changes nothing.
-    ///
-    /// # Errors
-    /// Nobody is called so, or it is the primary and nobody else could take its writes.
-    pub fn drain(&self, member: &str) -> Result<Arc<str>, DrainError> {
-        let name = Arc::clone(&drainable(&self.view(), member)?.member.name);
-        self.drained.send_if_modified(|drained| drained.insert(Arc::clone(&name)));
-        Ok(name)
-    }
-
-    /// Gives a drained member back, also one that is gone. Its name, as everybody knows it.
-    ///
-    /// # Errors
-    /// It is not drained.
-    pub fn undrain(&self, member: &str) -> Result<Arc<str>, DrainError> {
-        let name = drained_as(&self.drained.borrow(), &self.view(), member)?;
-        self.drained.send_if_modified(|drained| drained.remove(&name));
-        Ok(name)
     }
 
     /// The newest snapshot. Hold it for one decision, not for long.

@@ -127,27 +127,7 @@ pub struct TopologySettings {
     pub check: CheckSettings,
 }
 
-impl Default for TopologySettings {
-    /// Nobody.
-    fn default() -> Self {
-        Self {
-            kind: ClusterKind::default(),
-            members: MemberSource::List(Vec::new()),
-            primary: PrimaryRule::Writable,
-            primary_service: None,
-            dns_servers: Vec::new(),
-            check: CheckSettings::default(),
-        }
-    }
-}
-
 impl TopologySettings {
-    /// Whether members are found otherwise by the others.
-    #[must_use]
-    pub fn finds_otherwise(&self, other: &Self) -> bool {
-        *self != Self { check: self.check, ..other.clone() }
-    }
-
     /// Whether the cluster is one server.
     #[must_use]
     pub fn is_single(&self) -> bool {

@@ -122,9 +122,6 @@ pub enum Unfit {
     /// It has announced that it is about to end.
     #[error("it is about to end (somebody has taken the lock mysql-proxy.leaving there)")]
     Leaving,
-    /// An operator has drained it.
-    #[error("it is drained: an operator keeps new work away from it (DRAIN MEMBER) until UNDRAIN MEMBER")]
-    Draining,
     /// It copies from a server that is not of this cluster.
     #[error("it is not of this cluster: {proof}")]
     Stranger {
@@ -189,7 +186,6 @@ impl Unfit {
             Self::Privilege { .. } => "privilege",
             Self::Unseen => "unseen",
             Self::Leaving => "leaving",
-            Self::Draining => "draining",
             Self::Stranger { .. } => "stranger",
             Self::OtherFamily { .. } => "other_family",
             Self::OtherHistory { .. } => "other_history",

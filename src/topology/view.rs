@@ -32,9 +32,6 @@ pub struct MemberView {
     pub read_only: Option<bool>,
     /// It has announced that it is about to end: what runs there may come to its end, and nothing new begins.
     pub leaving: bool,
-    /// An operator has drained it: what runs there may come to its end, and nothing new begins, unless it is a primary whose
-    /// writes nobody else can take.
-    pub draining: bool,
     /// How far behind the primary it was when last asked, for a replica that tells.
     pub lag: Option<Duration>,
     /// What it had executed or applied when last asked.
@@ -71,7 +68,6 @@ impl MemberView {
             server: None,
             read_only: None,
             leaving: false,
-            draining: false,
             lag: None,
             applied: Arc::default(),
             names_writes: false,

@@ -13,6 +13,7 @@ pub mod err;
 pub mod greeting;
 pub mod gtid;
 pub mod id_columns;
+pub mod kept_result;
 pub mod login;
 pub mod ok;
 pub mod packet;

@@ -115,6 +115,10 @@ byId("filter").addEventListener("input", () => {
 addEventListener("resize", () => connect(byId("picture")));
 keepAsking(1000, updateStatus);
 keepAsking(5000, updateCharts);
-keepAsking(2000, updateEvents);
-keepAsking(2000, updateClients, () => isVisible("clients") && !byId("clients").contains(document.activeElement));
+// A proxy that does not tell of these yet has no place for them.
+for (const [path, id] of [["/api/v1/clients?limit=0", "clients"], ["/api/v1/events", "events"]])
+  ask(path).catch((why) => { if (why.status === 404) byId(id).closest("section").hidden = true; });
+const isThere = (id) => !byId(id).closest("section").hidden;
+keepAsking(2000, updateEvents, () => isThere("events"));
+keepAsking(2000, updateClients, () => isThere("clients") && isVisible("clients") && !byId("clients").contains(document.activeElement));
 document.querySelector("details").addEventListener("toggle", (event) => event.target.open && updateConfiguration().catch(console.warn));

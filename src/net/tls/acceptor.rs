@@ -12,7 +12,7 @@ use rustls::{
 
 use super::{
     certificates::{self, CertificateError, File, Fingerprint, Pair},
-    made::Made,
+    watched::Watched,
 };
 
 /// Where certificate and key come from.
@@ -40,7 +40,7 @@ pub struct Identity {
 
 /// What encrypts the connections of clients.
 #[derive(Debug)]
-pub struct Acceptor(Made<Identity>);
+pub struct Acceptor(Watched<Identity>);
 
 impl Acceptor {
     /// Reads what there is, or makes it. `ca`: who vouches for clients' certificates, which are asked for then.
@@ -55,19 +55,12 @@ impl Acceptor {
             let (ca, pair) = if has_ca { files.split_last().unzip() } else { (None, Some(files)) };
             identity(pair.unwrap_or_default(), ca)
         };
-        Made::of(paths, make).map(Acceptor)
+        Watched::new("tls.client", paths, Box::new(make)).map(Acceptor)
     }
 
-    /// What a client is shown.
-    #[must_use]
-    pub fn identity(&self) -> &Arc<Identity> {
-        &self.0.thing
-    }
-
-    /// Whether both show the same and ask for the same.
-    #[must_use]
-    pub fn is_as(&self, other: &Self) -> bool {
-        self.0.is_of_the_same_as(&other.0)
+    /// What the next client is shown. Files that have changed are read again; what cannot be used changes nothing.
+    pub async fn identity(&self) -> Arc<Identity> {
+        self.0.current().await
     }
 }
 
@@ -115,31 +108,35 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_replaced_is_something_else_and_what_is_broken_nothing() {
+    async fn after_a_look(acceptor: &Acceptor) -> Fingerprint {
+        acceptor.0.look_again().await;
+        acceptor.identity().await.fingerprint
+    }
+
+    #[tokio::test]
+    async fn what_is_replaced_is_shown_next_and_what_is_broken_never() {
         let folder = tempfile::tempdir().unwrap();
         let make = || rcgen::generate_simple_self_signed(["mysql-proxy".to_owned()]).unwrap();
         let (first, second) = (make(), make());
         let of = |made: &rcgen::CertifiedKey<rcgen::KeyPair>| Fingerprint::of(made.cert.der());
         let [cert, key] = ["cert", "key"].map(|name| folder.path().join(name));
         let credentials = Credentials::Files { cert: cert.clone(), key };
-        let acceptor = || Acceptor::new(credentials.clone(), None);
-        assert!(matches!(acceptor(), Err(CertificateError::Read { .. })));
+        assert!(matches!(Acceptor::new(credentials.clone(), None), Err(CertificateError::Read { .. })));
         write_pair(folder.path(), &first, [true, true]);
-        let before = acceptor().unwrap();
-        assert_eq!(before.identity().fingerprint, of(&first));
-        assert!(before.is_as(&acceptor().unwrap()));
+        let acceptor = Acceptor::new(credentials.clone(), None).unwrap();
+        assert_eq!(after_a_look(&acceptor).await, of(&first));
         // Half of a new pair, as while somebody copies it.
         write_pair(folder.path(), &second, [true, false]);
-        assert!(matches!(acceptor(), Err(CertificateError::Unusable(_))));
+        assert_eq!(after_a_look(&acceptor).await, of(&first));
+        assert!(matches!(Acceptor::new(credentials, None), Err(CertificateError::Unusable(_))));
         write_pair(folder.path(), &second, [true, true]);
-        let after = acceptor().unwrap();
-        assert_eq!((after.identity().fingerprint, after.is_as(&before)), (of(&second), false));
+        assert_eq!(acceptor.identity().await.fingerprint, of(&first), "files are not read for every login");
+        assert_eq!(after_a_look(&acceptor).await, of(&second));
         std::fs::write(&cert, "nothing").unwrap();
-        assert!(acceptor().is_err());
+        assert_eq!(after_a_look(&acceptor).await, of(&second));
         std::fs::remove_file(&cert).unwrap();
-        assert!(acceptor().is_err());
-        let own = || Acceptor::new(Credentials::SelfSigned, None).unwrap();
-        assert!(own().is_as(&own()), "one that is made here stays");
+        assert_eq!(after_a_look(&acceptor).await, of(&second));
+        write_pair(folder.path(), &first, [true, true]);
+        assert_eq!(after_a_look(&acceptor).await, of(&first));
     }
 }

@@ -19,7 +19,7 @@ use rustls::{
 
 use super::{
     certificates::{self, CertificateError, File, Fingerprint},
-    made::Made,
+    watched::Watched,
 };
 
 /// Who counts as a member.
@@ -88,7 +88,7 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Connector {
     trust: Trust,
-    terms: Made<Terms>,
+    terms: Watched<Terms>,
 }
 
 impl Connector {
@@ -105,19 +105,12 @@ impl Connector {
             let (ca, pair) = if has_ca { files.split_last().unzip() } else { (None, Some(files)) };
             terms(pair.unwrap_or_default(), ca, matters)
         };
-        Ok(Connector { trust, terms: Made::of(paths, make)? })
+        Ok(Connector { trust, terms: Watched::new("tls.backend", paths, Box::new(make))? })
     }
 
-    /// What is needed for a connection.
-    #[must_use]
-    pub fn terms(&self) -> &Arc<Terms> {
-        &self.terms.thing
-    }
-
-    /// Whether both ask for the same and show the same.
-    #[must_use]
-    pub fn is_as(&self, other: &Self) -> bool {
-        self.trust == other.trust && self.terms.is_of_the_same_as(&other.terms)
+    /// What is needed for the next connection.
+    pub async fn terms(&self) -> Arc<Terms> {
+        self.terms.current().await
     }
 
     /// Whether a member that has shown these certificates is one. `names`: what it may be called.

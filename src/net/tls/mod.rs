@@ -5,8 +5,8 @@
 mod acceptor;
 mod certificates;
 mod connector;
-mod made;
 mod records;
+mod watched;
 
 pub use acceptor::{Acceptor, Credentials, Identity};
 pub use certificates::{CertificateError, Fingerprint};

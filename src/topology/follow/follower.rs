@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
 use super::question::Question;
@@ -14,7 +13,6 @@ use crate::topology::board::Board;
 use crate::topology::member::Member;
 use crate::topology::place::Mark;
 use crate::topology::published::Topology;
-use crate::topology::settings::TopologySettings;
 use crate::topology::view::View;
 
 /// How long a member may keep an answer back until it has what is asked for.
@@ -24,6 +22,15 @@ const IDLE: Duration = Duration::from_secs(10);
 /// After a question that was not answered.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// When a member is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowSettings {
+    /// The least time between two questions to one member.
+    pub interval: Duration,
+    /// For connecting, and again for answering.
+    pub timeout: Duration,
+}
+
 /// Follows one member until dropped.
 pub struct Follower<A: Ask> {
     /// Whom.
@@ -32,8 +39,8 @@ pub struct Follower<A: Ask> {
     pub asker: Arc<A>,
     /// Who says what it is for, and where to tell.
     pub topology: Arc<Topology>,
-    /// When: the least time between two questions, and how long it may take to connect, and again to answer.
-    pub settings: watch::Receiver<Arc<TopologySettings>>,
+    /// When.
+    pub settings: FollowSettings,
 }
 
 /// What to ask next.
@@ -49,7 +56,6 @@ impl<A: Ask> Follower<A> {
     pub async fn run(self) {
         let (mut news, bell) = (self.board().news(), self.board().bell(self.member.id));
         let mut kept: Option<A::Conversation> = None;
-        let mut identity = self.asker.identity();
         loop {
             let woken = async {
                 tokio::select! {
@@ -71,21 +77,14 @@ impl<A: Ask> Follower<A> {
             self.serve_who_came_late();
             while let Some(task) = self.task(&self.topology.view()) {
                 let begun = Instant::now();
-                let check = self.settings.borrow().check;
-                if identity != self.asker.identity() {
-                    identity = self.asker.identity();
-                    if let Some(kept) = kept.take() {
-                        drop(tokio::spawn(kept.close()));
-                    }
-                }
-                if self.ask(&mut kept, &task, (begun, check.timeout)).await.is_none() {
+                if self.ask(&mut kept, &task, begun).await.is_none() {
                     // It may come back with less than it had.
                     kept = None;
                     self.member.forget_place();
                     self.member.note_pace(PATIENCE, Instant::now());
                     tokio::time::sleep(PAUSE).await;
                 }
-                sleep_until((begun + check.follow_interval).into()).await;
+                sleep_until((begun + self.settings.interval).into()).await;
             }
         }
     }
@@ -122,12 +121,8 @@ impl<A: Ask> Follower<A> {
     }
 
     /// `None`: no answer.
-    async fn ask(
-        &self,
-        kept: &mut Option<A::Conversation>,
-        task: &Task,
-        (begun, limit): (Instant, Duration),
-    ) -> Option<()> {
+    async fn ask(&self, kept: &mut Option<A::Conversation>, task: &Task, begun: Instant) -> Option<()> {
+        let limit = self.settings.timeout;
         let mut conversation = match kept.take() {
             Some(kept) => kept,
             None => timeout(limit, self.asker.connect(self.member.address)).await.ok()?.ok()?,

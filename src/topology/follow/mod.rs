@@ -11,4 +11,4 @@
 mod follower;
 mod question;
 
-pub use follower::Follower;
+pub use follower::{FollowSettings, Follower};

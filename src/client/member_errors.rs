@@ -7,7 +7,7 @@ use crate::sql::ServerKind;
 
 /// Which errors at the beginning of a reply mean that the statement goes elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interception {
+pub(super) enum Interception {
     /// Every error is the client's.
     Nothing,
     /// A member that lacks a database, or what the account may do there.
@@ -28,7 +28,6 @@ pub enum Interception {
 
 impl Interception {
     /// Whether this error is not passed on.
-    #[must_use]
     pub const fn takes(self, code: u16, server: ServerKind) -> bool {
         match self {
             Self::Nothing => false,
@@ -44,42 +43,36 @@ impl Interception {
 }
 
 /// The server is read-only (1290, 1836), or its transaction is (1792).
-#[must_use]
-pub const fn is_read_only_refusal(code: u16) -> bool {
+pub(super) const fn is_read_only_refusal(code: u16) -> bool {
     matches!(code, 1290 | 1792 | 1836)
 }
 
 /// The node is not part of its cluster, or rejects queries. It says so before it executes anything.
-#[must_use]
-pub const fn is_unprepared(code: u16) -> bool {
+pub(super) const fn is_unprepared(code: u16) -> bool {
     code == 1047
 }
 
 /// The lock wait timeout is also what a node says of a read that waits for the other nodes (`wsrep_sync_wait`): after the provider's
 /// `repl.causal_read_timeout`, and at once while the nodes agree on who is left. The same number from a lock is rare for a read
 /// alone, and to read again costs time only.
-#[must_use]
-pub const fn is_behind(code: u16) -> bool {
+pub(super) const fn is_behind(code: u16) -> bool {
     code == 1205
 }
 
 /// `MySQL` has closed the connection after `wait_timeout` without a command: the one that was just sent was not read.
 /// (`MariaDB` means a trigger that does not exist.)
-#[must_use]
-pub const fn is_ended_idle(code: u16, server: ServerKind) -> bool {
+pub(super) const fn is_ended_idle(code: u16, server: ServerKind) -> bool {
     code == 4031 && matches!(server, ServerKind::MySql)
 }
 
 /// The member goes down, or has closed this connection: 1053 shutdown in progress, 1927 and 3169 killed by an
 /// administrator. Those may also come in the middle of a statement.
-#[must_use]
-pub const fn is_shutdown(code: u16, server: ServerKind) -> bool {
+pub(super) const fn is_shutdown(code: u16, server: ServerKind) -> bool {
     matches!(code, 1053 | 1927 | 3169) || is_ended_idle(code, server)
 }
 
 /// The member refuses before it has executed anything of a read, and another may do it.
-#[must_use]
-pub const fn is_refusal(code: u16, server: ServerKind) -> bool {
+pub(super) const fn is_refusal(code: u16, server: ServerKind) -> bool {
     is_shutdown(code, server) || is_unprepared(code)
 }
 

@@ -2,17 +2,11 @@
 //!
 //! Knows the subscriber. Must not know what is logged.
 
-mod events;
-
-pub use events::{Events, Line};
-
 use std::io::IsTerminal;
 
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,18 +29,15 @@ pub enum LoggingError {
     Twice,
 }
 
-/// Starts logging; the level is info unless `RUST_LOG` says otherwise. Gives the last lines, whatever is still to come.
-pub fn start(format: LogFormat) -> Result<Events, LoggingError> {
+/// Starts logging; the level is info unless `RUST_LOG` says otherwise.
+pub fn start(format: LogFormat) -> Result<(), LoggingError> {
     let filter = filter(std::env::var("RUST_LOG").ok().as_deref())?;
-    let events = Events::default();
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
-        LogFormat::Text => {
-            subscriber.with_ansi(std::io::stderr().is_terminal()).finish().with(events.clone()).try_init()
-        }
-        LogFormat::Json => subscriber.json().flatten_event(true).finish().with(events.clone()).try_init(),
+        LogFormat::Text => subscriber.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
-    started.map(|()| events).map_err(|_| LoggingError::Twice)
+    started.map_err(|_| LoggingError::Twice)
 }
 
 fn filter(directives: Option<&str>) -> Result<EnvFilter, LoggingError> {

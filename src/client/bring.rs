@@ -6,15 +6,15 @@ use tokio::time::timeout;
 
 use super::{
     member_errors::is_unprepared,
-    state::{BackendState, Sync},
+    memory::{Condition, Memory, seconds},
+    takeover::SYNC_WAIT,
     texts::StatementText,
-    variables::{seconds, waits_for_sync},
 };
 use crate::{
-    backend::{Connection, Database, MultiStatements, QueryError, set_option},
+    backend::{Connection, Database, MultiStatements, QueryError, Reply, set_option},
     net::PacketError,
     session::{Difference, Settings, Unreachable},
-    wire::{Capabilities, Command, command::message, err::SqlError, response::Shape, server::ServerFamily},
+    wire::{Capabilities, Command, command::message, err::SqlError, ok::Change, response::Shape, server::ServerFamily},
 };
 
 /// Character sets and the collation of the connection, in the order of [`BASELINE`], the SQL mode, and how long a session may
@@ -43,7 +43,7 @@ struct Defaults {
 
 /// Why a connection could not be brought to the wanted settings.
 #[derive(Debug, thiserror::Error)]
-pub enum SyncError {
+pub enum BringError {
     /// It never can: another connection is needed.
     #[error("the connection cannot come to have what the session has")]
     Unreachable,
@@ -58,21 +58,21 @@ pub enum SyncError {
     Query(#[from] QueryError),
 }
 
-impl SyncError {
+impl BringError {
     /// The member does not serve anybody now.
     #[must_use]
     pub const fn is_unprepared(&self) -> bool {
         match self {
-            SyncError::Behind(_) => true,
-            SyncError::Query(QueryError::Sql(error)) => is_unprepared(error.code),
+            BringError::Behind(_) => true,
+            BringError::Query(QueryError::Sql(error)) => is_unprepared(error.code),
             _ => false,
         }
     }
 }
 
-impl From<Unreachable> for SyncError {
+impl From<Unreachable> for BringError {
     fn from(_: Unreachable) -> Self {
-        SyncError::Unreachable
+        BringError::Unreachable
     }
 }
 
@@ -93,19 +93,24 @@ impl From<bool> for Held {
 
 /// Brings the connection to `wanted`. Costs nothing when it is there already. Cancel safe: an interrupted connection
 /// is in flight, and so is never used again.
-pub async fn sync_settings(
+pub async fn bring(
     connection: &mut Connection,
-    memory: &mut BackendState,
+    memory: &mut Memory,
     wanted: &Arc<Settings>,
     held: Held,
-) -> Result<(), SyncError> {
+) -> Result<(), BringError> {
     if memory.ignores_sync_wait && held == Held::No && waits_for_sync(wanted) {
-        return Err(SyncError::Unreachable);
+        return Err(BringError::Unreachable);
     }
     if memory.has(wanted) {
         return Ok(());
     }
-    Box::pin(within_limit(sync_now(connection, memory, wanted, held))).await
+    Box::pin(within_limit(bring_now(connection, memory, wanted, held))).await
+}
+
+/// Whether the session has its reads wait for the writes of all nodes of a Galera cluster.
+pub(super) fn waits_for_sync(wanted: &Settings) -> bool {
+    wanted.variables.get(SYNC_WAIT).is_some_and(|value| value != b"0")
 }
 
 /// Work that is given up when the member does not answer; its connection is then in flight, and so never used again.
@@ -114,30 +119,30 @@ async fn within_limit<T, E: From<QueryError>>(work: impl Future<Output = Result<
     timeout(LIMIT, work).await.unwrap_or_else(|_| Err(QueryError::Broken(PacketError::Io(late())).into()))
 }
 
-async fn sync_now(
+async fn bring_now(
     connection: &mut Connection,
-    memory: &mut BackendState,
+    memory: &mut Memory,
     wanted: &Arc<Settings>,
     held: Held,
-) -> Result<(), SyncError> {
+) -> Result<(), BringError> {
     memory.row_count = None;
-    match memory.sync {
-        Sync::New | Sync::TrackersOff => set_up(connection, memory).await?,
-        Sync::Dirty => reset(connection, memory).await?,
-        Sync::InSync => {}
+    match memory.condition {
+        Condition::Fresh | Condition::Untracked => set_up(connection, memory).await?,
+        Condition::Tainted => reset(connection, memory).await?,
+        Condition::Known => {}
     }
     let mut difference = memory.settings.difference(wanted, &memory.baseline)?;
     // Until all of it is done the connection's settings are not known.
-    memory.sync = Sync::Dirty;
+    memory.condition = Condition::Tainted;
     if difference.reset && held == Held::No {
         reset(connection, memory).await?;
-        memory.sync = Sync::Dirty;
+        memory.condition = Condition::Tainted;
         if memory.settings.database != wanted.database {
             difference.database.clone_from(&wanted.database);
         }
     }
     if memory.ignores_sync_wait && held == Held::No && waits_for_sync(wanted) {
-        return Err(SyncError::Unreachable);
+        return Err(BringError::Unreachable);
     }
     close_statements(connection, memory).await?;
     let messages = messages(difference, memory.client_character_set());
@@ -147,7 +152,7 @@ async fn sync_now(
         memory.has_diagnostics = true;
     }
     memory.settings = Arc::clone(wanted);
-    memory.sync = Sync::InSync;
+    memory.condition = Condition::Known;
     Ok(())
 }
 
@@ -155,11 +160,11 @@ async fn sync_now(
 /// statement is prepared here if it is not yet, under the settings that gave its text its meaning.
 pub async fn prepared_id(
     connection: &mut Connection,
-    memory: &mut BackendState,
+    memory: &mut Memory,
     text: &Arc<StatementText>,
     session: &Arc<Settings>,
     held: Held,
-) -> Result<u32, SyncError> {
+) -> Result<u32, BringError> {
     if let Some(id) = memory.prepared(text) {
         return Ok(id);
     }
@@ -174,13 +179,13 @@ pub async fn prepared_id(
         // Strings are left alone until the session's settings are back, and then said again.
         Arc::make_mut(&mut memory.settings).user_variables.clone_from(&preparing.user_variables);
     }
-    match sync_settings(connection, memory, &preparing, held).await {
+    match bring(connection, memory, &preparing, held).await {
         // Its database has gone, say. What did come through is taken back: what the session holds here is not lost.
-        Err(SyncError::Query(QueryError::Sql(error))) if held == Held::Yes => {
+        Err(BringError::Query(QueryError::Sql(error))) if held == Held::Yes => {
             memory.settings = preparing;
-            memory.sync = Sync::InSync;
-            sync_settings(connection, memory, session, held).await?;
-            return Err(SyncError::Prepare(error));
+            memory.condition = Condition::Known;
+            bring(connection, memory, session, held).await?;
+            return Err(BringError::Prepare(error));
         }
         brought => brought?,
     }
@@ -189,13 +194,13 @@ pub async fn prepared_id(
         close_statements(connection, memory).await?;
         prepared = connection.prepare(&text.sql).await;
     }
-    sync_settings(connection, memory, session, held).await?;
+    bring(connection, memory, session, held).await?;
     match prepared {
         Ok(id) => {
             memory.remember(text, id);
             Ok(id)
         }
-        Err(QueryError::Sql(error)) => Err(SyncError::Prepare(error)),
+        Err(QueryError::Sql(error)) => Err(BringError::Prepare(error)),
         Err(broken) => Err(broken.into()),
     }
 }
@@ -229,22 +234,22 @@ fn enter(name: &[u8], client_character_set: Option<&[u8]>) -> Vec<Vec<u8>> {
 /// the name as trackers would tell it.
 pub async fn enter_at_login(
     connection: &mut Connection,
-    memory: &mut BackendState,
+    memory: &mut Memory,
     name: &[u8],
 ) -> Result<Vec<u8>, QueryError> {
-    memory.sync = Sync::Dirty;
+    memory.condition = Condition::Tainted;
     connection.ask(&message(Command::InitDb, name), Shape::Acknowledgement).await?;
     let result = connection.query("SELECT HEX(CONVERT(DATABASE() USING utf8mb4))").await?;
     let hex = result.rows.first().and_then(|row| row.first()?.as_deref()).unwrap_or_default();
     let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let name: Vec<u8> = hex.chunks(2).filter_map(digits).collect();
     Arc::make_mut(&mut memory.settings).database = Some(name.clone());
-    memory.sync = Sync::InSync;
+    memory.condition = Condition::Known;
     Ok(name)
 }
 
 /// Closes statements that nobody needs any more (`COM_STMT_CLOSE`, which has no reply).
-pub async fn close_statements(connection: &mut Connection, memory: &mut BackendState) -> Result<(), QueryError> {
+pub async fn close_statements(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
     let closing = memory.take_closing();
     if closing.is_empty() {
         return Ok(());
@@ -254,30 +259,30 @@ pub async fn close_statements(connection: &mut Connection, memory: &mut BackendS
 }
 
 /// Switches the trackers on and learns the character sets of a fresh connection.
-async fn set_up(connection: &mut Connection, memory: &mut BackendState) -> Result<(), QueryError> {
+async fn set_up(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
     memory.has_trackers = connection.capabilities().contains(Capabilities::SESSION_TRACK);
     let defaults = track_and_ask(connection).await?;
-    if memory.sync == Sync::New {
+    if memory.condition == Condition::Fresh {
         commit_by_itself(connection, &defaults).await?;
         memory.baseline = defaults.character_sets;
         memory.sql_mode = defaults.sql_mode;
         memory.wait_timeout = defaults.wait_timeout;
     }
-    memory.sync = Sync::InSync;
+    memory.condition = Condition::Known;
     Ok(())
 }
 
 /// Takes everything away that a session left on the connection.
-pub async fn clean(connection: &mut Connection, memory: &mut BackendState) -> Result<(), QueryError> {
+pub async fn clean(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
     within_limit(reset(connection, memory)).await
 }
 
 /// `COM_RESET_CONNECTION` for the session's own sake; gives the character sets that the member now says.
 pub async fn reset_for_session(
     connection: &mut Connection,
-    memory: &mut BackendState,
+    memory: &mut Memory,
 ) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, QueryError> {
-    memory.sync = Sync::Dirty;
+    memory.condition = Condition::Tainted;
     within_limit(async {
         connection.ask(&message(Command::ResetConnection, &[]), Shape::Acknowledgement).await?;
         memory.was_reset();
@@ -288,7 +293,7 @@ pub async fn reset_for_session(
 
 /// `COM_RESET_CONNECTION` or its like, then what it took away that the proxy needs, and the character sets of the login,
 /// which MySQL replaces by its global ones.
-async fn reset(connection: &mut Connection, memory: &mut BackendState) -> Result<(), QueryError> {
+async fn reset(connection: &mut Connection, memory: &mut Memory) -> Result<(), QueryError> {
     let database = connection.reset().await?;
     memory.was_reset();
     if database == Database::Left {
@@ -302,7 +307,7 @@ async fn reset(connection: &mut Connection, memory: &mut BackendState) -> Result
     if let (Some(sql), _) = restore.set_after_reset(&BTreeMap::new()) {
         connection.ask(&message(Command::Query, &sql), Shape::Acknowledgement).await?;
     }
-    memory.sync = Sync::InSync;
+    memory.condition = Condition::Known;
     Ok(())
 }
 
@@ -317,7 +322,7 @@ async fn commit_by_itself(connection: &mut Connection, defaults: &Defaults) -> R
 }
 
 /// A reset leaves the database where it is, but `character_set_database` is no longer the database's.
-async fn enter_again(connection: &mut Connection, memory: &BackendState) -> Result<(), QueryError> {
+async fn enter_again(connection: &mut Connection, memory: &Memory) -> Result<(), QueryError> {
     let Some(name) = &memory.settings.database else { return Ok(()) };
     // The character sets are set again next.
     let messages = enter(name, None).into_iter().map(|bytes| (bytes, Shape::Acknowledgement)).collect::<Vec<_>>();
@@ -356,4 +361,54 @@ const fn tracking(family: ServerFamily) -> &'static str {
              SESSION session_track_state_change=ON"
         }
     }
+}
+
+/// What `collation_connection` is now. The question is a `SET` of what is set already, to which the trackers answer: so
+/// the client finds counts as they were.
+pub async fn ask_collation(connection: &mut Connection) -> Result<Option<Vec<u8>>, QueryError> {
+    let sql = b"SET SESSION collation_connection=@@collation_connection";
+    let reply = connection.acknowledged(&[message(Command::Query, sql)]).await?;
+    Ok(told(reply, b"collation_connection"))
+}
+
+/// What `LAST_INSERT_ID()` gives on this connection, asked in the same way; `then` where `ROW_COUNT()` is to be -1
+/// afterwards.
+pub async fn ask_insert_id(
+    connection: &mut Connection,
+    then: Option<MultiStatements>,
+) -> Result<Option<u64>, QueryError> {
+    if !connection.capabilities().contains(Capabilities::SESSION_TRACK) {
+        return ask_insert_id_untracked(connection, then).await;
+    }
+    let question = message(Command::Query, b"SET SESSION last_insert_id=LAST_INSERT_ID()");
+    let messages: Vec<Vec<u8>> = std::iter::once(question).chain(then.map(set_option)).collect();
+    let value = told(connection.acknowledged(&messages).await?, b"last_insert_id");
+    Ok(value.and_then(|digits| std::str::from_utf8(&digits).ok()?.parse().ok()))
+}
+
+/// Where there are no trackers to answer.
+async fn ask_insert_id_untracked(
+    connection: &mut Connection,
+    then: Option<MultiStatements>,
+) -> Result<Option<u64>, QueryError> {
+    let result = connection.query("SELECT LAST_INSERT_ID()").await?;
+    if then.is_none() {
+        connection.count_no_rows().await?;
+    }
+    let value = result.rows.first().and_then(|row| row.first()?.as_deref());
+    Ok(value.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()))
+}
+
+fn told(reply: Reply, wanted: &[u8]) -> Option<Vec<u8>> {
+    reply.changes.into_iter().find_map(|change| match change {
+        Change::Variable(name, value) if name == wanted => Some(value),
+        _ => None,
+    })
+}
+
+/// Whether `timestamp` follows the clock, rather than standing where the session has set it.
+pub async fn clock_runs(connection: &mut Connection) -> Result<bool, QueryError> {
+    let ask = || (message(Command::Query, b"SELECT @@timestamp"), Shape::Results);
+    let results = connection.ask_all(&[ask(), ask()]).await?;
+    Ok(matches!(results.as_slice(), [one, other] if one.rows != other.rows))
 }

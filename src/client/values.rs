@@ -9,7 +9,7 @@ const LONGEST: usize = 16 * 1024;
 
 /// What a connection says of a user variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub(super) enum Value {
     /// This literal gives another connection the same.
     Literal(Vec<u8>),
     /// Nothing has made it. `MariaDB` does not tell that from one that is `NULL`.
@@ -19,7 +19,7 @@ pub enum Value {
 }
 
 /// Asks for the value of `name` (with its `@`, quoted as it was written).
-pub async fn read(connection: &mut Connection, name: &[u8]) -> Result<Value, QueryError> {
+pub(super) async fn read(connection: &mut Connection, name: &[u8]) -> Result<Value, QueryError> {
     let Ok(name) = std::str::from_utf8(name) else { return Ok(Value::Unreadable) };
     let sql =
         format!("SELECT {name}, HEX(LEFT({name}, {LONGEST})), CHARSET({name}), COLLATION({name}), LENGTH({name})");

@@ -2,7 +2,7 @@
 //!
 //! Knows where rows begin and end, and the first column of one. Must not know what the rows are about.
 
-use crate::wire::{
+use super::{
     Capabilities, HEADER_LEN, Header, StatusFlags,
     packet::put_message,
     reader::{Reader, put_lenenc_bytes},
@@ -36,14 +36,14 @@ pub enum RowEncoding {
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SavedResult {
+pub struct KeptResult {
     /// The number of columns, their definitions, perhaps an EOF.
     head: Vec<Vec<u8>>,
     rows: Vec<Vec<u8>>,
     end: Vec<u8>,
 }
 
-impl SavedResult {
+impl KeptResult {
     /// Reads a reply to `COM_QUERY` that a connection with these capabilities sent; none if it is no single result of
     /// short packets.
     #[must_use]
@@ -59,7 +59,7 @@ impl SavedResult {
         let eof = usize::from(!capabilities.contains(Capabilities::DEPRECATE_EOF));
         let head = 1 + defined + eof;
         let rows = (packets.len() >= head).then(|| packets.split_off(head))?;
-        Some(SavedResult { head: packets, rows, end })
+        Some(KeptResult { head: packets, rows, end })
     }
 
     /// The first column of each row.
@@ -103,7 +103,7 @@ impl SavedResult {
     }
 }
 
-impl SavedResult {
+impl KeptResult {
     /// `page_protocol_binary_resultset`: a zero, the bits of what is NULL (two are reserved), the values.
     fn binary(&self, row: &[u8]) -> Vec<u8> {
         let types: Vec<u8> = self.head.iter().filter_map(|packet| column_type(packet).map(|(kind, _)| kind)).collect();
@@ -176,7 +176,7 @@ mod tests {
                 all.push(&end);
                 reply(&all)
             };
-            let kept = SavedResult::read(&build(2, &ROWS), capabilities).unwrap();
+            let kept = KeptResult::read(&build(2, &ROWS), capabilities).unwrap();
             assert_eq!(kept.first_columns().collect::<Vec<_>>(), [&b"Note"[..], b"Error", b"Warning"]);
             let mut out = Vec::new();
             kept.put(&mut out, 1, StatusFlags::IN_TRANS, RowEncoding::Text, |at| at == 1);
@@ -189,9 +189,9 @@ mod tests {
         let empty = Capabilities::empty();
         for bytes in [&b""[..], b"\x01", &reply(&[b"\xff\x10\x04#42000x"]), &reply(&[b"\x00\x00\x00\x02\x00\x00\x00"])]
         {
-            assert_eq!(SavedResult::read(bytes, empty), None);
+            assert_eq!(KeptResult::read(bytes, empty), None);
         }
         let cut = reply(&[b"\x03", b"x", b"\xfe\x00\x00\x02\x00"]);
-        assert_eq!(SavedResult::read(&cut, empty), None);
+        assert_eq!(KeptResult::read(&cut, empty), None);
     }
 }

@@ -1,12 +1,14 @@
-//! What a statement asks of the one before, and where in its text it does so.
+//! What a statement asks of the one before, where in its text it does so, and what it takes away of what can be asked.
 //!
-//! Knows the words of `SHOW WARNINGS` and its like. Must not know who can answer.
+//! Knows the words of `SHOW WARNINGS` and its like, and which statements clear the conditions of the one before. Must not
+//! know who can answer.
 
-use crate::sql::{
-    Dialect, Facts, Kind, Lexeme, Span, Statement, Token,
-    details::{Tokens, is_end},
-    unquoted,
-};
+use super::details::{Tokens, is_end};
+use super::dialect::{Dialect, ServerKind};
+use super::lex::{Kind as Lexeme, Token};
+use super::schemas::unquoted;
+use super::span::Span;
+use super::statement::{Facts, Kind, Statement};
 
 /// Of which conditions a `SHOW` speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,27 +57,6 @@ pub struct Asked {
     pub span: Span,
     /// Whether it is an item of a select list without a name of its own.
     pub is_column: bool,
-}
-
-/// Whether a statement reads counts or conditions of the one before.
-#[must_use]
-pub fn reads_diagnostics(statement: &Statement) -> bool {
-    statement.has(Facts::ASKS_COUNTS | Facts::DIAGNOSTICS)
-}
-
-/// Whether a statement reads warnings or errors of the one before.
-#[must_use]
-pub fn reads_conditions(statement: &Statement) -> bool {
-    statement.has(Facts::DIAGNOSTICS)
-}
-
-/// Whether numbers may stand in place of what a statement asks for: in one statement of a text that is whole, and not in
-/// what is stored.
-#[must_use]
-pub fn may_hold_numbers(statement: &Statement) -> bool {
-    matches!(statement.kind, Kind::Read | Kind::Write | Kind::Set | Kind::Do | Kind::Diagnostics)
-        && !statement.has(Facts::SEVERAL | Facts::TRUNCATED | Facts::VERSIONED)
-        && statement.doubt.is_none()
 }
 
 /// What a statement that is nothing else than a `SHOW` of conditions asks for.
@@ -205,8 +186,53 @@ fn variable_at(tokens: &mut Tokens<'_>, sql: &[u8]) -> Option<(Number, u32)> {
     Some((number, name.span.end))
 }
 
+/// Whether a statement that raises nothing takes away the conditions of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clears {
+    /// It does.
+    Surely,
+    /// Its text does not tell.
+    Perhaps,
+    /// It does not.
+    Never,
+}
+
+/// What a statement does to the conditions of the one before. `MySQL`'s take them away, but for those that show them;
+/// `MariaDB`'s where they open tables: `CREATE TABLE` does, `CREATE DATABASE` does not, and of a procedure nobody knows
+/// (seen on 10.11).
+#[must_use]
+pub fn clears_conditions(statement: &Statement, server: ServerKind) -> Clears {
+    match statement.kind {
+        Kind::Diagnostics => Clears::Never,
+        _ if server == ServerKind::MySql => Clears::Surely,
+        Kind::Write
+        | Kind::Load
+        | Kind::ExplainWrite
+        | Kind::CreateTemporary
+        | Kind::DropTable
+        | Kind::DropTemporary
+        | Kind::Handler => Clears::Surely,
+        Kind::Ddl
+        | Kind::Metadata
+        | Kind::Instance
+        | Kind::Profile
+        | Kind::Administration
+        | Kind::LockTables
+        | Kind::Call
+        | Kind::Prepare
+        | Kind::Execute
+        | Kind::Compound
+        | Kind::Several
+        | Kind::Unknown => Clears::Perhaps,
+        _ if statement.has(Facts::READS_TABLES | Facts::SEQUENCE) => Clears::Surely,
+        _ if statement.has(Facts::UNKNOWN_FUNCTION) => Clears::Perhaps,
+        _ => Clears::Never,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::classify;
     use super::*;
 
     #[test]
@@ -248,5 +274,20 @@ mod tests {
         assert_eq!(columns("SELECT a FROM t ORDER BY a, FOUND_ROWS()"), [false]);
         assert_eq!(columns("SELECT 1 UNION SELECT ROW_COUNT() INTO @x"), [true]);
         assert_eq!(columns("SELECT a, ROW_COUNT() FROM t GROUP BY a, ROW_COUNT()"), [true, false]);
+    }
+
+    #[test]
+    fn what_surely_opens_tables_clears_on_mariadb() {
+        let clears = |sql: &str, server| {
+            let dialect = Dialect { server, ..Dialect::default() };
+            clears_conditions(&classify(sql.as_bytes(), &dialect), server)
+        };
+        assert_eq!(clears("CREATE DATABASE x", ServerKind::MariaDb), Clears::Perhaps);
+        assert_eq!(clears("CREATE DATABASE x", ServerKind::MySql), Clears::Surely);
+        assert_eq!(clears("SHOW COUNT(*) WARNINGS", ServerKind::MySql), Clears::Never);
+        assert_eq!(clears("SELECT @@warning_count", ServerKind::MySql), Clears::Surely);
+        assert_eq!(clears("SELECT @@warning_count", ServerKind::MariaDb), Clears::Never);
+        assert_eq!(clears("SELECT f(1)", ServerKind::MariaDb), Clears::Perhaps);
+        assert_eq!(clears("SELECT f(a) FROM t", ServerKind::MariaDb), Clears::Surely);
     }
 }

@@ -4,18 +4,18 @@
 
 use tokio::time::timeout;
 
-use super::{conditions::ASK_LIMIT, state::BackendState, sync::close_statements, texts::StatementTexts};
-use crate::pool::{Lease, MemberPool, Pools};
+use super::{bring::close_statements, memory::Memory, previous::ASK_LIMIT, proxy::Proxy};
+use crate::pool::{Lease, MemberPool};
 
 /// The most connections of a member that are looked through at a time.
 const MANY: usize = 64;
 
 /// Closes on idle connections the statements that no session has any more.
-pub fn close_unused_statements(pools: &Pools<BackendState>, texts: &StatementTexts) {
-    let dropped = texts.dropped();
-    for pool in pools.list() {
+pub fn close_unused_statements(proxy: &Proxy) {
+    let dropped = proxy.texts.dropped();
+    for pool in proxy.pools.list() {
         for _ in 0..MANY {
-            let may_have_dead = |memory: &BackendState| memory.may_have_dead(dropped);
+            let may_have_dead = |memory: &Memory| memory.may_have_dead(dropped);
             let Some(lease) = MemberPool::lease_idle(&pool, may_have_dead) else { break };
             sweep(lease, dropped);
         }
@@ -23,7 +23,7 @@ pub fn close_unused_statements(pools: &Pools<BackendState>, texts: &StatementTex
 }
 
 /// Without waiting when there is nothing to close.
-fn sweep(mut lease: Lease<BackendState>, dropped: u64) {
+fn sweep(mut lease: Lease<Memory>, dropped: u64) {
     let (_, memory) = lease.parts();
     memory.sweep(dropped);
     if !memory.may_have_dead(dropped) {

@@ -6,12 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    by_id::ById,
-    texts::StatementText,
-    variables::{LONGEST, seconds, waits_for_sync},
-};
-use crate::session::{ClientId, Settings};
+use super::{bring::waits_for_sync, by_id::ById, registry::ClientId, texts::StatementText};
+use crate::session::Settings;
 
 /// The most statements kept prepared on one connection; beyond, the one used longest ago is closed.
 const MAX_PREPARED: usize = 512;
@@ -19,13 +15,16 @@ const MAX_PREPARED: usize = 512;
 const MAX_TOLD_IDS: usize = 16;
 /// Statements that are closed in one write, if there is no other occasion.
 const MANY_TO_CLOSE: usize = 16;
+/// The longest time that a server knows.
+pub const LONGEST: Duration = Duration::from_secs(31_536_000);
+
 /// Travels with a connection through the pool.
 #[derive(Debug, Default)]
-pub struct BackendState {
+pub struct Memory {
     /// What the connection has now.
     pub settings: Arc<Settings>,
     /// How far it is from being usable.
-    pub sync: Sync,
+    pub condition: Condition,
     /// Character sets of a fresh connection, which a reset may not bring back.
     pub baseline: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The SQL mode of a fresh connection.
@@ -69,16 +68,16 @@ pub struct BackendState {
 
 /// What must be done before the connection may serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sync {
+pub enum Condition {
     /// Just logged in: tracking must be switched on.
     #[default]
-    New,
-    /// Its settings are those in [`BackendState::settings`].
-    InSync,
+    Fresh,
+    /// Its settings are those in [`Memory::settings`].
+    Known,
     /// The session has changed what the trackers tell: they must be set again.
-    TrackersOff,
+    Untracked,
     /// It may carry anything: it must be reset.
-    Dirty,
+    Tainted,
 }
 
 #[derive(Debug)]
@@ -101,7 +100,7 @@ pub enum Types {
     LeftOut,
 }
 
-impl BackendState {
+impl Memory {
     /// What `character_set_client` is on the connection.
     pub fn client_character_set(&self) -> Option<&[u8]> {
         let name = b"character_set_client".as_slice();
@@ -276,7 +275,7 @@ impl BackendState {
     pub fn let_go(&mut self) {
         self.standing.clear();
         if self.has_leftovers || self.tells_late {
-            self.sync = Sync::Dirty;
+            self.condition = Condition::Tainted;
         }
     }
 
@@ -293,19 +292,26 @@ impl BackendState {
     /// Whether the connection has just these settings.
     #[must_use]
     pub fn has(&self, wanted: &Arc<Settings>) -> bool {
-        self.sync == Sync::InSync && (Arc::ptr_eq(&self.settings, wanted) || self.settings == *wanted)
+        self.condition == Condition::Known && (Arc::ptr_eq(&self.settings, wanted) || self.settings == *wanted)
     }
+}
+
+/// The value of a timeout in seconds; 0, and what is no number, never ends.
+#[must_use]
+pub fn seconds(value: &[u8]) -> Duration {
+    let seconds = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    if seconds == 0 { LONGEST } else { Duration::from_secs(seconds) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::texts::StatementTexts;
+    use crate::client::texts::StatementTexts;
 
     #[test]
     fn statements_that_nobody_has_are_closed() {
         let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
-        let mut memory = BackendState::default();
+        let mut memory = Memory::default();
         let first = texts.intern(b"SELECT 1", &settings);
         memory.remember(&first, 10);
         assert_eq!(memory.prepared(&first), Some(10));
@@ -317,7 +323,7 @@ mod tests {
     #[test]
     fn the_same_text_prepared_again_leaves_the_first_its_cursor() {
         let text = StatementTexts::default().intern(b"SELECT 1", &Arc::new(Settings::default()));
-        let mut memory = BackendState::default();
+        let mut memory = Memory::default();
         memory.remember(&text, 10);
         memory.remember(&text, 11);
         assert_eq!((memory.prepared(&text), memory.take_closing()), (Some(10), vec![11]));
@@ -326,7 +332,7 @@ mod tests {
     #[test]
     fn the_number_of_prepared_statements_is_bounded() {
         let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
-        let mut memory = BackendState::default();
+        let mut memory = Memory::default();
         let all: Vec<_> = (0..=MAX_PREPARED).map(|n| texts.intern(n.to_string().as_bytes(), &settings)).collect();
         for (n, text) in all.iter().enumerate() {
             memory.remember(text, n as u32);
@@ -338,7 +344,7 @@ mod tests {
     #[test]
     fn what_stands_is_not_closed_for_others() {
         let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
-        let mut memory = BackendState::default();
+        let mut memory = Memory::default();
         let all: Vec<_> = (0..=MAX_PREPARED).map(|n| texts.intern(n.to_string().as_bytes(), &settings)).collect();
         memory.remember(&all[0], 0);
         memory.stands(all[0].id());
@@ -355,7 +361,7 @@ mod tests {
     #[test]
     fn what_was_dropped_is_found() {
         let (texts, settings) = (StatementTexts::default(), Arc::new(Settings::default()));
-        let mut memory = BackendState::default();
+        let mut memory = Memory::default();
         let text = texts.intern(b"SELECT 1", &settings);
         memory.remember(&text, 7);
         assert!(!memory.may_have_dead(texts.dropped()));
