@@ -65,7 +65,7 @@ fn start(cli: Cli) -> Result<(), Failure> {
         Command::Run(file) => {
             let config = load(&file)?;
             tell_source(&file);
-            run(config)
+            run(&config)
         }
         Command::Check(arguments) => check(&load(&arguments.config)?, &arguments),
         Command::Explain(arguments) => explain(&load(&arguments.config)?, &arguments),
@@ -99,7 +99,7 @@ fn tell_source(file: &ConfigFile) {
     }
 }
 
-fn run(config: Config) -> Result<(), Failure> {
+fn run(config: &Config) -> Result<(), Failure> {
     let runtime = server::runtime(config.runtime.worker_threads()).context("cannot start the runtime")?;
     runtime.block_on(server::run(config)).map_err(|error| Failure::Running(error.into()))
 }

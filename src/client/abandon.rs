@@ -54,7 +54,7 @@ impl Client {
             let (client, account) = self.who();
             info!(client, ?account, member = %used.address, %why, more, "ending the statement of a client that is gone");
         }
-        let limit = self.policy.acquire_timeout.min(LIMIT);
+        let limit = self.proxy.policy.acquire_timeout.min(LIMIT);
         let turn = self.proxy.abandoned.turn(used.member);
         drop(tokio::spawn(async move {
             let end = async {

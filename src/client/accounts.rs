@@ -13,16 +13,11 @@ use crate::backend::{Account, Demand};
 /// The most accounts that are remembered besides the configured ones.
 const MAX_LEARNED: usize = 10_000;
 
-/// The accounts that the cluster has accepted, by user.
-#[derive(Debug, Default)]
-pub struct Accounts {
-    learned: RwLock<HashMap<Vec<u8>, Arc<Entry>>>,
-}
-
-/// What the configuration says of accounts.
+/// Accounts by user.
 #[derive(Debug)]
-pub struct Users {
+pub struct Accounts {
     configured: HashMap<Vec<u8>, Arc<Entry>>,
+    learned: RwLock<HashMap<Vec<u8>, Arc<Entry>>>,
     asks_cluster: bool,
 }
 
@@ -104,39 +99,20 @@ impl Entry {
     }
 }
 
-impl Users {
+impl Accounts {
     /// The configured users; `asks_cluster`: others are let in when a member accepts them.
     #[must_use]
     pub fn new(users: impl IntoIterator<Item = Account>, asks_cluster: bool) -> Self {
         let configured = users.into_iter().map(|account| (account.user.clone(), Entry::new(account))).collect();
-        Users { configured, asks_cluster }
+        Accounts { configured, learned: RwLock::default(), asks_cluster }
     }
 
-    /// Others in their place; what members have said of those that are the same still counts.
-    #[must_use]
-    pub fn replaced_by(&self, users: impl IntoIterator<Item = Account>, asks_cluster: bool) -> Self {
-        let mut next = Users::new(users, asks_cluster);
-        for (name, entry) in &mut next.configured {
-            if let Some(before) = self.configured.get(name).filter(|before| before.account == entry.account) {
-                *entry = Arc::clone(before);
-            }
-        }
-        next
-    }
-
-    /// The account of this name, if the configuration has one.
-    pub(super) fn account(&self, user: &[u8]) -> Option<&Account> {
-        self.configured.get(user).map(|entry| &entry.account)
-    }
-}
-
-impl Accounts {
     /// What is known of this user.
-    pub fn find(&self, users: &Users, user: &[u8]) -> Known {
-        if let Some(entry) = users.configured.get(user) {
+    pub fn find(&self, user: &[u8]) -> Known {
+        if let Some(entry) = self.configured.get(user) {
             return Known::Configured(Arc::clone(entry));
         }
-        if !users.asks_cluster {
+        if !self.asks_cluster {
             return Known::Nobody;
         }
         let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
@@ -175,7 +151,7 @@ mod tests {
     }
 
     fn learned(accounts: &Accounts, user: &str) -> Option<Arc<Entry>> {
-        match accounts.find(&Users::new([], true), user.as_bytes()) {
+        match accounts.find(user.as_bytes()) {
             Known::Learned(entry) => Some(entry),
             _ => None,
         }
@@ -183,23 +159,21 @@ mod tests {
 
     #[test]
     fn configured_users_come_first_and_others_are_learned() {
-        let (accounts, users) = (Accounts::default(), Users::new([account("app", "x")], true));
+        let accounts = Accounts::new([account("app", "x")], true);
         let now = Instant::now();
         accounts.learn(&account("app", "other"), now, &ACCEPTED);
-        assert!(
-            matches!(accounts.find(&users, b"app"), Known::Configured(entry) if entry.account == account("app", "x"))
-        );
-        assert!(matches!(accounts.find(&users, b"bob"), Known::AskCluster));
+        assert!(matches!(accounts.find(b"app"), Known::Configured(entry) if entry.account == account("app", "x")));
+        assert!(matches!(accounts.find(b"bob"), Known::AskCluster));
         accounts.learn(&account("bob", "y"), now, &ACCEPTED);
         let entry = learned(&accounts, "bob").unwrap();
         assert_eq!(entry.account, account("bob", "y"));
         accounts.forget(&entry);
-        assert!(matches!(accounts.find(&users, b"bob"), Known::AskCluster));
+        assert!(matches!(accounts.find(b"bob"), Known::AskCluster));
     }
 
     #[test]
     fn what_has_been_learned_since_is_not_forgotten() {
-        let accounts = Accounts::default();
+        let accounts = Accounts::new([], true);
         let now = Instant::now();
         accounts.learn(&account("bob", "old"), now, &ACCEPTED);
         let old = learned(&accounts, "bob").unwrap();
@@ -210,22 +184,7 @@ mod tests {
 
     #[test]
     fn with_configured_users_only_nobody_else_comes_in() {
-        assert!(matches!(Accounts::default().find(&Users::new([], false), b"bob"), Known::Nobody));
-    }
-
-    #[test]
-    fn what_was_said_of_a_user_counts_until_the_password_is_another() {
-        let users = Users::new([account("app", "x"), account("bob", "y")], true);
-        let (accounts, now) = (Accounts::default(), Instant::now());
-        let entry = |users: &Users, name: &[u8]| match accounts.find(users, name) {
-            Known::Configured(entry) => entry,
-            other => panic!("{other:?}"),
-        };
-        entry(&users, b"app").note(now, &ACCEPTED);
-        entry(&users, b"bob").note(now, &ACCEPTED);
-        let next = users.replaced_by([account("app", "x"), account("bob", "z")], true);
-        assert!(entry(&next, b"app").since(now).is_some() && entry(&next, b"bob").since(now).is_none());
-        assert_eq!(next.account(b"bob"), Some(&account("bob", "z")));
+        assert!(matches!(Accounts::new([], false).find(b"bob"), Known::Nobody));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) async fn verify(
     let mut talk = Conversation { stream, seq, salt, plugin, response: login.response.clone(), can_switch };
     let case = Case { proxy, login, peer, standing, patience: Patience::begin(proxy) };
     let usual = login_method(proxy);
-    match proxy.accounts.find(&proxy.policy.now().users, &login.user) {
+    match proxy.accounts.find(&login.user) {
         Known::Learned(entry) => case.compare(&mut talk, &entry, usual).await,
         Known::AskCluster => case.ask_cluster(&mut talk, None, usual).await,
         Known::Configured(entry) => {

@@ -76,7 +76,7 @@ impl Client {
         is_worth_it
             && attempts.waits
             && attempts.waited.is_none()
-            && !self.policy.causal_wait.is_zero()
+            && !self.proxy.policy.causal_wait.is_zero()
             && !view.assigned_primary.as_ref().is_ok_and(proves_nothing)
     }
 
@@ -88,7 +88,7 @@ impl Client {
         choice: &Choice,
         attempts: &mut Attempts,
     ) -> Result<(), SqlError> {
-        let mut allowed = self.policy.causal_wait;
+        let mut allowed = self.proxy.policy.causal_wait;
         let begun = Instant::now();
         let moves = matches!(choice.because, Some(PickReason::Overloaded | PickReason::Outstayed));
         let mut need = Need { seen: self.seen(), ..self.freshness(route, attempts).need() };

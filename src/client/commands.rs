@@ -65,7 +65,7 @@ impl Client {
     /// Whether members take the account and have the database: asked before the client is told that it is in. What
     /// the login's collation means is learned here, too.
     pub(super) async fn check_login(&mut self) -> Result<(), SqlError> {
-        let mut attempts = Attempts::new(Instant::now(), self.policy.acquire_timeout);
+        let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         let mut route = plain_route(Target::Replica, Reason::Metadata);
         let foreign = self.foreign_database();
         loop {
@@ -189,7 +189,7 @@ impl Client {
 
     /// After a reset, MySQL uses its global character sets and MariaDB those of the login: a member is asked.
     async fn character_sets_after_reset(&mut self) -> Result<(), SqlError> {
-        let mut attempts = Attempts::new(Instant::now(), self.policy.acquire_timeout);
+        let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         let route = plain_route(Target::All, Reason::SessionState);
         loop {
             let side = self.side(&route);
@@ -236,7 +236,7 @@ impl Client {
         let proxy = Arc::clone(&self.proxy);
         let changed = if self.failed_changes < MOST_FAILED_CHANGES {
             match verify(&proxy, &mut self.stream, &login, self.salt, &mut seq, self.origin.peer).await {
-                Ok(account) => match proxy.seats.take(&account.user, self.policy.max_clients_of_user) {
+                Ok(account) => match proxy.seats.take(&account.user) {
                     Some(seat) => {
                         let became = self.become_user(account, login).await;
                         if became.is_ok() {

@@ -43,12 +43,6 @@ impl Fallbacks {
         Self { turns: (limit > 0).then(|| Arc::new(Semaphore::new(limit))), limit }
     }
 
-    /// These, or others of another limit; whoever has a turn of these keeps it.
-    #[must_use]
-    pub fn limited_to(&self, limit: usize) -> Self {
-        if self.limit == limit { self.clone() } else { Self::new(limit) }
-    }
-
     /// Whether reads may have to wait for their turn.
     pub(super) const fn are_limited(&self) -> bool {
         self.turns.is_some()
@@ -58,7 +52,7 @@ impl Fallbacks {
 impl Client {
     /// Whether the read must wait for its turn before the primary serves it.
     pub(super) fn needs_turn(&self, side: Side, choice: &Choice, attempts: &Attempts) -> bool {
-        self.policy.fallbacks.turns.is_some()
+        self.proxy.policy.fallbacks.turns.is_some()
             && side == Side::Replica
             && choice.because.is_some_and(PickReason::is_fallback)
             && attempts.turn.is_none()
@@ -68,7 +62,7 @@ impl Client {
 
     /// Whether its turn is now.
     pub(super) fn takes_turn(&self, attempts: &mut Attempts) -> bool {
-        let turns = self.policy.fallbacks.turns.as_ref();
+        let turns = self.proxy.policy.fallbacks.turns.as_ref();
         let turn = turns.and_then(|turns| Arc::clone(turns).try_acquire_owned().ok());
         attempts.turn = turn.map(|permit| Turn { _permit: permit });
         attempts.turn.is_some()
@@ -76,8 +70,8 @@ impl Client {
 
     /// Waits for its turn a little; then a member is chosen again, for a replica may serve by now.
     pub(super) async fn wait_for_turn(&mut self, attempts: &mut Attempts) -> Result<(), SqlError> {
-        let (proxy, policy) = (Arc::clone(&self.proxy), Arc::clone(&self.policy));
-        let Fallbacks { turns: Some(turns), limit } = &policy.fallbacks else { return Ok(()) };
+        let proxy = Arc::clone(&self.proxy);
+        let Fallbacks { turns: Some(turns), limit } = &proxy.policy.fallbacks else { return Ok(()) };
         let now = Instant::now();
         if now >= attempts.deadline {
             let problem = format!("{limit} reads are served by the primary already (routing.fallback_limit)");

@@ -173,7 +173,7 @@ async fn log_in(proxy: &Arc<Proxy>, progress: &mut Progress, origin: Origin) -> 
     stream.write_message(0, &greeting.encode()).await.map_err(PacketError::Io)?;
     let mut login = read_login(proxy, stream, seq).await?;
     *user = Some(login.user.clone());
-    if proxy.policy.now().tls_required && !stream.is_encrypted() {
+    if proxy.policy.tls_required && !stream.is_encrypted() {
         proxy.metrics.auth_failure(AuthFailure::TlsRequired);
         return Err(LoginError::Refused(refusal::tls_required()));
     }
@@ -181,7 +181,7 @@ async fn log_in(proxy: &Arc<Proxy>, progress: &mut Progress, origin: Origin) -> 
     login.extensions &= greeting.extensions;
     match auth::verify(proxy, stream, &login, greeting.salt, seq, origin.peer).await {
         Ok(account) => {
-            let seat = proxy.seats.take(&account.user, proxy.policy.now().max_clients_of_user);
+            let seat = proxy.seats.take(&account.user);
             let seat = seat.ok_or_else(|| LoginError::Refused(refusal::too_many_of_user(&account.user)))?;
             let registered = proxy.clients.enter(id, (&account, seat), origin.peer, proxy.drain.child_token());
             Ok(Entered { login, account, registered, salt: greeting.salt })
@@ -199,9 +199,7 @@ async fn read_login(proxy: &Proxy, stream: &mut PacketStream, seq: &mut u8) -> R
         FirstPacket::SslRequest => {}
     }
     // Who asks for what was not offered is no client.
-    let Some(tls) = proxy.policy.now().tls.clone() else {
-        return Err(LoginError::Refused(refusal::bad_handshake()));
-    };
+    let Some(tls) = &proxy.tls else { return Err(LoginError::Refused(refusal::bad_handshake())) };
     let identity = tls.identity().await;
     stream.accept_tls(Arc::clone(&identity.config)).await.map_err(LoginError::Tls)?;
     match first_packet(stream, seq).await? {
@@ -230,7 +228,7 @@ fn greeting(proxy: &Proxy, id: ClientId) -> Result<Greeting, LoginError> {
     if !view.speak_query_attributes() {
         capabilities.remove(Capabilities::QUERY_ATTRIBUTES);
     }
-    capabilities.set(Capabilities::SSL, proxy.policy.now().tls.is_some());
+    capabilities.set(Capabilities::SSL, proxy.tls.is_some());
     // As MariaDB does, to say that it has extensions.
     capabilities.set(Capabilities::LONG_PASSWORD, extensions.is_empty());
     Ok(Greeting {
@@ -262,7 +260,7 @@ pub(super) fn begin(session: &mut Session, proxy: &Proxy) {
     let view = proxy.topology.view();
     let Some(server) = view.server() else { return };
     session.begin_with(server.autocommit);
-    session.begin_at(&server.isolation, proxy.policy.now().split_transactions);
+    session.begin_at(&server.isolation, proxy.policy.split_transactions);
 }
 
 /// Random, without the bytes that would end the text or start a plugin's name.

@@ -202,7 +202,7 @@ impl Client {
     async fn dial_to_kill(&self, address: SocketAddr, account: &Account) -> Result<Connection, DialError> {
         let options = DialOptions {
             road: Arc::clone(&self.proxy.road),
-            connect_timeout: self.policy.acquire_timeout,
+            connect_timeout: self.proxy.policy.acquire_timeout,
             capabilities: Capabilities::empty(),
             extensions: Extensions::empty(),
             collation: None,

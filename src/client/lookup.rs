@@ -15,7 +15,7 @@ use super::{
     verdict::{Patience, judges, options},
 };
 use crate::{
-    backend::{Connection, CredentialTable, DialError, DialOptions, QueryError, StoredMethod},
+    backend::{Account, Connection, CredentialTable, DialError, DialOptions, QueryError, StoredMethod},
     wire::{Capabilities, Extensions, err::SqlError, login::Login},
 };
 
@@ -25,6 +25,7 @@ const AT_A_TIME: usize = 4;
 /// The right to read what is stored.
 #[derive(Debug)]
 pub struct Lookups {
+    reader: Account,
     turns: Semaphore,
     /// The log says that it may not be read.
     told: AtomicBool,
@@ -49,13 +50,13 @@ enum Failure {
     Broken,
 }
 
-impl Default for Lookups {
-    fn default() -> Self {
-        Lookups { turns: Semaphore::new(AT_A_TIME), told: AtomicBool::new(false) }
-    }
-}
-
 impl Lookups {
+    /// By this account.
+    #[must_use]
+    pub fn new(reader: Account) -> Self {
+        Lookups { reader, turns: Semaphore::new(AT_A_TIME), told: AtomicBool::new(false) }
+    }
+
     /// Says once what is missing, and once that it is there again.
     fn tell(&self, table: CredentialTable, denied: Option<(&SqlError, Option<&str>)>) {
         let was_told = self.told.swap(denied.is_some(), Ordering::Relaxed);
@@ -80,7 +81,7 @@ pub(super) async fn look_up(proxy: &Proxy, login: &Login, patience: Patience) ->
     let view = proxy.topology.view();
     let Some(server) = view.server() else { return Stored::Unknown };
     let Some(table) = CredentialTable::of(server.family, server.version) else { return Stored::Needless };
-    let (lookups, reader) = (&proxy.lookups, &proxy.policy.keep().reader);
+    let lookups = &proxy.lookups;
     let Ok(Ok(_turn)) = timeout(patience.next(), lookups.turns.acquire()).await else { return Stored::Unknown };
     for (_, address) in judges(&view) {
         // Within the member's limit, as whoever checks a password.
@@ -90,7 +91,7 @@ pub(super) async fn look_up(proxy: &Proxy, login: &Login, patience: Patience) ->
         // The login's collation says in which character set the name is.
         let options = DialOptions { capabilities, extensions, ..options(proxy, login, limit) };
         let asked = async {
-            let dialled = Connection::dial_holding(address, reader, &options, permit).await;
+            let dialled = Connection::dial_holding(address, &lookups.reader, &options, permit).await;
             let (mut connection, _permit) = dialled?;
             let read = read(&mut connection, &login.user, limit).await;
             connection.close().await;

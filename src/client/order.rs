@@ -130,7 +130,7 @@ impl<'a> Order<'a> {
 impl Client {
     /// Does the command.
     pub(super) async fn run(&mut self, order: Order<'_>) -> Result<Finish, Gone> {
-        let attempts = Attempts::new(Instant::now(), self.policy.acquire_timeout);
+        let attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         self.forget_what_is_cleared(&order);
         self.attempt_until_done(order, attempts).await
     }

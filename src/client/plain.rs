@@ -94,7 +94,7 @@ impl Text {
 impl Client {
     /// Sends a plain statement. `None`: it must go the long way, and nothing has been done.
     pub(super) fn send_plain(&mut self, incoming: &mut Incoming) -> Option<Sent> {
-        let is_whole = !incoming.is_partial() && !incoming.is_too_long(self.policy.max_allowed_packet);
+        let is_whole = !incoming.is_partial() && !incoming.is_too_long(self.proxy.policy.max_allowed_packet);
         if !is_whole || !self.stands_plainly() {
             return None;
         }
@@ -146,7 +146,7 @@ impl Client {
                 !self.connections.transaction_on_replica && self.connections.keeps_only(Side::Primary)
             }
         };
-        free && self.policy.multiplexing
+        free && self.proxy.policy.multiplexing
             && self.unasked.is_empty()
             && self.previous.leaves_nothing()
             && self.session.ledger.is_clear()
@@ -287,7 +287,8 @@ impl Client {
         let prefer = self.connections.last_used(Side::Replica).map(|(member, _)| member);
         let pick = view.pick_replica(&needed, self.seen(), prefer, &[]).ok()?;
         let waits = matches!(pick.because, PickReason::NotCaughtUp | PickReason::Overloaded | PickReason::Outstayed);
-        let takes_turns = pick.because.is_fallback() && self.policy.fallbacks.are_limited() && view.members.len() > 1;
+        let takes_turns =
+            pick.because.is_fallback() && self.proxy.policy.fallbacks.are_limited() && view.members.len() > 1;
         (!waits && !takes_turns).then_some((pick.member, Some(pick.because)))
     }
 
@@ -431,7 +432,7 @@ impl Client {
         let mut order = Order::new(route, incoming, Shape::Results);
         order.statement = Some((what.statement(), sql));
         order.prepared = prepared.map(|what| &what.text);
-        let attempts = Attempts::new(began, self.policy.acquire_timeout);
+        let attempts = Attempts::new(began, self.proxy.policy.acquire_timeout);
         let finish = match self.run_on(order, attempts, (side, used), arrived).await {
             Ok(finish) => finish,
             Err(gone) => {

@@ -345,7 +345,7 @@ impl Client {
     pub(super) async fn end_lingering(&mut self) {
         self.ask_what_waits().await;
         self.previous.lingers_since = None;
-        if !self.policy.multiplexing {
+        if !self.proxy.policy.multiplexing {
             return;
         }
         for side in [Side::Primary, Side::Replica] {

@@ -152,8 +152,8 @@ impl Client {
             user_variables: &session.ledger.user_variables,
             wrote: !session.causality.is_empty(),
             in_system_schema: session.in_system_schema,
-            splits: self.policy.split_transactions,
-            trusted: &self.policy.trusted,
+            splits: self.proxy.policy.split_transactions,
+            trusted: &self.proxy.policy.trusted,
             hint,
             has_token: brings == Brings::Token,
         };

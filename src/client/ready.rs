@@ -109,7 +109,7 @@ impl Client {
         }
         let mut sent = connection.send(message).await;
         if sent.is_ok() && !order.end.is_done() {
-            let limit = self.policy.max_allowed_packet;
+            let limit = self.proxy.policy.max_allowed_packet;
             sent = Box::pin(connection.send_rest(&mut self.stream, &mut order.end, limit)).await;
         }
         match sent {

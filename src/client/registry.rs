@@ -160,7 +160,7 @@ mod tests {
 
     fn enter(registry: &Arc<Registry>, user: &[u8]) -> Registered {
         let owner = Account::with_password(user, b"");
-        let seat = Arc::new(Seats::default()).take(user, 0).unwrap();
+        let seat = Seats::new(0).take(user).unwrap();
         registry.enter(registry.new_id(), (&owner, seat), ([127, 0, 0, 1], 7).into(), CancellationToken::new())
     }
 

@@ -10,7 +10,6 @@ use super::{
     handshake::{self, Authenticated, Origin, SHARED},
     idle::IdleClock,
     incoming::Incoming,
-    policy::Policy,
     previous::Previous,
     proxy::Proxy,
     refusal, refused,
@@ -24,7 +23,7 @@ use crate::{
     metrics::CountedPins,
     net::{PacketStream, Patience},
     pool::Identity,
-    session::{Session, Transaction},
+    session::Session,
     sql::{Release, ServerKind, TextEncoding},
     wire::{
         Capabilities, Command, StatusFlags, err::SqlError, greeting::Salt, login::Login, ok::OkPacket,
@@ -35,8 +34,6 @@ use crate::{
 /// A client that has logged in.
 pub(super) struct Client {
     pub proxy: Arc<Proxy>,
-    /// What counts for the command under way, and for the transaction.
-    pub policy: Arc<Policy>,
     pub stream: PacketStream,
     pub login: Login,
     pub account: Account,
@@ -119,14 +116,16 @@ impl Authenticated {
         let Authenticated { proxy, mut stream, login, account, origin, registered, salt, .. } = self;
         let identity =
             proxy.identities.intern(&account, (login.capabilities & SHARED, login.extensions), login.collation);
-        let policy = proxy.policy.keep();
         let session = new_session(&proxy, &origin, &login);
-        stream.be_patient(patience(&policy, &registered));
+        stream.be_patient(Patience {
+            read: proxy.policy.client_read_timeout,
+            write: proxy.policy.client_write_timeout,
+            end: registered.handle.kill.clone(),
+        });
         let pins = CountedPins::new(Arc::clone(&proxy.metrics));
         let first_collation = login.collation;
         Client {
             proxy,
-            policy,
             stream,
             login,
             account,
@@ -155,14 +154,6 @@ impl Authenticated {
     }
 }
 
-fn patience(policy: &Policy, registered: &Registered) -> Patience {
-    Patience {
-        read: policy.client_read_timeout,
-        write: policy.client_write_timeout,
-        end: registered.handle.kill.clone(),
-    }
-}
-
 /// A session with the settings of its login.
 pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Session {
     let view = proxy.topology.view();
@@ -174,7 +165,7 @@ pub(super) fn new_session(proxy: &Proxy, origin: &Origin, login: &Login) -> Sess
         (kind, Release(server.version.0, server.version.1))
     });
     // Known once a member has said what the collation of the login means.
-    let mut session = Session::new(origin.listener, proxy.policy.now().consistency, server, TextEncoding::Unknown);
+    let mut session = Session::new(origin.listener, proxy.policy.consistency, server, TextEncoding::Unknown);
     session.start_in(login.database.clone());
     session.dialect.release = release;
     handshake::begin(&mut session, proxy);
@@ -192,9 +183,6 @@ impl Client {
         while let Some(mut incoming) = self.next_command(way).await? {
             self.registered.handle.command_begins();
             self.asked_in_vain = false;
-            if self.policy.generation != self.proxy.policy.generation() {
-                self.follow_policy();
-            }
             let mut sent = self.send_plain(&mut incoming);
             let stays = if sent.is_some() {
                 way = self.end_plain(&mut sent, &incoming).await?;
@@ -215,29 +203,6 @@ impl Client {
         Ok(())
     }
 
-    /// From now on what is in force counts, for a session that is between two transactions.
-    #[cold]
-    fn follow_policy(&mut self) {
-        if self.session.transaction != Transaction::None {
-            return;
-        }
-        let policy = self.proxy.policy.keep();
-        self.stream.be_patient(patience(&policy, &self.registered));
-        self.session.consistency = policy.consistency;
-        if policy.split_transactions && !self.policy.split_transactions {
-            self.session.split_transactions();
-        }
-        let known = self.policy.users.account(&self.account.user) == Some(&self.account);
-        if let Some(account) = policy.users.account(&self.account.user).filter(|it| known && **it != self.account) {
-            // Its next connection to a member needs the new password.
-            let agreed = (self.identity.capabilities, self.identity.extensions);
-            self.identity = self.proxy.identities.intern(account, agreed, self.identity.collation);
-            self.account = account.clone();
-            self.registered.handle.belongs_to(account);
-        }
-        self.policy = policy;
-    }
-
     /// Answers the login; false when the client was turned away.
     async fn enter(&mut self, seq: u8) -> Result<bool, Gone> {
         let Err(error) = self.check_login().await else {
@@ -255,8 +220,8 @@ impl Client {
         let Some(&byte) = incoming.payload().first() else {
             return self.answer_error(incoming, &refusal::malformed("an empty packet")).await.map(|()| true);
         };
-        if incoming.is_too_long(self.policy.max_allowed_packet) {
-            let error = refusal::packet_too_large(self.policy.max_allowed_packet);
+        if incoming.is_too_long(self.proxy.policy.max_allowed_packet) {
+            let error = refusal::packet_too_large(self.proxy.policy.max_allowed_packet);
             self.refuse(incoming.reply_seq(), &error).await?;
             return Ok(false);
         }

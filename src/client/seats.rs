@@ -8,8 +8,10 @@ use std::{
 };
 
 /// The seats of all users.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Seats {
+    /// For each user; 0: any number, and nobody is counted.
+    limit: usize,
     taken: Mutex<HashMap<Vec<u8>, usize>>,
 }
 
@@ -17,26 +19,35 @@ pub struct Seats {
 #[derive(Debug)]
 pub struct Seat {
     seats: Arc<Seats>,
-    user: Vec<u8>,
+    /// None where nobody is counted.
+    user: Option<Vec<u8>>,
 }
 
 impl Seats {
-    /// A seat for this user, if there is one: there are `limit` for each; 0: any number. Who came under another limit
-    /// counts, too.
-    pub fn take(self: &Arc<Self>, user: &[u8], limit: usize) -> Option<Seat> {
+    /// So many for each user; 0: any number.
+    #[must_use]
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Seats { limit, taken: Mutex::default() })
+    }
+
+    /// A seat for this user, if there is one.
+    pub fn take(self: &Arc<Self>, user: &[u8]) -> Option<Seat> {
+        if self.limit == 0 {
+            return Some(Seat { seats: Arc::clone(self), user: None });
+        }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.get(user).copied().unwrap_or_default();
-        if limit > 0 && count >= limit {
+        let count = taken.entry(user.to_vec()).or_default();
+        if *count >= self.limit {
             return None;
         }
-        taken.insert(user.to_vec(), count + 1);
-        Some(Seat { seats: Arc::clone(self), user: user.to_vec() })
+        *count += 1;
+        Some(Seat { seats: Arc::clone(self), user: Some(user.to_vec()) })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let user = &self.user;
+        let Some(user) = &self.user else { return };
         let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(user) {
             *count -= 1;
@@ -53,19 +64,19 @@ mod tests {
 
     #[test]
     fn each_user_has_so_many_and_who_leaves_makes_room() {
-        let seats = Arc::new(Seats::default());
-        let first = seats.take(b"app", 2);
-        let second = seats.take(b"app", 2);
+        let seats = Seats::new(2);
+        let first = seats.take(b"app");
+        let second = seats.take(b"app");
         assert!(first.is_some() && second.is_some());
-        assert!(seats.take(b"app", 2).is_none());
-        assert!(seats.take(b"other", 2).is_some());
+        assert!(seats.take(b"app").is_none());
+        assert!(seats.take(b"other").is_some());
         drop(first);
-        let third = seats.take(b"app", 2);
-        assert!(third.is_some() && seats.take(b"app", 2).is_none());
+        let third = seats.take(b"app");
+        assert!(third.is_some() && seats.take(b"app").is_none());
         drop((second, third));
         assert!(seats.taken.lock().unwrap().is_empty(), "nothing stays of who has left");
-        let all: Vec<_> = (0..100).map(|_| seats.take(b"app", 0)).collect();
-        assert!(all.iter().all(Option::is_some));
-        assert!(seats.take(b"app", 100).is_none(), "who came under no limit counts under one");
+        let any = Seats::new(0);
+        let all: Vec<_> = (0..100).map(|_| any.take(b"app")).collect();
+        assert!(all.iter().all(Option::is_some) && any.taken.lock().unwrap().is_empty());
     }
 }

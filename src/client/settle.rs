@@ -28,7 +28,7 @@ impl Client {
     /// A connection that only lingers on the other side is no longer worth keeping.
     pub(super) fn release_other(&mut self, side: Side) {
         let other = if side == Side::Primary { Side::Replica } else { Side::Primary };
-        if self.policy.multiplexing && !self.connections.holds(other) && !self.is_still_asked(other) {
+        if self.proxy.policy.multiplexing && !self.connections.holds(other) && !self.is_still_asked(other) {
             self.connections.take(other).into_iter().for_each(give_back);
         }
     }
@@ -56,7 +56,7 @@ impl Client {
 
     async fn keep_or_give_back(&mut self, side: Side, mut used: Used) {
         used.held = self.must_hold(side);
-        if used.held || !self.policy.multiplexing || (self.may_be_asked(&used) && !self.is_overdue(&used)) {
+        if used.held || !self.proxy.policy.multiplexing || (self.may_be_asked(&used) && !self.is_overdue(&used)) {
             self.connections.keep(side, used);
         } else {
             Box::pin(self.keep_answers(&mut used)).await;
@@ -68,7 +68,7 @@ impl Client {
     /// Whatever is kept only to be asked has its end.
     fn end_settling(&mut self, last: Side) {
         self.release_other(last);
-        let lingers = self.policy.multiplexing && self.connections.lingering().next().is_some();
+        let lingers = self.proxy.policy.multiplexing && self.connections.lingering().next().is_some();
         self.previous.lingers_since = self.previous.lingers_since.filter(|_| lingers).or(lingers.then(Instant::now));
     }
 }

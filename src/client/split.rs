@@ -74,7 +74,7 @@ impl Client {
 
     async fn begun_on_primary(&mut self) -> Result<Used, SqlError> {
         let route = plain_route(Target::Primary, Reason::TransactionControl);
-        let mut attempts = Attempts::new(Instant::now(), self.policy.acquire_timeout);
+        let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         loop {
             let mut used = self.connect(Side::Primary, &route, &mut attempts).await?;
             let error = match self.begin_at(&mut used).await {

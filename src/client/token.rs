@@ -62,7 +62,8 @@ impl Client {
 
     /// What the token names counts as written by the session.
     async fn must_see(&mut self, token: &[u8]) -> Result<(), SqlError> {
-        let mark = Token::read(token, self.policy.cluster).map_err(|error| refusal::bad_token(&error.to_string()))?;
+        let mark =
+            Token::read(token, self.proxy.policy.cluster).map_err(|error| refusal::bad_token(&error.to_string()))?;
         if self.is_split() && self.holds_nothing_older(&mark).is_err() {
             self.begin_on_primary().await?;
         }
@@ -176,7 +177,7 @@ impl Client {
     /// A new primary of a Galera cluster may lack what the session has written at the one before.
     async fn have_primary_catch_up(&mut self) -> Result<(), SqlError> {
         let route = plain_route(Target::Primary, Reason::ShowProxyToken);
-        let mut attempts = Attempts::new(Instant::now(), self.policy.acquire_timeout);
+        let mut attempts = Attempts::new(Instant::now(), self.proxy.policy.acquire_timeout);
         while self
             .proxy
             .topology
@@ -208,12 +209,12 @@ impl Client {
     }
 
     fn token_of(&self, mark: Mark, kind: GtidKind) -> Result<Token, SqlError> {
-        Token::new(self.policy.cluster, mark, kind).ok_or_else(refusal::no_token)
+        Token::new(self.proxy.policy.cluster, mark, kind).ok_or_else(refusal::no_token)
     }
 
     /// `None` after `pool.acquire_timeout`, and when the proxy is going down.
     async fn with_patience<T>(&mut self, work: impl Future<Output = T>) -> Result<Option<T>, SqlError> {
-        let until = Instant::now() + self.policy.acquire_timeout;
+        let until = Instant::now() + self.proxy.policy.acquire_timeout;
         let drain = self.proxy.drain.clone();
         let done = async {
             tokio::select! {

@@ -65,7 +65,7 @@ impl Client {
         if view.is_galera() {
             return None;
         }
-        Some(TokenTracker { cluster: self.policy.cluster, kind, before: self.session.causality.clone() })
+        Some(TokenTracker { cluster: self.proxy.policy.cluster, kind, before: self.session.causality.clone() })
     }
 }
 

@@ -23,7 +23,7 @@ impl Client {
         !pins.is_empty()
             && pins.iter().all(|pin| pin == PinReason::UserVariable)
             && self.session.transaction == Transaction::None
-            && self.policy.multiplexing
+            && self.proxy.policy.multiplexing
             && self.session.dialect.server != ServerKind::Unknown
             && !self.asked_in_vain
             && self.connections.holds(self.pinned_side())

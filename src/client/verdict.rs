@@ -60,8 +60,8 @@ pub(super) struct Patience {
 impl Patience {
     pub fn begin(proxy: &Proxy) -> Self {
         let began = Instant::now();
-        let policy = proxy.policy.now();
-        Patience { began, until: began + ASKING_LIMIT.min(policy.acquire_timeout), each: policy.connect_timeout }
+        let limit = ASKING_LIMIT.min(proxy.policy.acquire_timeout);
+        Patience { began, until: began + limit, each: proxy.policy.connect_timeout }
     }
 
     /// How long they have been asked.
@@ -99,7 +99,7 @@ pub(super) fn options(proxy: &Proxy, login: &Login, limit: Duration) -> DialOpti
 pub(super) async fn confirm(proxy: &Proxy, login: &Login, entry: &Arc<Entry>, patience: Patience) -> Verdict {
     let came = Instant::now();
     let has_primary = proxy.topology.view().has_primary();
-    let recheck = proxy.policy.now().auth_recheck;
+    let recheck = proxy.policy.auth_recheck;
     if let Some(verdict) = entry.fresh(came, recheck, has_primary) {
         return verdict;
     }

@@ -30,6 +30,7 @@ pub(super) async fn accept(
     listener: TcpListener,
     kind: Listener,
     clients: TaskTracker,
+    limit: usize,
     stop: CancellationToken,
 ) {
     let mut complained: Option<Instant> = None;
@@ -39,7 +40,6 @@ pub(super) async fn accept(
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
-        let limit = proxy.policy.now().max_clients;
         match accepted {
             Ok((stream, peer)) if clients.len() >= limit => {
                 proxy.metrics.client(ClientOutcome::TooMany);
@@ -73,7 +73,7 @@ async fn turn_away(stream: TcpStream, limit: usize) {
 /// Where the client comes from: the connection's own peer, or whom a load balancer announces. None when that says nothing
 /// of use.
 async fn behind(proxy: &Proxy, stream: &mut PacketStream, origin: Origin) -> Option<Origin> {
-    if !proxy.policy.now().announced_from.iter().any(|network| network.contains(origin.peer.ip())) {
+    if !proxy.policy.announced_from.iter().any(|network| network.contains(origin.peer.ip())) {
         return Some(origin);
     }
     match announced::source(stream).await {

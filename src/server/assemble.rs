@@ -5,16 +5,11 @@ use std::{net::SocketAddr, sync::Arc};
 use aws_lc_rs::rand;
 use tokio_util::sync::CancellationToken;
 
-use super::{ServerError, descriptors::Shares};
+use super::ServerError;
 use crate::{
     backend::{Account, KeyPair, Road, Secrecy},
     client::{
-        Fallbacks, Policies, Policy, Proxy,
-        accounts::{Accounts, Users},
-        lookup::Lookups,
-        registry::Registry,
-        seats::Seats,
-        seldom::Seldom,
+        Fallbacks, Policy, Proxy, accounts::Accounts, lookup::Lookups, registry::Registry, seats::Seats, seldom::Seldom,
     },
     config::{self, AuthSource, BackendTlsMode, Certificate, ClientTlsDemand, Config, Discovery, Multiplexing},
     metrics::{Metrics, RouteNames},
@@ -48,43 +43,44 @@ const REASONS: [&str; Reason::ALL.len()] = {
 };
 
 /// Builds what all clients share, and starts to watch the members until `stop`.
-pub(super) fn proxy(config: &Arc<Config>, shares: Shares, stop: CancellationToken) -> Result<Arc<Proxy>, ServerError> {
+/// `each_member`: the most connections to one.
+pub(super) fn proxy(config: &Config, each_member: usize, stop: CancellationToken) -> Result<Arc<Proxy>, ServerError> {
     let keys = KeyPair::generate().map_err(|error| ServerError::Start(error.to_string()))?;
     let settings = topology_settings(config)?;
     let road = road(&config.tls.backend)?;
-    let policy = policy(config, shares, acceptor(config.tls.client.as_ref())?);
     Ok(Arc::new(Proxy {
         topology: topology::start(settings, monitor_account(config, Arc::clone(&road)), stop),
-        pools: Pools::new(pool(&config.pool, shares.each_member, Arc::clone(&road))),
+        pools: Pools::new(pool(&config.pool, each_member, Arc::clone(&road))),
         road,
         identities: crate::pool::Identities::default(),
-        accounts: Accounts::default(),
-        lookups: Lookups::default(),
+        accounts: accounts(&config.auth),
+        lookups: Lookups::new(account(&config.monitor.user, &config.monitor.password)),
         clear_passwords: Seldom::default(),
         abandoned: crate::client::Abandoned::default(),
         keys,
-        seats: Arc::new(Seats::default()),
+        seats: Seats::new(config.limits.max_connections_per_user),
+        tls: acceptor(config.tls.client.as_ref())?,
         texts: crate::client::texts::StatementTexts::default(),
         clients: Arc::new(Registry::new(random_number()?)),
         metrics: Arc::new(Metrics::new(RouteNames { targets: &TARGETS, reasons: &REASONS })),
         pin_log: crate::client::pin_log::PinLog::default(),
         refused_logins: crate::client::Seldom::default(),
         error_log: crate::client::ErrorLog::default(),
-        policy: Policies::new(policy),
+        policy: policy(config),
         drain: CancellationToken::new(),
         hurry: CancellationToken::new(),
     }))
 }
 
 /// What clients are shown. What its files lack is told by the start.
-fn acceptor(client: Option<&config::ClientTls>) -> Result<Option<Arc<Acceptor>>, ServerError> {
+fn acceptor(client: Option<&config::ClientTls>) -> Result<Option<Acceptor>, ServerError> {
     let Some(client) = client else { return Ok(None) };
     let credentials = match &client.certificate {
         Certificate::Auto => Credentials::SelfSigned,
         Certificate::Files { cert, key } => Credentials::Files { cert: cert.clone(), key: key.clone() },
     };
     let acceptor = Acceptor::new(credentials, client.ca.clone());
-    acceptor.map(Arc::new).map(Some).map_err(|error| ServerError::Start(format!("[tls.client]: {error}")))
+    acceptor.map(Some).map_err(|error| ServerError::Start(format!("[tls.client]: {error}")))
 }
 
 /// Tells this proxy from others.
@@ -129,9 +125,9 @@ pub fn account(user: &str, secret: &config::Secret) -> Account {
     Account::with_password(user.as_bytes(), secret.expose().as_bytes())
 }
 
-fn users(auth: &config::Auth) -> Users {
+fn accounts(auth: &config::Auth) -> Accounts {
     let users = auth.users.iter().map(|user| account(&user.name, &user.password));
-    Users::new(users, auth.source == AuthSource::Auto)
+    Accounts::new(users, auth.source == AuthSource::Auto)
 }
 
 const fn pool(pool: &config::Pool, max_backend_connections: usize, road: Arc<Road>) -> PoolSettings {
@@ -144,14 +140,8 @@ const fn pool(pool: &config::Pool, max_backend_connections: usize, road: Arc<Roa
     }
 }
 
-fn policy(config: &Arc<Config>, shares: Shares, tls: Option<Arc<Acceptor>>) -> Policy {
+fn policy(config: &Config) -> Policy {
     Policy {
-        generation: 0,
-        users: users(&config.auth),
-        tls,
-        reader: account(&config.monitor.user, &config.monitor.password),
-        max_clients: shares.clients,
-        max_clients_of_user: config.limits.max_connections_per_user,
         consistency: config.routing.consistency,
         fallbacks: Fallbacks::new(config.routing.fallback_limit),
         split_transactions: config.routing.split_transactions,
@@ -167,7 +157,6 @@ fn policy(config: &Arc<Config>, shares: Shares, tls: Option<Arc<Acceptor>>) -> P
         auth_recheck: config.auth.recheck,
         client_read_timeout: config.limits.client_read_timeout,
         client_write_timeout: config.limits.client_write_timeout,
-        config: Arc::clone(config),
     }
 }
 

@@ -60,13 +60,12 @@ pub enum ServerError {
 }
 
 /// Runs the proxy until it is told to stop and has drained.
-pub async fn run(config: Config) -> Result<(), ServerError> {
-    let config = &Arc::new(config);
+pub async fn run(config: &Config) -> Result<(), ServerError> {
     let mut signals = Signals::new().map_err(ServerError::Signals)?;
     let listeners = listeners(config)?;
     let shares = descriptors::shares(config);
     let stop = CancellationToken::new();
-    let proxy = assemble::proxy(config, shares, stop.clone())?;
+    let proxy = assemble::proxy(config, shares.each_member, stop.clone())?;
     let tasks = TaskTracker::new();
     let admin = observe::start(config, &proxy, shares.admin, stop.clone())?;
     tasks.spawn(housekeeping(Arc::clone(&proxy), stop.clone()));
@@ -74,11 +73,11 @@ pub async fn run(config: Config) -> Result<(), ServerError> {
     for (listener, kind) in listeners {
         info!(address = %listener.local_addr().map_err(ServerError::Signals)?, ?kind, "listening");
         let clients = clients.clone();
-        tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients, stop.clone()));
+        tasks.spawn(accept::accept(Arc::clone(&proxy), listener, kind, clients, shares.clients, stop.clone()));
     }
     signals.wait_for_end().await;
     tokio::select! {
-        () = drain(&proxy, &clients) => {}
+        () = drain(&proxy, &clients, config.limits.drain_timeout) => {}
         () = signals.wait_for_end() => {
             warn!(clients = proxy.clients.len(), "a second signal while draining; closing what is left");
         }
@@ -116,8 +115,7 @@ pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener
 }
 
 /// Lets what runs come to its end: idle clients are sent away, then the others between two statements, until the deadline.
-async fn drain(proxy: &Proxy, clients: &TaskTracker) {
-    let deadline = proxy.policy.now().config.limits.drain_timeout;
+async fn drain(proxy: &Proxy, clients: &TaskTracker, deadline: Duration) {
     info!(clients = proxy.clients.len(), ?deadline, "draining: idle clients are sent away");
     proxy.drain.cancel();
     clients.close();

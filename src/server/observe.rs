@@ -21,6 +21,7 @@ use crate::{
 /// What the admin port shows.
 struct Running {
     proxy: Arc<Proxy>,
+    config: String,
     since: Instant,
     history: History,
 }
@@ -35,7 +36,12 @@ pub(super) fn start(
     let Some(address) = config.listen.admin_http else { return Ok(None) };
     let listener = bind("listen.admin_http", address)?;
     info!(%address, "admin port listening");
-    let running = Arc::new(Running { proxy: Arc::clone(proxy), since: Instant::now(), history: History::default() });
+    let running = Arc::new(Running {
+        proxy: Arc::clone(proxy),
+        config: config.to_string(),
+        since: Instant::now(),
+        history: History::default(),
+    });
     Ok(Some(tokio::spawn(async move {
         let observed = Arc::clone(&running) as Arc<dyn Observed>;
         let served = tokio::select! {
@@ -115,7 +121,7 @@ impl Observed for Running {
     }
 
     fn config_text(&self) -> String {
-        self.proxy.policy.now().config.to_string()
+        self.config.clone()
     }
 
     fn history(&self, since: u64) -> Vec<Sample> {

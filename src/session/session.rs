@@ -174,14 +174,7 @@ impl Session {
     pub fn begin_at(&mut self, level: &str, everywhere: bool) {
         let Some(level) = Isolation::from_name(level.as_bytes()) else { return };
         self.isolation = level;
-        if everywhere {
-            self.split_transactions();
-        }
-    }
-
-    /// From now on a transaction may read on one member and go on on another: what it is told there of its isolation is the same.
-    pub fn split_transactions(&mut self) {
-        if self.isolation == Isolation::ReadCommitted {
+        if everywhere && level == Isolation::ReadCommitted {
             let is_new = self.dialect.server == ServerKind::MySql && self.dialect.release >= Release(8, 0);
             let name = if is_new { &b"transaction_isolation"[..] } else { b"tx_isolation" };
             self.carry(name, b"READ-COMMITTED");
