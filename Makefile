@@ -28,6 +28,7 @@ demo: build ## A real primary and two replicas on this machine, the proxy in fro
 test: ## Run every test; servers come from PATH or MYSQLD=…
 	@echo "==> test: all tests, with the real servers that are here"
 	@tests/install.sh build servers bench manifests pods
+	@tests/page/install.sh
 	@tests/drivers/install.sh
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  set -x; $(CARGO) nextest run --locked --no-fail-fast; $(CARGO) test --locked --doc; \

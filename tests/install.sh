@@ -5,6 +5,7 @@
 # service is neither needed nor started; Galera, and rsync with which a node hands its data to another. bench: the load
 # generator and the proxy that the benchmark compares with. callgrind: what counts instructions.
 # manifests: what reads the shell and the alerts inside the Kubernetes manifests; kubectl, which renders them, is not Debian's.
+# page: the browser that looks at the page.
 # pods: namespaces, and what stands in for images that the manifests name.
 set -euo pipefail
 
@@ -21,7 +22,8 @@ wanted() {
         echo ip:iproute2 nsenter:util-linux setpriv:util-linux mariadb-backup:mariadb-backup socat:socat ncat:ncat \
           lsof:lsof sysbench:sysbench /usr/lib/galera/libgalera_smm.so:galera-4
         ;;
-      *) echo "tests/install.sh: there is no set $set; give build, servers, bench, callgrind, manifests or pods" >&2; return 2 ;;
+      page) echo chromium:chromium node:nodejs npm:npm ;;
+      *) echo "tests/install.sh: there is no set $set; give build, servers, bench, callgrind, manifests, pods or page" >&2; return 2 ;;
     esac
   done
 }

@@ -1,4 +1,4 @@
-//! The admin port: metrics, health and JSON, by GET alone.
+//! The admin port: the page, metrics, health and JSON, by GET alone.
 //!
 //! Each connection serves one request and lives for a bounded time, so that no peer can keep the port busy.
 

@@ -1,10 +1,11 @@
-//! What operators see of the running proxy, and the command that shows it.
+//! What operators see of the running proxy, and the page and the command that show it.
 //!
 //! Knows HTTP, JSON and tables. Must not know how the proxy does its work: it asks through [`Observed`], and changes
 //! nothing.
 //!
 //! ```text
 //! running proxy ─ Observed ─▶ http ─ report (JSON) ─▶ fetch ─▶ status ─ table ─▶ terminal
+//!                                  ─ history (JSON) ─▶ page ─▶ browser
 //! ```
 
 mod fetch;

@@ -11,7 +11,7 @@ const SCRIPTS: [&str; 6] = [
     include_str!("page/api.js"),
     include_str!("page/charts.js"),
     include_str!("page/picture.js"),
-    include_str!("page/tables.js"),
+    include_str!("page/configuration.js"),
     include_str!("page/main.js"),
 ];
 

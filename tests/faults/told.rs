@@ -8,7 +8,7 @@ use mysql_proxy::demo::{Cluster, Flavor};
 use crate::support::raw::{Raw, Who};
 use crate::support::{self, Proxy, on_both, wait_for};
 
-/// As the issue of this wants it, for a proxy as it is configured by default.
+/// With the monitor's default settings.
 const SOON: Duration = Duration::from_secs(2);
 /// For a server to come up or to end.
 const IN_THE_END: Duration = Duration::from_secs(30);
@@ -62,9 +62,7 @@ fn clients_and_their_limits(proxy: &Proxy) {
     for session in &mut pinned {
         session.run("BEGIN");
     }
-    let mut waits = Raw::app(proxy.read_write);
-    let refused = thread::spawn(move || waits.say("INSERT INTO t VALUES (1)"));
-    let said = refused.join().unwrap();
+    let said = Raw::app(proxy.read_write).say("INSERT INTO t VALUES (1)");
     assert!(said.starts_with("ERROR 9001"), "{said}");
     log.is_told(&["WARN", "found no member that could serve it", "all 3 connections are in use"]);
 
@@ -102,10 +100,10 @@ fn replicas(flavor: Flavor, cluster: &mut Cluster, proxy: &Proxy) {
     log.is_told(&["INFO", &replica, "serves reads"]);
 
     cluster.set_delay(1, Duration::from_secs(30)).unwrap();
+    let log = Since::now(proxy);
     cluster.sql(0, "INSERT INTO app.t VALUES (100)").unwrap();
     // It is behind by more than `monitor.max_lag` a second later.
     thread::sleep(Duration::from_secs(1));
-    let log = Since { proxy, seen: 0 };
     log.is_told(&["WARN", &replica, "serves no reads", "behind"]);
     cluster.set_delay(1, Duration::ZERO).unwrap();
     wait_for("it catches up", IN_THE_END, || cluster.catch_up(1, Duration::from_secs(1)).is_ok());

@@ -4,8 +4,7 @@ const el = (name, attributes = {}, ...children) => {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (key === "text") element.textContent = value;
+    if (key === "text") element.textContent = value;
     else element.setAttribute(key, value === true ? "" : value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
@@ -40,5 +39,4 @@ const duration = (value) => {
   if (hours > 0) return `${hours} h ${minutes} min`;
   return minutes > 0 ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 };
-const clock = (milliseconds) => new Date(milliseconds).toLocaleTimeString([], { hour12: false });
 const words = (name) => String(name ?? "").replaceAll("_", " ");

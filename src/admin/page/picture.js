@@ -1,21 +1,28 @@
 // The cluster: who is there, who serves, and what goes where.
 
-const rates = new Map();
 /// So many replicas have a line each.
 const FEW = 5;
+/// The name of all members together, which no member has.
+const ALL = "";
+/// The look before: when it was, and how many statements each had then.
+let before = { at: 0, totals: new Map() };
 
-/// Statements a second since the look before.
-function rate(name, total, now) {
-  const before = rates.get(name);
-  rates.set(name, { total, now });
-  if (!before || now <= before.now || total < before.total) return null;
-  return ((total - before.total) * 1000) / (now - before.now);
+/// Statements a second since the look before, by name; nothing for who was not there or has begun anew.
+function ratesSince(totals) {
+  const now = performance.now();
+  const since = (now - before.at) / 1000;
+  const rates = new Map();
+  for (const [name, total] of totals) {
+    const had = before.totals.get(name);
+    if (had !== undefined && total >= had) rates.set(name, (total - had) / since);
+  }
+  before = { at: now, totals };
+  return rates;
 }
 
 /// A sign, a word and a colour, so that none of them is needed alone.
 function flag(member) {
   if (!member.up) return ["✕", "down", "bad"];
-  if (member.draining) return ["◌", member.empty ? "drained" : "draining", "drain"];
   if (member.problem) return ["!", "problem", "warn"];
   if (member.role === "primary" || member.serves_reads) return ["✓", "serves", "good"];
   return ["–", words(member.reason) || "serves no reads", "warn"];
@@ -28,17 +35,10 @@ function memberCard(member, queries) {
     el("h3", { text: member.name }),
     el("span", { class: "role", text: words(member.role) }));
   const facts = [`${count(queries)} statements/s`, `${member.in_use} used, ${member.idle} idle`];
-  if (member.role !== "primary" && member.lag_seconds !== null) facts.push(`${seconds(member.lag_seconds)} behind${member.lag_transactions ? ` (${member.lag_transactions} transactions)` : ""}`);
-  if (member.check_seconds) facts.push(`answers in ${seconds(member.check_seconds)}`);
+  if (member.role !== "primary" && member.lag_seconds !== null) facts.push(`${seconds(member.lag_seconds)} behind`);
   card.append(el("p", { text: facts.join(" · ") }));
-  if (member.address && !member.name.includes(member.address)) card.append(el("p", { text: member.address }));
   if (member.problem) card.append(el("p", { class: "problem", text: member.problem }));
   if (member.remark) card.append(el("p", { class: "remark", text: member.remark }));
-  if (mayChange()) {
-    const [verb, path] = member.draining ? ["Take back", "undrain"] : ["Drain", "drain"];
-    card.append(el("p", { class: "do" }, el("button", { class: "small", type: "button", "aria-label": `${verb} ${member.name}`, onclick: () => act(`${verb} ${member.name}?`,
-      path === "drain" ? "It gets no new work; what has begun there may end." : "It serves again.", `/api/v1/members/${encodeURIComponent(member.name)}/${path}`) }, verb)));
-  }
   return card;
 }
 
@@ -62,10 +62,10 @@ function connect(picture) {
 }
 
 function showPicture(status) {
-  const now = performance.now();
-  const total = rate(" all", status.queries.total, now);
+  const rates = ratesSince(new Map([[ALL, status.queries.total], ...status.members.map((member) => [member.name, member.queries])]));
+  const total = rates.get(ALL);
   const cards = status.members.map((member) => {
-    const queries = rate(member.name, member.queries, now);
+    const queries = rates.get(member.name);
     const card = memberCard(member, queries ?? NaN);
     card.dataset.rate = queries ?? 0;
     return [member, card];
@@ -76,12 +76,9 @@ function showPicture(status) {
   const proxy = el("article", { class: "card proxy" }, el("h3", { text: "this proxy" }), el("span", { class: "role", text: words(status.readiness) }),
     el("p", { text: `${count(status.clients)} ${status.clients === 1 ? "client" : "clients"} · ${count(total ?? NaN)} statements/s` }));
   const picture = byId("picture");
-  byId("first").classList.toggle("many", others.length > FEW);
-  const focused = document.activeElement?.getAttribute("aria-label");
   const replicas = el("div", { class: others.length > FEW ? "replicas many" : "replicas" }, ...others);
   replicas.dataset.rate = others.reduce((sum, card) => sum + Number(card.dataset.rate), 0);
   picture.replaceChildren(svg("svg", { "aria-hidden": "true" }), proxy, el("div", { class: "members" }, el("div", { class: "primaries" }, ...primaries), replicas));
-  if (focused) picture.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   requestAnimationFrame(() => connect(picture));
   return total;
 }
