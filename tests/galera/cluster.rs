@@ -240,14 +240,15 @@ fn configuration(index: usize, node: &Node, all: &[SocketAddr], provider: &Path)
     let folder = node.folder.display();
     let cluster: Vec<String> = all.iter().map(|other| format!("{}:{}", other.ip(), port + 1)).collect();
     let user = if is_root() { "user=mysql\n" } else { "" };
-    // Without flow control a node that is late is just late. A node that dies is given up after two seconds.
+    // Without flow control a node that is late is just late. A node that dies is given up after five seconds, as by default:
+    // with two, nodes on a busy machine do not hear each other in time, and all of them lose their quorum.
     format!(
         "[mysqld]\n{user}datadir={folder}/data\ntmpdir={folder}\nsocket={folder}/s\npid-file={folder}/pid\n\
          log-error={folder}/error.log\ngeneral-log-file={folder}/general.log\nbind-address={ip}\nport={port}\n\
          server-id={}\nwsrep-provider={}\nwsrep-cluster-address=gcomm://{}\nwsrep-node-name=n{index}\n\
          wsrep-node-address={ip}\nwsrep-node-incoming-address={ip}:{port}\nwsrep-sst-receive-address={ip}:{}\n\
          wsrep-provider-options=\"gcache.size=8M;gcs.fc_limit=100000;gmcast.listen_addr=tcp://{ip}:{};\
-         ist.recv_addr={ip}:{};evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT2S;evs.inactive_timeout=PT4S;\
+         ist.recv_addr={ip}:{};evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT5S;evs.inactive_timeout=PT10S;\
          evs.inactive_check_period=PT0.5S\"\n{USUAL}",
         index + 1,
         provider.display(),
